@@ -1,0 +1,1 @@
+"""Data-science infrastructure on AWS as CDK constructs."""
