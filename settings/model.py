@@ -1,0 +1,204 @@
+"""What a platform engineer may set, and what the values may be.
+
+Every environment is one TOML file in this folder; ``load("dev")`` reads ``dev.toml``.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FOLDER = Path(__file__).resolve().parent
+
+
+class SettingsError(Exception):
+    """A settings file cannot be used; the message names the file, the keys and what is allowed."""
+
+
+class Section(BaseModel):
+    """One table of the file: unknown keys are mistakes, and values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+
+def _python_version(value: str) -> str:
+    if value == "host":
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not re.fullmatch(r"3\.1[1-4]", value):
+        raise ValueError('a Lambda runtime from "3.11" to "3.14", or "host" for that of this machine')
+    return value
+
+
+def _architecture(value: str) -> str:
+    if value == "host":
+        return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
+    if value not in ("arm64", "x86_64"):
+        raise ValueError('"arm64", "x86_64", or "host" for that of this machine')
+    return value
+
+
+class Platform(Section):
+    """Where the platform lives and what it is called."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+    """Prefix of every stack's name: lower-case letters, digits and hyphens, 2 to 31 characters."""
+    account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+    """The account to deploy to; without it, that of the credentials at hand."""
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    """The region to deploy to; without it, that of the credentials at hand."""
+    destroy_data: bool = False
+    """First of the two keys that let a deleted stack delete its data; the second is the context key
+    ``cdk-data-science:destroyData``."""
+
+
+class Lake(Section):
+    """The data lake."""
+
+    administrators: tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sso)::")], ...] = ()
+    """ARNs of the Lake Formation administrators beside the role that deploys."""
+    lake_formation: bool = True
+    """Register the zones with Lake Formation and give its permissions with every grant."""
+
+
+class Functions(Section):
+    """The Python and the processor of the platform's Lambda functions."""
+
+    python: Annotated[str, AfterValidator(_python_version)] = "3.13"
+    architecture: Annotated[str, AfterValidator(_architecture)] = "arm64"
+
+
+class Training(Section):
+    """Training jobs on managed Spot capacity."""
+
+    image: Annotated[str, Field(min_length=1, max_length=255)]
+    """URI of the training container: a framework image in script mode, or your own."""
+    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.xlarge"
+    max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 60
+    max_wait_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 120
+    """Longest time from creation to end, waiting for Spot capacity included."""
+    hyperparameters: dict[str, str | int | float | bool] = {}
+
+    @model_validator(mode="after")
+    def _wait_covers_the_run(self) -> Training:
+        if self.max_wait_minutes < self.max_runtime_minutes:
+            raise ValueError(
+                f"max_wait_minutes is {self.max_wait_minutes} but has to be at least max_runtime_minutes "
+                f"({self.max_runtime_minutes}): the wait includes the run"
+            )
+        return self
+
+
+class Pipeline(Section):
+    """The pipeline from new data to a deployed model."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){0,40}$")]
+    """Name of the model, of its registry group and of its folders in the lake."""
+    prefix: Annotated[str, Field(pattern=r"^[^/].*/$")]
+    """New objects under this prefix of the raw zone start the pipeline; ends with a slash."""
+    rules: Annotated[str, Field(min_length=1)]
+    """Quality rules (a subset of Glue's DQDL, see docs/quality-rules.md)."""
+    id_column: str
+    group_column: str
+    """Rows of one group are never split between training and evaluation."""
+    label_column: str
+    feature_columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    positive_above: float = 0.0
+    """Labels above this value are positive, below it negative, equal to it left out."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    minimum_auroc: Annotated[float, Field(ge=0, le=1)] = 0.8
+    canary_percent: Annotated[int, Field(ge=1, le=99)] = 10
+    bake_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 10
+
+
+class Inference(Section):
+    """Predictions from a Lambda function."""
+
+    memory_mb: Annotated[int, Field(ge=256, le=10_240)] = 1024
+    timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 10
+    reserved_concurrency: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Upper bound of parallel executions, taken from the account's pool; none reserves nothing."""
+
+
+class Cost(Section):
+    """What may be spent, and who is told."""
+
+    monthly_limit_usd: Annotated[float, Field(gt=0, le=100_000_000)]
+    alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    anomaly_detection: bool = True
+
+
+class Settings(Section):
+    """One environment of the platform. Leave a table out and its stack is not made."""
+
+    environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,20}$")]
+    """Name of the settings file without its ending."""
+    platform: Platform
+    tags: dict[str, Annotated[str, Field(min_length=1, max_length=256)]]
+    """The required tags and their values, on every resource that can carry tags."""
+    lake: Lake = Lake()
+    functions: Functions = Functions()
+    training: Training | None = None
+    inference: Inference | None = None
+    pipeline: Pipeline | None = None
+    cost: Cost | None = None
+
+    @model_validator(mode="after")
+    def _pipeline_has_its_stages(self) -> Settings:
+        missing = [name for name in ("training", "inference") if getattr(self, name) is None]
+        if self.pipeline is not None and missing:
+            raise ValueError(f"a pipeline needs the tables {missing} too: it trains, then deploys")
+        return self
+
+
+def environments() -> list[str]:
+    """Return the names of the environments that have a settings file."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(environment: str, *, folder: Path = FOLDER) -> Settings:
+    """Read and check one environment's settings.
+
+    Raises:
+        SettingsError: no such file, not TOML, or keys and values that are not allowed.
+    """
+    path = folder / f"{environment}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.toml"))) or "none"
+        raise SettingsError(f"There is no settings file {path.name} in {path.parent.name}/; there are: {known}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{_shown(path)} is not valid TOML: {error}") from error
+    try:
+        return Settings.model_validate({"environment": environment, **content})
+    except ValidationError as error:
+        problems = "".join(f"\n  - {_problem(problem)}" for problem in error.errors())
+        raise SettingsError(f"{_shown(path)} cannot be used:{problems}") from error
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _problem(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key; allowed here: {', '.join(_allowed_keys(problem['loc'][:-1]))}"
+    given = problem.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
+    section: type[BaseModel] = Settings
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return sorted(set(section.model_fields) - {"environment"})

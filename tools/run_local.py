@@ -1,0 +1,124 @@
+"""`make local`: the platform on a laptop, from nothing to predictions, with the time of each stage.
+
+The local AWS stays up afterwards, so that you can look around; `make local-down` ends it. Interrupted
+or failed before the deployment is complete, it takes down what it started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCAL_AWS = ROOT / "local" / ".venv" / "bin" / "local-aws"
+ACCOUNT, REGION = "000000000000", "us-east-1"
+
+
+class StageFailed(Exception):
+    """One stage did not succeed; its own output said why."""
+
+
+class Stages:
+    """Runs the stages one after another, shows them, and remembers how long each took."""
+
+    def __init__(self, total: int) -> None:
+        self.seconds: dict[str, float] = {}
+        self._total = total
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        print(f"\n[{len(self.seconds) + 1}/{self._total}] {name}", flush=True)
+        begin = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - begin, 2)
+        print(f"      {self.seconds[name]:.1f} s", flush=True)
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """Return the variables under which every tool talks to the local AWS and to nothing else."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    return own | {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CDK_DEFAULT_ACCOUNT": ACCOUNT,
+        "CDK_DEFAULT_REGION": REGION,
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+    }
+
+
+def run(command: list[str], variables: dict[str, str] | None = None) -> None:
+    """Run one command in the foreground; an interruption reaches it before it reaches us."""
+    process = subprocess.Popen(command, cwd=ROOT, env=variables)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(timeout=10)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        raise
+    if code:
+        raise StageFailed(f"`{' '.join(Path(part).name if part.startswith('/') else part for part in command)}`")
+
+
+def deploy(endpoint: str, stages: Stages) -> None:
+    """Bring up the local AWS and the platform's stacks on it."""
+    cdk = shutil.which("cdk") or str(ROOT / "node_modules" / ".bin" / "cdk")
+    quiet = ["--no-notices", "--ci"]
+    variables = environment(endpoint)
+    context = ["-c", "environment=local", "-c", "cdk-data-science:destroyData=true"]
+    with stages.stage("Synthesize the stacks, all checks on"):
+        run([cdk, "synth", "--quiet", *quiet, *context, "--output", "cdk.out/local"], variables)
+    assembly = ["--app", "cdk.out/local"]
+    with stages.stage("Deploy them with the CDK"):
+        run([cdk, "bootstrap", *quiet, *assembly, f"aws://{ACCOUNT}/{REGION}"], variables)
+        deployment = [cdk, "deploy", "--all", *quiet, *assembly, "--require-approval", "never"]
+        deployment += ["--concurrency", "4", "--progress", "events"]
+        run([str(LOCAL_AWS), "deploy-watch", "--", *deployment], variables)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=int(os.environ.get("LOCAL_AWS_PORT", "4566")))
+    parser.add_argument("--json", type=Path, help="write the seconds of each stage to this file")
+    arguments = parser.parse_args()
+    endpoint = f"http://127.0.0.1:{arguments.port}"
+    stages = Stages(4)
+    deployed = False
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with stages.stage("Start the local AWS"):
+            run([str(LOCAL_AWS), "up", "--port", str(arguments.port)])
+        deploy(endpoint, stages)
+        deployed = True
+        with stages.stage("Run the review-sentiment workload"):
+            workload = [sys.executable, "-m", "examples.review_sentiment.run", "--environment", "local"]
+            run(workload, environment(endpoint))
+    except (KeyboardInterrupt, StageFailed) as error:
+        reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else f"Failed: {error}"
+        print(f"\n{reason}.", file=sys.stderr, flush=True)
+        if not deployed:
+            subprocess.run([str(LOCAL_AWS), "down"], check=False)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    print(f"\nDone in {sum(stages.seconds.values()):.0f} s. It stays up at {endpoint}; `make local-down` ends it.")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(stages.seconds, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
