@@ -1,0 +1,1 @@
+"""Sentiment of product reviews: real data, from the lake's raw zone to a prediction."""
