@@ -1,0 +1,206 @@
+"""What the steps hand to each other."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class S3Object(TypedDict):
+    """One object, or everything under a prefix if the key ends with a slash."""
+
+    bucket: str
+    key: str
+
+
+class DataObject(S3Object):
+    """The uploaded data: this version of it, whatever is uploaded meanwhile."""
+
+    versionId: NotRequired[str]
+    checksum: NotRequired[str]
+
+
+class StartResult(TypedDict):
+    started: bool
+    executionArn: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class QualityGateEvent(TypedDict):
+    run: str
+    data: DataObject
+    rules: str
+    report: S3Object
+
+
+class RuleResult(TypedDict):
+    rule: str
+    passed: bool
+    observed: str
+
+
+class QualityGateResult(TypedDict):
+    passed: bool
+    rows: int
+    rules: list[RuleResult]
+    report: S3Object
+
+
+class Split(TypedDict):
+    group_by: str
+    holdout: float
+    salt: NotRequired[str]
+
+
+class Columns(TypedDict):
+    id: str
+    label: str
+    features: list[str]
+
+
+class LabelRule(TypedDict):
+    """A number above `positive_above` is positive; outside of `minimum` to `maximum` it is a mistake."""
+
+    positive_above: float
+    minimum: NotRequired[float]
+    maximum: NotRequired[float]
+
+
+class PrepareEvent(TypedDict):
+    run: str
+    data: DataObject
+    split: Split
+    columns: Columns
+    label_rule: NotRequired[LabelRule | None]
+    output: S3Object
+
+
+class PrepareCounts(TypedDict):
+    train: int
+    holdout: int
+    groups_train: int
+    groups_holdout: int
+    positives_train: int
+    positives_holdout: int
+    skipped: int
+
+
+class PrepareResult(TypedDict):
+    train: S3Object
+    holdout: S3Object
+    labels: S3Object
+    counts: PrepareCounts
+
+
+class Artifact(TypedDict):
+    uri: str
+
+
+class PackageEvent(TypedDict):
+    run: str
+    artifact: Artifact
+    output: S3Object
+
+
+class PackageResult(TypedDict):
+    model: S3Object
+    sha256: str
+    manifest: S3Object
+    training: dict[str, float]
+
+
+class EvaluateEvent(TypedDict):
+    run: str
+    scores: S3Object
+    labels: S3Object
+    positive: str
+    minimum: NotRequired[dict[str, float]]
+    maximum: NotRequired[dict[str, float]]
+    report: S3Object
+
+
+class EvaluateResult(TypedDict):
+    metrics: dict[str, Any]
+    report: S3Object
+
+
+class RegisterEvent(TypedDict):
+    run: str
+    group: str
+    model: S3Object
+    sha256: str
+    metrics: dict[str, Any]
+    data: DataObject
+    training_job: str
+    image: NotRequired[str | None]
+    report: NotRequired[S3Object | None]
+
+
+class RegisterResult(TypedDict):
+    model_package_arn: str
+    version: int
+
+
+class Golden(TypedDict):
+    """Rows and the scores that the model gave them before it was deployed."""
+
+    rows: S3Object
+    scores: S3Object
+
+
+class Model(S3Object):
+    """A model in the lake, known by the hash of its bytes."""
+
+    sha256: str
+
+
+class DeployEvent(TypedDict):
+    """All of the deploy handlers take this; which of the optional members each needs is said there."""
+
+    run: str
+    function: str
+    alias: str
+    model: S3Object
+    sha256: str
+    manifest: NotRequired[S3Object]
+    golden: NotRequired[Golden]
+    pointer: NotRequired[S3Object]
+    candidate: NotRequired[str]
+    previous: NotRequired[str | None]
+    baseline: NotRequired[str]
+    previous_model: NotRequired[Model | None]
+    alias_revision: NotRequired[str | None]
+    percent: NotRequired[float]
+    alarms: NotRequired[list[str]]
+    bake_minutes: NotRequired[float]
+
+
+class StageResult(TypedDict):
+    unchanged: bool
+    candidate: str
+    previous: str | None
+    baseline: str
+    previous_model: Model | None
+    alias_revision: str | None
+
+
+class ShiftResult(TypedDict):
+    candidate: str
+    previous: str
+    percent: float
+    alias_revision: str | None
+
+
+class CheckResult(TypedDict):
+    healthy: bool
+    reasons: list[str]
+
+
+class PromoteResult(TypedDict):
+    version: str
+    pointer: S3Object
+
+
+class RollbackResult(TypedDict):
+    rolled_back: bool
+    live: str
+    reason: str

@@ -1,0 +1,115 @@
+"""Enter the model in the registry: one version for each model, with where it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import objects
+from clients import sagemaker
+from events import RegisterEvent, RegisterResult
+from telemetry import logger, step
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import CreateModelPackageInputTypeDef
+
+# Repeated runs register what is new; older versions than these are not looked through.
+_NEWEST_VERSIONS = 100
+_VALUE_CHARACTERS = 256
+_NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+@step("Register")
+def handler(event: RegisterEvent) -> RegisterResult:
+    """Create a version in the model package group `group`, or return the one that holds this model."""
+    arn = _registered(event["group"], event["sha256"])
+    if arn is None:
+        arn = sagemaker().create_model_package(**_request(event))["ModelPackageArn"]
+        logger.info("registered", extra={"model_package": arn})
+    else:
+        logger.info("already registered", extra={"model_package": arn})
+    return {"model_package_arn": arn, "version": int(arn.rpartition("/")[2])}
+
+
+def _registered(group: str, digest: str) -> str | None:
+    """The newest version of the group that holds the model with this hash."""
+    pages = (
+        sagemaker()
+        .get_paginator("list_model_packages")
+        .paginate(
+            ModelPackageGroupName=group,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            PaginationConfig={"MaxItems": _NEWEST_VERSIONS},
+        )
+    )
+    for page in pages:
+        for summary in page["ModelPackageSummaryList"]:
+            arn = summary["ModelPackageArn"]
+            known = sagemaker().describe_model_package(ModelPackageName=arn)
+            if known.get("CustomerMetadataProperties", {}).get("sha256") == digest:
+                return arn
+    return None
+
+
+def _request(event: RegisterEvent) -> CreateModelPackageInputTypeDef:
+    request: CreateModelPackageInputTypeDef = {
+        "ModelPackageGroupName": event["group"],
+        "ModelPackageDescription": f"Trained by {event['run']} on {objects.uri(event['data'])}"[:1024],
+        # It has passed the thresholds; what is not approved is never registered.
+        "ModelApprovalStatus": "Approved",
+        "ClientToken": sha256(
+            "\0".join((event["group"], event["run"], event["sha256"])).encode()
+        ).hexdigest()[:32],
+        "CustomerMetadataProperties": _metadata(event),
+        "MetadataProperties": {"GeneratedBy": event["training_job"]},
+    }
+    image = event.get("image")
+    if image:
+        folder = objects.uri(event["model"]).rpartition("/")[0] + "/"
+        request["InferenceSpecification"] = {
+            "Containers": [
+                {
+                    "Image": image,
+                    "ModelDataSource": {
+                        "S3DataSource": {"S3Uri": folder, "S3DataType": "S3Prefix", "CompressionType": "None"}
+                    },
+                }
+            ],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        }
+    report = event.get("report")
+    if report:
+        request["ModelMetrics"] = {
+            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": objects.uri(report)}}
+        }
+    return request
+
+
+def _metadata(event: RegisterEvent) -> dict[str, str]:
+    data = event["data"]
+    metadata = {
+        "run": event["run"],
+        "sha256": event["sha256"],
+        "model": objects.uri(event["model"]),
+        "data": objects.uri(data),
+        "data.version": data.get("versionId") or "",
+        "data.checksum": data.get("checksum") or "",
+        "training_job": event["training_job"],
+        **_metric_entries(event["metrics"]),
+    }
+    # The registry takes 256 letters, digits and a few signs as a value, and none that is empty.
+    return {
+        name: _NOT_ALLOWED.sub("_", value)[:_VALUE_CHARACTERS] for name, value in metadata.items() if value
+    }
+
+
+def _metric_entries(metrics: Mapping[str, Any]) -> dict[str, str]:
+    entries = {}
+    for name, value in sorted(metrics.items()):
+        values = value if isinstance(value, list) else [value]
+        entries[f"metric.{name}"] = " ".join(f"{number:.6g}" for number in values)
+    return entries
