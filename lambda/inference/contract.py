@@ -19,6 +19,8 @@ MAX_REPORTED = 20
 # Models compute in single precision: a larger number would silently become infinity.
 FLOAT_MAX: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError)
+
 Column: TypeAlias = "array[float] | list[bytes]"
 Fields: TypeAlias = "list[dict[str, str]]"
 
@@ -81,7 +83,7 @@ class Contract:
             return self.batch(self._decode(body).instances)
         except msgspec.ValidationError as error:
             raise self._problems(_plain(body), error) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError) as error:
+        except _NOT_JSON as error:
             raise InvalidJson(f"the body is not JSON: {error}") from None
 
     def check(self, request: object) -> Batch:
@@ -200,7 +202,10 @@ def _refuse_nan(numbers: "array[float]") -> None:
 
 
 def _plain(body: bytes | str) -> object:
-    decoded: object = msgspec.json.decode(body)
+    try:
+        decoded: object = msgspec.json.decode(body)
+    except _NOT_JSON as error:  # behind the place where the types refused
+        raise InvalidJson(f"the body is not JSON: {error}") from None
     return decoded
 
 

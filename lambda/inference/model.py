@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -68,9 +69,8 @@ class Model:
         width = len(self.classes)
         if len(probabilities) != batch.rows * width:
             raise ort.OrtError(f"{len(probabilities)} probabilities for {batch.rows} rows of {width} classes")
-        total = sum(probabilities)  # type: ignore[arg-type]
-        if total != total:
-            raise ort.OrtError("the model answered with NaN")
+        if not math.isfinite(sum(probabilities)):  # type: ignore[arg-type]
+            raise ort.OrtError("the model answered with NaN or infinity")
         if rest:
             labels = [self._label(value) for value in rest[0]]
         else:
@@ -118,6 +118,8 @@ def _refuse_misfit(manifest: Manifest, session: ort.Session) -> None:
     label = manifest.outputs.label
     if label is not None and label not in outputs:
         faults.append(f"the model has no output {label!r}")
+    elif label is not None and outputs[label].element not in (ort.INT64, ort.STRING):
+        faults.append(f"{label!r} must be a tensor of int64 or string")
     if faults:
         raise InvalidModel("model.json and the model differ: " + "; ".join(sorted(faults)))
 
@@ -127,9 +129,10 @@ def _port_faults(port: ort.Port, kind: str, width: int) -> list[str]:
         return [f"{port.name!r} is no tensor (export classifiers with zipmap off)"]
     faults = []
     found = ort.TYPE_NAMES.get(port.element, f"type {port.element}")
-    if found != kind and (kind, found) != ("float", "double"):
+    if found != kind:
         faults.append(f"{port.name!r} is of {found}, expected {kind}")
-    if len(port.shape) != 2 or port.shape[1] not in (-1, width):
+    # An export without shapes is fine: what comes out is counted at each call.
+    if port.shape and (len(port.shape) != 2 or port.shape[1] not in (-1, width)):
         faults.append(f"{port.name!r} has the shape {list(port.shape)}, expected [rows, {width}]")
     return faults
 

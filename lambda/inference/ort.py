@@ -220,21 +220,17 @@ class Session:
 
     def bind(self, inputs: Sequence[str], outputs: Sequence[str]) -> "Runner":
         """Fix which inputs are fed and which outputs are read, in this order, for many calls."""
-        elements = {port.name: port.element for port in self.inputs}
-        return Runner(self, [(name, elements[name]) for name in inputs], outputs)
+        return Runner(self, inputs, outputs)
 
 
 class Runner:
     """Runs one session with fixed inputs and outputs."""
 
-    def __init__(
-        self, session: Session, inputs: Sequence[tuple[str, int | None]], outputs: Sequence[str]
-    ) -> None:
+    def __init__(self, session: Session, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         self._session = session  # the handles below are valid as long as it lives
         self._engine = engine = session._engine
         self._handle = session._session
-        self._elements = [element for _, element in inputs]
-        self._input_names = (c_char_p * len(inputs))(*[name.encode() for name, _ in inputs])
+        self._input_names = (c_char_p * len(inputs))(*[name.encode() for name in inputs])
         self._output_names = (c_char_p * len(outputs))(*[name.encode() for name in outputs])
         self._inputs_type = c_void_p * len(inputs)
         self._outputs_type = c_void_p * len(outputs)
@@ -242,11 +238,11 @@ class Runner:
         self._release = engine.release["Value"]
 
     def __call__(self, columns: Sequence[Column], rows: int) -> list[Result]:
-        """Feed one column (or, for numbers, one row-major table) for each input; read each output."""
+        """Feed each input one column of texts or one row-major table of single floats; read each output."""
         inputs, outputs = self._inputs_type(), self._outputs_type()
         try:
             for index, column in enumerate(columns):
-                inputs[index] = self._tensor(column, rows, self._elements[index]).value
+                inputs[index] = self._tensor(column, rows).value
             status = self._run(
                 self._handle,
                 None,
@@ -265,7 +261,7 @@ class Runner:
                 if value:
                     self._release(value)
 
-    def _tensor(self, column: Column, rows: int, element: int | None) -> c_void_p:
+    def _tensor(self, column: Column, rows: int) -> c_void_p:
         shape = (c_int64 * 2)(rows, len(column) // rows)
         if isinstance(column, list):
             return self._string_tensor(column, shape)
@@ -278,7 +274,7 @@ class Runner:
             length * column.itemsize,
             shape,
             2,
-            element,
+            FLOAT,
         )
 
     def _string_tensor(self, texts: list[bytes], shape: "ctypes.Array[c_int64]") -> c_void_p:

@@ -1,0 +1,31 @@
+"""The modules of `lambda/inference`, imported as in the function, under their plain names.
+
+Other assets have modules of the same names, so the names are given back once the modules are imported.
+"""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[3] / "lambda" / "inference"
+_NAMES = [path.stem for path in FOLDER.glob("*.py")]
+
+_others = {name: sys.modules.pop(name) for name in _NAMES if name in sys.modules}
+sys.path.insert(0, str(FOLDER))
+try:
+    import contract
+    import emf
+    import manifest
+    import model
+    import ort
+    import s3
+    import score
+    import sigv4
+
+    import app
+finally:
+    sys.path.remove(str(FOLDER))
+    for _name in _NAMES:
+        sys.modules.pop(_name, None)
+    sys.modules.update(_others)
+
+__all__ = ["FOLDER", "app", "contract", "emf", "manifest", "model", "ort", "s3", "score", "sigv4"]
