@@ -1,0 +1,19 @@
+"""The data lake: governed zones on S3 with their catalog."""
+
+from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
+from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
+from cdk_data_science.data_lake.zone import IZone, Zone, ZoneBase
+from cdk_data_science.data_lake.zone_definition import DEFAULT_ZONES, ZoneAttributes, ZoneDefinition
+
+__all__ = [
+    "DEFAULT_ZONES",
+    "DataLake",
+    "IZone",
+    "ImportedDataLake",
+    "LakeFormation",
+    "Registration",
+    "Zone",
+    "ZoneAttributes",
+    "ZoneBase",
+    "ZoneDefinition",
+]

@@ -1,0 +1,182 @@
+"""The buckets of a lake: one for each zone, one for access logs."""
+
+from __future__ import annotations
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from cdk_data_science.data_lake.zone_definition import ZoneDefinition
+from constructs import Construct
+
+ACCESS_LOG_DAYS = 365
+
+_REPLICATION_RULES = (
+    "NIST.800.53.R5-S3BucketReplicationEnabled",
+    "HIPAA.Security-S3BucketReplicationEnabled",
+    "PCI.DSS.321-S3BucketReplicationEnabled",
+)
+
+
+def zone_bucket(
+    scope: Construct,
+    *,
+    definition: ZoneDefinition,
+    key: kms.IKey,
+    access_logs: s3.IBucket | None,
+    policy: RemovalPolicy,
+) -> s3.Bucket:
+    """A private bucket whose objects can be encrypted with one key only."""
+    bucket = s3.Bucket(
+        scope,
+        "Bucket",
+        encryption=s3.BucketEncryption.KMS,
+        encryption_key=key,
+        bucket_key_enabled=True,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=definition.versioned,
+        lifecycle_rules=_lifecycle(definition),
+        server_access_logs_bucket=access_logs,
+        server_access_logs_prefix=None if access_logs is None else f"s3/{definition.name}/",
+        # Partitions by the event's date let Athena read one day without scanning all of them.
+        target_object_key_format=None
+        if access_logs is None
+        else s3.TargetObjectKeyFormat.partitioned_prefix(s3.PartitionDateSource.EVENT_TIME),
+        removal_policy=policy,
+        auto_delete_objects=policy == RemovalPolicy.DESTROY,
+    )
+    if definition.events:
+        _send_events(bucket)
+    _deny_other_encryption(bucket, key)
+    _acknowledge(
+        bucket,
+        _REPLICATION_RULES,
+        "Versions make every overwrite and deletion reversible within the zone. A second copy of the lake "
+        "doubles its storage price, and its region is a decision of the data's owner; replication can be added to "
+        "zone.bucket where it is taken.",
+    )
+    return bucket
+
+
+def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3.Bucket:
+    """Where S3 delivers the access logs of the zones."""
+    bucket = s3.Bucket(
+        scope,
+        id,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=True,
+        lifecycle_rules=[
+            s3.LifecycleRule(
+                id="Expire",
+                expiration=Duration.days(ACCESS_LOG_DAYS),
+                noncurrent_version_expiration=Duration.days(30),
+                abort_incomplete_multipart_upload_after=Duration.days(7),
+            )
+        ],
+        removal_policy=policy,
+        auto_delete_objects=policy == RemovalPolicy.DESTROY,
+    )
+    _acknowledge(
+        bucket,
+        (
+            "AwsSolutions-S1",
+            "NIST.800.53.R5-S3BucketLoggingEnabled",
+            "HIPAA.Security-S3BucketLoggingEnabled",
+            "PCI.DSS.321-S3BucketLoggingEnabled",
+        ),
+        "This bucket receives access logs. Logging its own access into itself would write a log for each "
+        "log, without end; only the S3 log delivery service writes here.",
+    )
+    _acknowledge(
+        bucket,
+        (
+            "NIST.800.53.R5-S3DefaultEncryptionKMS",
+            "HIPAA.Security-S3DefaultEncryptionKMS",
+            "PCI.DSS.321-S3DefaultEncryptionKMS",
+        ),
+        "S3 delivers server access logs only to buckets with S3-managed keys (SSE-S3). The logs name objects "
+        "and principals, and hold no data of the lake.",
+    )
+    _acknowledge(
+        bucket,
+        _REPLICATION_RULES,
+        "Access logs are evidence for a year, versioned where they are; the lake's data is not in them.",
+    )
+    return bucket
+
+
+def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
+    """One rule, because S3 evaluates and lists them one by one."""
+
+    def days(value: int | None) -> Duration | None:
+        return None if value is None else Duration.days(value)
+
+    tiering = days(definition.intelligent_tiering_days)
+    rule = s3.LifecycleRule(
+        id="Zone",
+        abort_incomplete_multipart_upload_after=days(definition.abort_upload_days),
+        expiration=days(definition.expire_days),
+        noncurrent_version_expiration=days(definition.noncurrent_expire_days),
+        transitions=None
+        if tiering is None
+        else [s3.Transition(storage_class=s3.StorageClass.INTELLIGENT_TIERING, transition_after=tiering)],
+    )
+    settings = (
+        definition.abort_upload_days,
+        definition.expire_days,
+        definition.noncurrent_expire_days,
+        definition.intelligent_tiering_days,
+    )
+    return [rule] if any(setting is not None for setting in settings) else []
+
+
+def _send_events(bucket: s3.Bucket) -> None:
+    """EventBridge, on the resource itself: the L2 property would add a function to the stack that calls
+    S3."""
+    resource = bucket.node.default_child
+    if isinstance(resource, s3.CfnBucket):
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                event_bridge_enabled=True
+            )
+        )
+
+
+def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey) -> None:
+    """Refuse uploads that ask for anything but the zone's key. Uploads that ask for nothing get it by
+    default."""
+    header = "s3:x-amz-server-side-encryption"
+    key_header = f"{header}-aws-kms-key-id"
+    customer_header = f"{header}-customer-algorithm"
+    given, missing = "false", "true"
+    # A negated comparison is true for an absent header, hence a Null test in each.
+    refusals = {
+        "DenyOtherEncryption": {"StringNotEquals": {header: "aws:kms"}, "Null": {header: given}},
+        "DenyOtherKey": {"StringNotEquals": {key_header: key.key_arn}, "Null": {key_header: given}},
+        # "aws:kms" without a key means the account's aws/s3 key, whatever the bucket's default is.
+        "DenyUnnamedKey": {"StringEquals": {header: "aws:kms"}, "Null": {key_header: missing}},
+        "DenyCustomerProvidedKey": {"Null": {customer_header: given}},
+    }
+    for sid, conditions in refusals.items():
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:PutObject"],
+                resources=[bucket.arn_for_objects("*")],
+                conditions=conditions,
+            )
+        )
+
+
+def _acknowledge(construct: Construct, rules: tuple[str, ...], reason: str) -> None:
+    Validations.of(construct).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule in rules))
