@@ -1,0 +1,191 @@
+"""The command line: ``local-aws up | down | status | logs | doctor | faults | deploy-watch``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from local_aws import launcher
+from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, default_state_dir
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.run(arguments))
+    except launcher.LaunchError as error:
+        print(f"local-aws: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("local-aws: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="local-aws",
+        description="A local AWS that really runs SageMaker training jobs. No Docker, no account.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = _command(commands, "up", _up, "start in the background; returns when it is ready")
+    up.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port on 127.0.0.1 (default 4566)")
+    up.add_argument(
+        "--spot-notice",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="seconds between SIGTERM and SIGKILL for stopped and interrupted jobs (default 120, as in AWS)",
+    )
+    up.add_argument("--json", action="store_true", help="print where it listens as JSON")
+
+    _command(commands, "down", _down, "end it and everything that it started")
+
+    status = _command(commands, "status", _status, "what runs, and where")
+    status.add_argument("--json", action="store_true", help="as JSON")
+
+    logs = _command(commands, "logs", _logs, "print the emulator's log")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+
+    _command(commands, "doctor", _doctor, "check each hook of the emulator that this version relies on")
+
+    faults = commands.add_parser("faults", help="make something fail, on purpose")
+    kinds = faults.add_subparsers(required=True, metavar="FAULT")
+    interrupt = _command(kinds, "interrupt", _interrupt, "take the Spot capacity of a training job away")
+    interrupt.add_argument("job", help="name of a running training job that uses managed Spot training")
+
+    watch = _command(commands, "deploy-watch", _deploy_watch, "run a deploy command under the watchdog")
+    watch.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="no stack event for so long is a hang (default 60)")
+    watch.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- cdk deploy --all")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument(
+        "--state-dir",
+        type=lambda value: Path(value).absolute(),
+        default=default_state_dir(),
+        help=f"folder of the instance (default .local/aws, or ${STATE_DIR_VARIABLE})",
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    settings = Settings(
+        state_dir=arguments.state_dir, port=arguments.port, spot_notice_seconds=arguments.spot_notice
+    )
+    launched = launcher.up(settings)
+    there = launched.settings
+    if arguments.json:
+        print(json.dumps({"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}))
+    elif launched.started:
+        print(f"The local AWS is up at {there.endpoint} ({launched.seconds:.1f} s).")
+        print(f"  account {there.account}, region {there.region}, state in {there.state_dir}")
+        print(f"  Use it with: AWS_ENDPOINT_URL={there.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
+    else:
+        print(f"The local AWS is up already at {there.endpoint} (state in {there.state_dir}).")
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    ended = launcher.down(arguments.state_dir)
+    print("The local AWS is down." if ended else "The local AWS was not up.")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    status = launcher.status(arguments.state_dir)
+    if arguments.json:
+        print(json.dumps(status or {"state_dir": str(arguments.state_dir), "endpoint": None}, indent=2))
+    elif status is None:
+        print(f"No local AWS is up for {arguments.state_dir}.")
+    else:
+        _print_status(status)
+    return 0 if status is not None else 3
+
+
+def _print_status(status: dict[str, Any]) -> None:
+    jobs = ", ".join(f"{count} {name}" for name, count in status["training_jobs"].items()) or "none"
+    recorded = ", ".join(f"{name} ({count})" for name, count in status["recorded_without_effect"].items())
+    rows = {
+        "endpoint": status["endpoint"],
+        "account": f"{status['account']}, {status['region']}",
+        "state": status["state_dir"],
+        "training jobs": jobs,
+        "moto": f"port {status['moto']}" if status["moto"] else "not started (starts when needed)",
+        "without effect": recorded or "nothing deployed",
+    }
+    for name, value in rows.items():
+        print(f"{name:15} {value}")
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    file = arguments.state_dir / "emulator.log"
+    if not file.exists():
+        print(f"local-aws: there is no log in {arguments.state_dir}", file=sys.stderr)
+        return 1
+    with file.open(errors="replace") as log:
+        while True:
+            sys.stdout.write(log.read())
+            sys.stdout.flush()
+            if not arguments.follow:
+                return 0
+            time.sleep(0.3)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from local_aws.emulator import hooks
+
+    problems = hooks.problems()
+    for problem in problems:
+        print(f"broken: {problem}")
+    if not problems:
+        print(f"All {len(hooks.HOOKS)} hooks of ministack {hooks.MINISTACK} are as expected.")
+    return 1 if problems else 0
+
+
+def _interrupt(arguments: argparse.Namespace) -> int:
+    status = launcher.status(arguments.state_dir)
+    if status is None:
+        message = f"no local AWS is up for {arguments.state_dir}"
+        raise launcher.LaunchError(message)
+    launcher.admin(status["endpoint"], "faults/interrupt", {"job": arguments.job})
+    print(f"Training job {arguments.job} loses its Spot capacity.")
+    return 0
+
+
+def _deploy_watch(arguments: argparse.Namespace) -> int:
+    from local_aws import watchdog
+
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        message = "give the deploy command after --, for example: local-aws deploy-watch -- cdk deploy --all"
+        raise launcher.LaunchError(message)
+    status = launcher.status(arguments.state_dir)
+    if status is None:
+        message = f"no local AWS is up for {arguments.state_dir}: start it with local-aws up"
+        raise launcher.LaunchError(message)
+    return watchdog.watch(command, status, arguments.timeout)
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        message = f"{text!r} is not a port: give a number from 1 to 65535"
+        raise argparse.ArgumentTypeError(message)
+    return port
+
+
+def _as_interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,60 @@
+"""Types that deploy without any effect: they protect, observe or scale what does not exist on a laptop.
+
+This list is the whole of it. ``local-aws status`` and ``deploy-watch`` print the ones that were deployed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import Any
+
+TYPES = (
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::Athena::NamedQuery",
+    "AWS::CloudTrail::Trail",
+    "AWS::Config::ConfigRule",
+    "AWS::EC2::FlowLog",
+    "AWS::EC2::NetworkAcl",
+    "AWS::EC2::NetworkAclEntry",
+    "AWS::EC2::SubnetNetworkAclAssociation",
+    "AWS::Glue::DataCatalogEncryptionSettings",
+    "AWS::Glue::SecurityConfiguration",
+    "AWS::GuardDuty::Detector",
+    "AWS::Logs::QueryDefinition",
+    "AWS::Macie::Session",
+    "AWS::S3::StorageLens",
+    "AWS::SecurityHub::Hub",
+    "AWS::SSM::Association",
+    "AWS::XRay::Group",
+)
+
+_deployed: dict[str, str] = {}
+
+
+def in_use() -> dict[str, int]:
+    """How many resources of each such type are deployed now."""
+    return dict(sorted(Counter(_deployed.values()).items()))
+
+
+def handlers() -> dict[str, dict[str, Any]]:
+    return {name: {"create": _create(name), "update": _update, "delete": _delete} for name in TYPES}
+
+
+def _create(name: str) -> Any:
+    def create(logical_id: str, props: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+        physical_id = f"{stack_name}-{logical_id}-{uuid.uuid4().hex[:12]}"
+        _deployed[physical_id] = name
+        kind = name.rpartition("::")[2].lower()
+        return physical_id, {"Id": physical_id, "Arn": f"arn:aws:local:::{kind}/{physical_id}"}
+
+    return create
+
+
+def _update(physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+    return physical_id, {"Id": physical_id}
+
+
+def _delete(physical_id: str, props: dict[str, Any]) -> None:
+    _deployed.pop(physical_id, None)

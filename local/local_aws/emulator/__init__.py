@@ -1,0 +1,30 @@
+"""What this project mends or adds in ministack, from outside, each in a module of its own."""
+
+from __future__ import annotations
+
+from local_aws.settings import Settings
+
+
+def install(settings: Settings) -> None:
+    """Register everything. Raises HookError when the installed ministack is not the one that we know."""
+    from local_aws.cloudformation import types
+    from local_aws.emulator import custom_resources, hooks, identity, services, step_functions
+
+    hooks.require_all()
+    services.install()
+    identity.install()
+    step_functions.install()
+    custom_resources.install()
+    types.install()
+
+
+def shut_down() -> None:
+    """End what the emulator's process started."""
+    from ministack.core import lambda_runtime
+
+    from local_aws import moto_backend
+    from local_aws.sagemaker import training
+
+    training.shut_down()
+    moto_backend.shut_down()
+    lambda_runtime.reset()

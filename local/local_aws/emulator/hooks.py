@@ -1,0 +1,161 @@
+"""Each private name of ministack that we rely on, with the shape that we expect of it.
+
+An upgrade of ministack that renames or reshapes one of them is told by name: by ``local-aws doctor``, by the
+contract tests and when the emulator starts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+MINISTACK = "1.5.33"
+
+
+class HookError(Exception):
+    """The installed ministack lacks hooks that this version relies on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A function with these parameters, or a mapping when ``parameters`` is None."""
+
+    module: str
+    name: str
+    used_for: str
+    parameters: tuple[str, ...] | None = None
+
+    def problem(self) -> str | None:
+        """What is wrong with the hook in the installed ministack; None when nothing is."""
+        try:
+            found: Any = getattr(importlib.import_module(f"ministack.{self.module}"), self.name)
+        except ImportError as error:
+            return f"module not found ({error})"
+        except AttributeError:
+            return "not found"
+        if self.parameters is None:
+            mapping = all(hasattr(found, name) for name in ("get", "__getitem__", "__setitem__"))
+            return None if mapping else f"expected a mapping, found {type(found).__name__}"
+        if not callable(found):
+            return f"expected a function, found {type(found).__name__}"
+        names = tuple(inspect.signature(found).parameters)
+        if names[: len(self.parameters)] != self.parameters:
+            return f"expected parameters ({', '.join(self.parameters)}), found ({', '.join(names)})"
+        return None
+
+
+_ACTION = ("service", "method", "path", "headers", "body", "query_params")
+HOOKS = (
+    Hook("app", "app", "the ASGI application that serves requests", ("scope", "receive", "send")),
+    Hook("app", "SERVICE_HANDLERS", "services that ministack lacks"),
+    Hook(
+        "app", "pin_request_origin", "loopback counts as secure transport", ("source_ip", "secure_transport")
+    ),
+    Hook("core.router", "SERVICE_PATTERNS", "requests of services that ministack lacks find their handler"),
+    Hook("core.iam_actions", "SERVICE_TO_IAM_NAMESPACE", "IAM for services that ministack lacks"),
+    Hook("core.iam_actions", "extract_resource_arn", "IAM on SageMaker's resources", (*_ACTION, "region")),
+    Hook(
+        "core.iam_evaluator",
+        "enforce",
+        "iam:PassRole when a job is created",
+        ("access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"),
+    ),
+    Hook("services.sts", "register_session", "credentials of roles", ("access_key", "session")),
+    Hook("services.eventbridge", "_put_events", "state changes as events", ("data",)),
+    Hook("services.stepfunctions", "_executions", "executions are found by ARN"),
+    Hook("services.stepfunctions", "_state_machines", "the role of a state machine"),
+    Hook("services.stepfunctions", "_start_execution", "idempotent StartExecution", ("data",)),
+    Hook("services.stepfunctions", "_run_execution", "role, timeout and stop of executions", ("exec_arn",)),
+    Hook(
+        "services.stepfunctions",
+        "_execute_task",
+        "TimeoutSeconds as JSONata",
+        ("state_def", "raw_input", "execution", "ctx"),
+    ),
+    Hook(
+        "services.stepfunctions",
+        "_invoke_resource",
+        "tasks run in the state machine's role",
+        ("resource", "input_data"),
+    ),
+    Hook(
+        "services.stepfunctions",
+        "_invoke_resource_with_timeout",
+        "a timeout stops the task's job",
+        ("resource", "input_data", "timeout"),
+    ),
+    Hook("services.stepfunctions", "_call_lambda", "task tokens in the machine's role", ("func_ref", "event")),
+    Hook("services.stepfunctions", "_SERVICE_DISPATCH", "optimised integrations"),
+    Hook(
+        "services.stepfunctions",
+        "_invoke_aws_sdk_integration",
+        "aws-sdk integrations",
+        ("resource", "input_data"),
+    ),
+    Hook(
+        "services.stepfunctions",
+        "_fail_execution",
+        "a stopped execution stays stopped",
+        ("execution", "error", "cause"),
+    ),
+    Hook("services.stepfunctions", "_scaled_sleep", "a stop ends a Wait", ("seconds",)),
+    Hook("services.stepfunctions", "_add_event", "TIMED_OUT executions", ("execution", "event_type")),
+    Hook("services.stepfunctions", "_emit_execution_status_event", "TIMED_OUT executions", ("execution",)),
+    Hook(
+        "services.stepfunctions",
+        "_jsonata_state_field",
+        "TimeoutSeconds as JSONata",
+        ("state_def", "field", "expected", "raw_input", "ctx"),
+    ),
+    Hook("services.stepfunctions", "_api_name_to_sfn_key", "names of aws-sdk results", ("name",)),
+    Hook("services.stepfunctions", "_ExecutionError", "errors with the names that AWS gives", ("error", "cause")),
+    Hook("services.stepfunctions", "_AWS_SDK_ERROR_PREFIX", "errors with the names that AWS gives"),
+    Hook("services.cloudformation.provisioners", "_RESOURCE_HANDLERS", "resource types"),
+    Hook(
+        "services.cloudformation.provisioners",
+        "_physical_name",
+        "generated physical names",
+        ("stack_name", "logical_id"),
+    ),
+    Hook(
+        "services.cloudformation.stacks",
+        "_runs_on_worker_thread",
+        "our resource types may call the emulator",
+        ("resource_type",),
+    ),
+    Hook(
+        "services.cloudformation.custom_resource",
+        "deliver_response",
+        "a crashed custom resource fails at once",
+        ("token", "response"),
+    ),
+    Hook(
+        "services.lambda_svc",
+        "_execute_function_with_config_scope",
+        "a crashed custom resource fails at once",
+        ("func", "event"),
+    ),
+    Hook("core.lambda_runtime", "reset", "functions end with the instance", ()),
+)
+
+
+def problems() -> list[str]:
+    """One sentence for each hook that the installed ministack does not keep."""
+    from importlib.metadata import version
+
+    found = [
+        f"ministack.{hook.module}.{hook.name}: {problem} (used for: {hook.used_for})"
+        for hook in HOOKS
+        if (problem := hook.problem()) is not None
+    ]
+    if version("ministack") != MINISTACK:
+        found.insert(0, f"ministack {version('ministack')} is installed, {MINISTACK} is the one that we know")
+    return found
+
+
+def require_all() -> None:
+    found = problems()
+    if found:
+        raise HookError("\n".join(found))

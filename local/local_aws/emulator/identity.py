@@ -1,0 +1,81 @@
+"""IAM: SageMaker's resources by their ARNs, and loopback as secure transport.
+
+Policies that deny plain HTTP (``aws:SecureTransport``) are right in AWS and must work here unchanged. The
+emulator is reached on the loopback only, where nobody else listens.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_NAMED = {
+    "TrainingJobName": "training-job",
+    "ProcessingJobName": "processing-job",
+    "TransformJobName": "transform-job",
+    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
+    "EndpointConfigName": "endpoint-config",
+    "EndpointName": "endpoint",
+    "ModelName": "model",
+    "PipelineName": "pipeline",
+    "FeatureGroupName": "feature-group",
+}
+_BY_ARN = ("ModelPackageArn", "ResourceArn")
+
+
+def install() -> None:
+    from ministack import app
+    from ministack.core import iam_actions
+
+    pin_origin, resource_arn = app.pin_request_origin, iam_actions.extract_resource_arn
+
+    def pin_secure_origin(source_ip: str, secure_transport: bool) -> None:
+        pin_origin(source_ip, secure_transport or source_ip.startswith("127.") or source_ip == "::1")
+
+    def with_sagemaker(
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+        region: str,
+        account_id: str,
+    ) -> str:
+        if service == "sagemaker":
+            return sagemaker_resource(body, region, account_id)
+        return str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
+
+    app.pin_request_origin = pin_secure_origin
+    iam_actions.extract_resource_arn = with_sagemaker
+
+
+def sagemaker_resource(body: bytes, region: str, account: str) -> str:
+    """The resource that a SageMaker call is authorized on; ``*`` where its action has none."""
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return "*"
+    if not isinstance(request, dict):
+        return "*"
+    prefix = f"arn:aws:sagemaker:{region}:{account}:"
+    for member in _BY_ARN:
+        if isinstance(request.get(member), str):
+            return str(request[member])
+    package = request.get("ModelPackageName")
+    if isinstance(package, str):
+        return package if package.startswith("arn:") else f"{prefix}model-package/{package}"
+    for member, kind in _NAMED.items():
+        if isinstance(request.get(member), str):
+            return f"{prefix}{kind}/{request[member].lower()}"
+    return _group_resource(request, prefix)
+
+
+def _group_resource(request: dict[str, Any], prefix: str) -> str:
+    group = request.get("ModelPackageGroupName")
+    if not isinstance(group, str):
+        return "*"
+    name = group.rsplit("/", 1)[-1]
+    # A package that is created in a group is authorized as that package; its version is not known yet.
+    creates_package = "InferenceSpecification" in request or "CustomerMetadataProperties" in request
+    return f"{prefix}model-package/{name}/*" if creates_package else f"{prefix}model-package-group/{name}"

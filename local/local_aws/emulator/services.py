@@ -1,0 +1,36 @@
+"""Services that ministack lacks: SageMaker (ours), Lake Formation (moto) and Cost Explorer (ours, state)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from local_aws import moto_backend
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    handler: Any
+    target_prefix: str | None = None
+
+
+def install() -> None:
+    from ministack import app
+    from ministack.core import iam_actions, router
+
+    from local_aws import cost_explorer
+    from local_aws.sagemaker import api
+
+    for service in (
+        Service("sagemaker", api.handle, "SageMaker"),
+        Service("lakeformation", moto_backend.handle),
+        Service("ce", cost_explorer.handle, "AWSInsightsIndexService"),
+    ):
+        app.SERVICE_HANDLERS[service.name] = service.handler
+        iam_actions.SERVICE_TO_IAM_NAMESPACE[service.name] = service.name
+        router.SERVICE_PATTERNS[service.name] = {
+            "target_prefixes": [f"{service.target_prefix}."] if service.target_prefix else [],
+            "host_patterns": [rf"^{service.name}\."],
+            "credential_scope": service.name,
+        }

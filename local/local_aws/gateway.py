@@ -1,0 +1,97 @@
+"""The outermost layer of HTTP: our admin routes, then the emulator.
+
+Admin routes are for the command line and for tests. They are not AWS and need no credentials; the emulator
+listens on the loopback only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from local_aws.settings import Settings
+
+PREFIX = "/_local_aws/"
+_log = logging.getLogger("local_aws")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class AdminError(Exception):
+    """An admin request that cannot be answered; the message goes to the person at the command line."""
+
+
+class Gateway:
+    """An ASGI application around the emulator's own."""
+
+    def __init__(self, application: Application, settings: Settings) -> None:
+        self._application = application
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._application(scope, receive, send)
+            return
+        body = await _read(receive)
+        try:
+            answer = self._answer(scope["method"], scope["path"].removeprefix(PREFIX), body)
+            status = 200
+        except AdminError as error:
+            answer, status = {"error": str(error)}, 400
+        except LookupError:
+            answer, status = {"error": f"no admin route {scope['method']} {scope['path']}"}, 404
+        payload = json.dumps(answer).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": payload})
+
+    def _answer(self, method: str, route: str, body: bytes) -> dict[str, Any]:
+        if (method, route) == ("GET", "status"):
+            return self._status()
+        if (method, route) == ("POST", "faults/interrupt"):
+            return _interrupt(json.loads(body or b"{}"))
+        raise LookupError(route)
+
+    def _status(self) -> dict[str, Any]:
+        from local_aws import moto_backend
+        from local_aws.cloudformation import recorded
+        from local_aws.sagemaker import training
+
+        return {
+            "instance": self._settings.instance,
+            "endpoint": self._settings.endpoint,
+            "port": self._settings.port,
+            "account": self._settings.account,
+            "region": self._settings.region,
+            "state_dir": str(self._settings.state_dir),
+            "moto": moto_backend.port(),
+            "training_jobs": training.counts(),
+            "recorded_without_effect": recorded.in_use(),
+        }
+
+
+def _interrupt(request: dict[str, Any]) -> dict[str, Any]:
+    from local_aws.sagemaker import training
+    from local_aws.sagemaker.errors import ApiError
+
+    name = request.get("job", "")
+    try:
+        training.interrupt(name)
+    except ApiError as error:
+        raise AdminError(error.message) from error
+    _log.info("Spot interruption of training job %s requested", name)
+    return {"job": name, "interrupted": True}
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body

@@ -1,0 +1,54 @@
+"""Temporary credentials of a role, for what AWS does in a role's name: jobs and state machines.
+
+Runs: every call made with them is checked by the emulator against the role's policies. Not there: the
+role's trust policy is not asked whether the service may take it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+
+from local_aws import context
+
+_LIFETIME = 12 * 3600.0
+_RENEW_BEFORE = 3600.0
+_lock = threading.Lock()
+_sessions: dict[tuple[str, str], tuple[float, dict[str, str]]] = {}
+
+
+def role_credentials(role_arn: str, session_name: str) -> dict[str, str]:
+    """The credentials of this role and session name, as the environment variables that SDKs read."""
+    with _lock:
+        expires, credentials = _sessions.get((role_arn, session_name), (0.0, {}))
+        if expires - time.time() < _RENEW_BEFORE:
+            expires, credentials = time.time() + _LIFETIME, _mint(role_arn, session_name)
+            _sessions[role_arn, session_name] = (expires, credentials)
+        return credentials
+
+
+def _mint(role_arn: str, session_name: str) -> dict[str, str]:
+    from ministack.services import sts
+
+    access_key = "ASIA" + secrets.token_hex(8).upper()
+    secret, token = secrets.token_hex(20), secrets.token_hex(32)
+    role_name = role_arn.rsplit("/", 1)[-1]
+    parts = role_arn.split(":")
+    account = parts[4] if len(parts) > 4 else context.settings().account
+    sts.register_session(
+        access_key,
+        {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}",
+            "AccountId": account,
+            "UserId": f"AROA{role_name}:{session_name}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": time.time() + _LIFETIME,
+        },
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_SESSION_TOKEN": token,
+    }

@@ -1,0 +1,216 @@
+"""Starts and ends an instance of the local AWS in the background.
+
+The emulator is one process in its own session. It gets a scrubbed environment: nothing of the caller's
+AWS configuration, credentials or Python settings reaches it or the functions and jobs that it starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_aws import processes
+from local_aws.settings import HOST, MARKER, Settings
+
+STATUS_PATH = "/_local_aws/status"
+START_SECONDS = 60.0
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "XDG_CACHE_HOME")
+_KEPT_FOR_INSTALLS = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+)
+_KEPT_PREFIXES = ("UV_", "PIP_")
+
+
+class LaunchError(Exception):
+    """The instance cannot be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    settings: Settings
+    started: bool
+    """False when an instance was there already."""
+    seconds: float
+
+
+def up(settings: Settings) -> Launched:
+    """Start the instance, or find that one of ours listens on its port already."""
+    began = time.monotonic()
+    running = status_at(settings.port)
+    if running is not None:
+        there = Settings.load(Path(running["state_dir"]))
+        if there is not None:
+            return Launched(there, started=False, seconds=time.monotonic() - began)
+    _refuse_taken_port(settings.port)
+    _refuse_taken_state_dir(settings)
+    clean(settings.state_dir)
+    _start(settings)
+    return Launched(settings, started=True, seconds=time.monotonic() - began)
+
+
+def down(state_dir: Path) -> int:
+    """End the instance of this folder and everything that it started. Returns how many processes ended."""
+    return clean(state_dir)
+
+
+def clean(state_dir: Path) -> int:
+    """End what is left of an instance, by its marker, and remove its temporary folders."""
+    ended = 0
+    settings = Settings.load(state_dir)
+    if settings is not None:
+        ended = processes.end_all(settings.instance)
+        settings.pid_file.unlink(missing_ok=True)
+        for folder in (settings.temp_dir, settings.jobs_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+    return ended
+
+
+def status(state_dir: Path) -> dict[str, Any] | None:
+    """What the instance of this folder says of itself; None when it does not run."""
+    settings = Settings.load(state_dir)
+    if settings is None:
+        return None
+    answer = status_at(settings.port)
+    return answer if answer is not None and answer["instance"] == settings.instance else None
+
+
+def status_at(port: int) -> dict[str, Any] | None:
+    """What the instance on this port says of itself; None when nothing of ours listens there."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{STATUS_PATH}", timeout=5) as response:
+            answer = json.loads(response.read())
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+    return answer if isinstance(answer, dict) and "instance" in answer else None
+
+
+def admin(endpoint: str, route: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask a running instance to do something that is not AWS."""
+    asked = urllib.request.Request(
+        f"{endpoint}/_local_aws/{route}", data=json.dumps(request).encode(), method="POST"
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=10) as response:
+            answer: dict[str, Any] = json.loads(response.read())
+            return answer
+    except urllib.error.HTTPError as error:
+        raise LaunchError(json.loads(error.read())["error"]) from error
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            message = (
+                f"Port {port} is in use by another program. "
+                f"Choose another one: local-aws up --port {port + 1 if port < 65535 else port - 1}"
+            )
+            raise LaunchError(message) from error
+
+
+def _refuse_taken_state_dir(settings: Settings) -> None:
+    running = status(settings.state_dir)
+    if running is not None:
+        message = (
+            f"{settings.state_dir} belongs to the instance on port {running['port']}, which is up. "
+            f"End it (local-aws down --state-dir {settings.state_dir}) or give this one its own --state-dir."
+        )
+        raise LaunchError(message)
+
+
+def _start(settings: Settings) -> None:
+    settings.save()
+    for folder in (settings.jobs_dir, settings.temp_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with settings.log_file.open("wb") as log:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "local_aws.server", str(settings.state_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(settings),
+                cwd=settings.state_dir,
+                start_new_session=True,
+            )
+        settings.pid_file.write_text(f"{server.pid}\n")
+        _wait_until_ready(settings, server)
+    except BaseException:  # Ctrl-C and SIGTERM included: leave nothing running
+        clean(settings.state_dir)
+        raise
+
+
+def _wait_until_ready(settings: Settings, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            message = f"The emulator ended while starting:\n{_tail(settings.log_file)}"
+            raise LaunchError(message)
+        if _accepts_connections(settings.port):
+            answer = status_at(settings.port)
+            if answer is not None and answer["instance"] == settings.instance:
+                return
+        time.sleep(0.05)
+    message = f"The emulator was not ready after {START_SECONDS:.0f} s:\n{_tail(settings.log_file)}"
+    raise LaunchError(message)
+
+
+def _accepts_connections(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of the emulator, and so of everything that it starts."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name in _KEPT_FOR_INSTALLS or name.startswith(_KEPT_PREFIXES)
+    }
+    return kept | {
+        MARKER: settings.instance,
+        "TMPDIR": str(settings.temp_dir),
+        "NO_PROXY": f"{HOST},localhost",
+        "no_proxy": f"{HOST},localhost",
+        "PYTHONUNBUFFERED": "1",
+        "AUTH": "true",
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(settings.port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "MINISTACK_ACCOUNT_ID": settings.account,
+        "MINISTACK_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_REGION": settings.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def _tail(log: Path, lines: int = 20) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    return "(no log)"

@@ -1,0 +1,99 @@
+"""SageMaker's API as a service of the emulator: our operations, and moto for all others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from local_aws import moto_backend
+from local_aws.sagemaker import registry, tagging, training
+from local_aws.sagemaker.errors import ApiError, invalid
+
+Operation = Callable[[dict[str, Any]], dict[str, Any]]
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateTrainingJob": training.create,
+    "DescribeTrainingJob": training.describe,
+    "ListTrainingJobs": training.list_jobs,
+    "StopTrainingJob": training.stop,
+    "CreateModelPackageGroup": registry.create_group,
+    "DescribeModelPackageGroup": registry.describe_group,
+    "ListModelPackageGroups": registry.list_groups,
+    "DeleteModelPackageGroup": registry.delete_group,
+    "CreateModelPackage": registry.create_package,
+    "DescribeModelPackage": registry.describe_package,
+    "ListModelPackages": registry.list_packages,
+    "UpdateModelPackage": registry.update_package,
+    "DeleteModelPackage": registry.delete_package,
+}
+_TAGGING: dict[str, Operation] = {
+    "AddTags": tagging.add,
+    "ListTags": tagging.list_tags,
+    "DeleteTags": tagging.delete,
+}
+_TAGGED = {"CreateTrainingJob", "CreateModelPackageGroup", "CreateModelPackage"}
+_JSON = {"Content-Type": "application/x-amz-json-1.1"}
+
+
+async def handle(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+) -> moto_backend.Answer:
+    name = headers.get("x-amz-target", "").rpartition(".")[2]
+    try:
+        request = json.loads(body or b"{}")
+        operation = _operation(name, request)
+        if operation is None:
+            return await moto_backend.handle(method, path, headers, body, query)
+        # On a worker thread: loading the service model for the first time takes a moment.
+        answer = await asyncio.to_thread(_perform, name, operation, request, headers)
+    except ValueError:
+        return _error(ApiError("SerializationException", "The request is not valid JSON."))
+    except ApiError as error:
+        return _error(error)
+    return 200, dict(_JSON), json.dumps(answer, default=str).encode()
+
+
+def _operation(name: str, request: dict[str, Any]) -> Operation | None:
+    if name in _TAGGING:
+        return _TAGGING[name] if tagging.is_ours(request) else None
+    return OPERATIONS.get(name)
+
+
+def _perform(
+    name: str, operation: Operation, request: dict[str, Any], headers: dict[str, str]
+) -> dict[str, Any]:
+    if not isinstance(request, dict):
+        raise invalid("The request must be an object.")
+    if name == "CreateTrainingJob":
+        _check_pass_role(request, headers)
+    answer = operation(request)
+    return tagging.keep(answer, request) if name in _TAGGED else answer
+
+
+def _check_pass_role(request: dict[str, Any], headers: dict[str, str]) -> None:
+    """Who gives a role to a service must be allowed to pass it."""
+    from ministack.core.iam_evaluator import enforce
+    from ministack.core.router import extract_access_key_id, extract_region
+
+    role = request.get("RoleArn")
+    if not isinstance(role, str):
+        return  # the validation of the request names what is missing
+    denied = enforce(
+        extract_access_key_id(headers, {}),
+        "iam:PassRole",
+        "sagemaker",
+        extract_region(headers, {}),
+        resource_arn=role,
+        service_context={"iam:PassedToService": "sagemaker.amazonaws.com"},
+    )
+    if denied:
+        who = getattr(denied, "principal_arn", "The caller")
+        message = f"User: {who} is not authorized to perform: iam:PassRole on resource: {role}"
+        raise ApiError("AccessDeniedException", message)
+
+
+def _error(error: ApiError) -> moto_backend.Answer:
+    body = json.dumps({"__type": error.code, "message": error.message}).encode()
+    return 400, dict(_JSON), body

@@ -1,0 +1,44 @@
+"""Tags of what this package keeps itself; all other ARNs are moto's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local_aws.sagemaker import registry, training, validation
+
+_tags: dict[str, dict[str, str]] = {}
+
+
+def keep(answer: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """Keep the tags that a create request gave to what it created."""
+    arn = next(value for name, value in answer.items() if name.endswith("Arn"))
+    _tags.setdefault(arn, {}).update({tag["Key"]: tag["Value"] for tag in request.get("Tags", [])})
+    return answer
+
+
+def is_ours(request: dict[str, Any]) -> bool:
+    arn = request.get("ResourceArn", "")
+    return arn in training.arns() or arn in registry.arns()
+
+
+def add(request: dict[str, Any]) -> dict[str, Any]:
+    validation.check("AddTags", request)
+    tags = _tags.setdefault(request["ResourceArn"], {})
+    tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+    return {"Tags": _listed(request["ResourceArn"])}
+
+
+def list_tags(request: dict[str, Any]) -> dict[str, Any]:
+    validation.check("ListTags", request)
+    return {"Tags": _listed(request["ResourceArn"])}
+
+
+def delete(request: dict[str, Any]) -> dict[str, Any]:
+    validation.check("DeleteTags", request)
+    for key in request["TagKeys"]:
+        _tags.get(request["ResourceArn"], {}).pop(key, None)
+    return {}
+
+
+def _listed(arn: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in _tags.get(arn, {}).items()]
