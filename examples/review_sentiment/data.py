@@ -164,7 +164,7 @@ def _download_with(pip: list[str]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="cdk-data-science-") as scratch:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_text(f"{SDIST_REQUIREMENT} --hash=sha256:{SDIST_SHA256}\n")
-        subprocess.run(  # noqa: S603 - the command is made here, of constants and the path of pip
+        subprocess.run(
             [
                 *(*pip, "download", "--quiet", "--disable-pip-version-check", "--retries", "1"),
                 *("--require-hashes", "--no-deps", "--no-binary", "vaderSentiment"),

@@ -32,6 +32,7 @@ BATCH = 200
 
 # Where tokenizers and encodings differ: nothing to find, non-ASCII letters and digits, separators of every
 # kind, numbers, the longest text that the server lets through.
+# ruff: noqa: RUF001 - ambiguous letters and digits are their point
 ADVERSARIAL_TEXTS = (
     "",
     " ",

@@ -149,7 +149,10 @@ def train(parameters: Hyperparameters, folders: Folders, *, terminated: Callable
         metrics={**{f"cv_{key}": value for key, value in metrics.items()}, "regularization": best},
     )
     _write_atomically(folders.output_data / CHECKPOINT, json.dumps(results, indent=2, sort_keys=True) + "\n")
-    print(f"parity_max_abs_diff={manifest['parity']['max_abs_diff']:.2e} sha256={manifest['sha256']}", flush=True)
+    print(
+        f"parity_max_abs_diff={manifest['parity']['max_abs_diff']:.2e} sha256={manifest['sha256']}",
+        flush=True,
+    )
 
 
 def read_examples(folder: Path) -> Examples:
@@ -163,22 +166,27 @@ def read_examples(folder: Path) -> Examples:
             reader = csv.DictReader(file, strict=True)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:
-                raise TrainingError(f"{path.name} has no column {', '.join(missing)}; it has {reader.fieldnames}.")
+                raise TrainingError(
+                    f"{path.name} has no column {', '.join(missing)}; it has {reader.fieldnames}."
+                )
             for row in reader:
                 if row["label"] not in LABELS or row["text"] is None:
                     raise TrainingError(
-                        f"{path.name}, line {reader.line_num}: label {row['label']!r}; allowed: {', '.join(LABELS)}."
+                        f"{path.name}, line {reader.line_num}: label {row['label']!r}, text {row['text']!r}; "
+                        f"write one of the labels {', '.join(LABELS)} and a text."
                     )
                 examples.texts.append(row["text"])
                 examples.labels.append(row["label"])
                 examples.groups.append(row["group"])
     if len(set(examples.labels)) < 2:
-        raise TrainingError(f"The training data needs both labels; it has only {sorted(set(examples.labels))}.")
+        raise TrainingError(
+            f"The training data needs both labels; it has only {sorted(set(examples.labels))}."
+        )
     return examples
 
 
 def build_model(parameters: Hyperparameters, regularization: float) -> Pipeline:
-    """Words are runs of ASCII letters and digits, the one pattern that ONNX's tokenizer splits the same way."""
+    """The pipeline as it is exported."""
     return Pipeline(
         [
             ("tfidf", _vectorizer(parameters)),
@@ -190,7 +198,8 @@ def build_model(parameters: Hyperparameters, regularization: float) -> Pipeline:
 def _vectorizer(parameters: Hyperparameters) -> TfidfVectorizer:
     return TfidfVectorizer(
         lowercase=False,  # done before: the exported model gets lower-cased text, too
-        token_pattern=r"[a-z0-9]+",  # noqa: S106 - of words, not of a password
+        # The one pattern that ONNX's tokenizer splits in the same way.
+        token_pattern=r"[a-z0-9]+",  # noqa: S106 - not a password
         ngram_range=(1, parameters.ngrams),
         sublinear_tf=False,
     )
