@@ -63,10 +63,14 @@ def _check_thresholds(kind: str, thresholds: Mapping[str, float], known: tuple[s
             wrong_way = name in (*_HIGHER_IS_BETTER, *_LOWER_IS_BETTER)
             hint = f"it needs a {other}" if wrong_way else f"known are {', '.join(known)}"
             raise InvalidConfiguration(f"there can be no {kind} for the metric {name!r}: {hint}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _largest(name):
+        if not _is_between(value, 0, _largest(name)):
             raise InvalidConfiguration(
-                f"the {kind} of {name} is a number from 0 to {_largest(name)}: {value!r}"
+                f"the {kind} of {name} is a number from 0 to {_largest(name)}, not {value!r}"
             )
+
+
+def _is_between(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _largest(name: str) -> float:

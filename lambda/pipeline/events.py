@@ -57,12 +57,17 @@ class Columns(TypedDict):
     features: list[str]
 
 
-class LabelRule(TypedDict):
-    """A number above `positive_above` is positive; outside of `minimum` to `maximum` it is a mistake."""
+class LabelRule(TypedDict, total=False):
+    """How a label becomes one of two names (default: `negative` and `positive`).
 
+    A number above `positive_above` is positive, and outside of `minimum` to `maximum` it is a mistake.
+    Without `positive_above` the label is one of the names already.
+    """
+
+    names: list[str]
     positive_above: float
-    minimum: NotRequired[float]
-    maximum: NotRequired[float]
+    minimum: float
+    maximum: float
 
 
 class PrepareEvent(TypedDict):

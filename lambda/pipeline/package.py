@@ -9,9 +9,10 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zlib
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import manifest as manifests
 import objects
@@ -44,7 +45,8 @@ def handler(event: PackageEvent) -> PackageResult:
         manifest = manifests.parse(text)
         if manifest["sha256"] != digest:
             raise ModelRejected(
-                f"{objects.uri(archive)}: model.onnx has the SHA-256 {digest}, but model.json says {manifest['sha256']}"
+                f"{objects.uri(archive)}: model.onnx has the SHA-256 {digest}, "
+                f"but model.json says {manifest['sha256']}"
             )
         stored = objects.under(event["output"], digest, _MODEL)
         described = objects.under(event["output"], digest, _MANIFEST)
@@ -106,7 +108,7 @@ def _read_members(body: Any, model: IO[bytes], name: str) -> tuple[str, int, byt
     with (
         gzip.GzipFile(fileobj=body, mode="rb") as unzipped,
         # "r|": one pass, never back, so that nothing but the current block is in memory.
-        tarfile.open(fileobj=_Limited(unzipped, name), mode="r|") as tar,
+        tarfile.open(fileobj=cast("IO[bytes]", _Limited(unzipped, name)), mode="r|") as tar,
     ):
         for count, member in enumerate(tar, 1):
             path = _checked_path(member, name)
@@ -146,7 +148,7 @@ def _check_size(member: tarfile.TarInfo, limit: int, name: str) -> None:
         raise ModelRejected(f"{name}: {member.name} has {member.size} bytes; allowed are 1 to {limit}")
 
 
-def _chunks(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
+def _chunks(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
     file = tar.extractfile(member)
     if file is None:
         raise ModelRejected(f"{member.name} cannot be read")
@@ -162,7 +164,7 @@ class _Limited:
         self._name = name
         self._left = _TOTAL_BYTES
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         data = self._file.read(size)
         self._left -= len(data)
         if self._left < 0:

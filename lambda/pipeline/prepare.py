@@ -29,18 +29,18 @@ def handler(event: PrepareEvent) -> PrepareResult:
 
     Raises:
         InvalidConfiguration: the split or the columns contradict themselves.
-        InvalidData: the data cannot be read, misses a column, has a label that is no number or out of range,
+        InvalidData: the data cannot be read, misses a column, has a label that is not understood or out of range,
             has the same id twice, or leaves a side of the split or one of its classes empty.
     """
     _check(event["split"], event["columns"])
-    read_label = _label_reader(event.get("label_rule"))
+    classes = _labels(event.get("label_rule"))
 
     def output(*names: str) -> S3Object:
         return objects.of_run(event["output"], event["run"], *names)
 
     with ExitStack() as stack:
         files = [stack.enter_context(objects.spooled()) for _ in range(3)]
-        counts = _split(event, read_label, files)
+        counts = _split(event, classes, files)
         # Nothing is stored before the last row was found good.
         targets = (output("train", "train.csv"), output("holdout.csv"), output("labels.csv"))
         for file, target in zip(files, targets, strict=True):
@@ -69,31 +69,48 @@ def _check(split: Split, columns: Columns) -> None:
         raise InvalidConfiguration("; ".join(problems))
 
 
-def _label_reader(rule: LabelRule | None) -> Callable[[str, str], int]:
-    """How the text of a label, found at a place, becomes 0 or 1."""
-    if rule is None:
-        return _binary_label
-    minimum, maximum = rule.get("minimum", -math.inf), rule.get("maximum", math.inf)
-    threshold = rule["positive_above"]
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """How the text of a label becomes one of two names."""
 
-    def read(text: str, where: str) -> int:
+    negative: str
+    positive: str
+    threshold: float | None
+    minimum: float
+    maximum: float
+
+    def read(self, text: str, where: str) -> str:
+        if self.threshold is None:
+            if text not in (self.negative, self.positive):
+                raise InvalidData(
+                    f"{where}: the label {text[:60]!r} is neither {self.negative!r} nor {self.positive!r}"
+                )
+            return text
         try:
             value = float(text)
         except ValueError:
             raise InvalidData(f"{where}: the label {text[:60]!r} is not a number") from None
         if not math.isfinite(value):
             raise InvalidData(f"{where}: the label {text[:60]!r} is not a finite number")
-        if not minimum <= value <= maximum:
-            raise InvalidData(f"{where}: the label {text[:60]} is outside of {minimum:g} to {maximum:g}")
-        return int(value > threshold)
+        if not self.minimum <= value <= self.maximum:
+            raise InvalidData(
+                f"{where}: the label {text[:60]} is outside of {self.minimum:g} to {self.maximum:g}"
+            )
+        return self.positive if value > self.threshold else self.negative
 
-    return read
 
-
-def _binary_label(text: str, where: str) -> int:
-    if text not in ("0", "1"):
-        raise InvalidData(f"{where}: the label {text[:60]!r} is neither 0 nor 1, and there is no label rule")
-    return int(text)
+def _labels(rule: LabelRule | None) -> _Labels:
+    rule = rule or {}
+    names = rule.get("names", ["negative", "positive"])
+    if len(names) != 2 or names[0] == names[1]:
+        raise InvalidConfiguration(f"names are those of the negative and the positive class, not {names}")
+    return _Labels(
+        negative=names[0],
+        positive=names[1],
+        threshold=rule.get("positive_above"),
+        minimum=rule.get("minimum", -math.inf),
+        maximum=rule.get("maximum", math.inf),
+    )
 
 
 @dataclass(slots=True)
@@ -104,15 +121,13 @@ class _Side:
     positives: int = 0
     groups: set[bytes] = field(default_factory=set)
 
-    def add(self, group: str, label: int) -> None:
+    def add(self, group: str, *, positive: bool) -> None:
         self.rows += 1
-        self.positives += label
+        self.positives += positive
         self.groups.add(_fingerprint(group))
 
 
-def _split(
-    event: PrepareEvent, read_label: Callable[[str, str], int], files: Sequence[IO[bytes]]
-) -> PrepareCounts:
+def _split(event: PrepareEvent, classes: _Labels, files: Sequence[IO[bytes]]) -> PrepareCounts:
     columns, split = event["columns"], event["split"]
     features = columns["features"]
     held_out = _chooser(split)
@@ -138,13 +153,14 @@ def _split(
             if not row[label_at].strip() or not all(value.strip() for value in values):
                 skipped += 1
                 continue
-            label = read_label(row[label_at], where)
+            label = classes.read(row[label_at].strip(), where)
+            positive = label == classes.positive
             if held_out(group):
-                holdout.add(group, label)
+                holdout.add(group, positive=positive)
                 to_holdout.writerow([identity, *values])
                 to_labels.writerow([identity, label])
             else:
-                train.add(group, label)
+                train.add(group, positive=positive)
                 to_train.writerow([identity, group, label, *values])
         _check_sides(train, holdout, skipped, table.name)
     return {

@@ -55,14 +55,13 @@ def _registered(group: str, digest: str) -> str | None:
 
 
 def _request(event: RegisterEvent) -> CreateModelPackageInputTypeDef:
+    once = sha256("\0".join((event["group"], event["run"], event["sha256"])).encode()).hexdigest()
     request: CreateModelPackageInputTypeDef = {
         "ModelPackageGroupName": event["group"],
         "ModelPackageDescription": f"Trained by {event['run']} on {objects.uri(event['data'])}"[:1024],
         # It has passed the thresholds; what is not approved is never registered.
         "ModelApprovalStatus": "Approved",
-        "ClientToken": sha256(
-            "\0".join((event["group"], event["run"], event["sha256"])).encode()
-        ).hexdigest()[:32],
+        "ClientToken": once[:32],
         "CustomerMetadataProperties": _metadata(event),
         "MetadataProperties": {"GeneratedBy": event["training_job"]},
     }
