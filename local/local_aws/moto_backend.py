@@ -78,12 +78,14 @@ def _start() -> tuple[subprocess.Popen[bytes], int]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         chosen = int(probe.getsockname()[1])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(chosen)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        env=dict(os.environ) | {"MOTO_ACCOUNT_ID": context.settings().account},
-    )
+    with (context.settings().state_dir / "moto.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(chosen)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ) | {"MOTO_ACCOUNT_ID": context.settings().account},
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
