@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
+from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science.data_lake.zone_definition import ZoneDefinition
 from constructs import Construct
 
@@ -52,12 +53,12 @@ def zone_bucket(
     if definition.events:
         _send_events(bucket)
     _deny_other_encryption(bucket, key)
-    _acknowledge(
+    acknowledge(
         bucket,
         _REPLICATION_RULES,
         "Versions make every overwrite and deletion reversible within the zone. A second copy of the lake "
-        "doubles its storage price, and its region is a decision of the data's owner; replication can be added to "
-        "zone.bucket where it is taken.",
+        "doubles its storage price, and its region is a decision of the data's owner; replication can be "
+        "added to zone.bucket where it is taken.",
     )
     return bucket
 
@@ -84,7 +85,7 @@ def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3
         removal_policy=policy,
         auto_delete_objects=policy == RemovalPolicy.DESTROY,
     )
-    _acknowledge(
+    acknowledge(
         bucket,
         (
             "AwsSolutions-S1",
@@ -95,7 +96,7 @@ def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3
         "This bucket receives access logs. Logging its own access into itself would write a log for each "
         "log, without end; only the S3 log delivery service writes here.",
     )
-    _acknowledge(
+    acknowledge(
         bucket,
         (
             "NIST.800.53.R5-S3DefaultEncryptionKMS",
@@ -105,7 +106,7 @@ def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3
         "S3 delivers server access logs only to buckets with S3-managed keys (SSE-S3). The logs name objects "
         "and principals, and hold no data of the lake.",
     )
-    _acknowledge(
+    acknowledge(
         bucket,
         _REPLICATION_RULES,
         "Access logs are evidence for a year, versioned where they are; the lake's data is not in them.",
@@ -176,7 +177,3 @@ def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey) -> None:
                 conditions=conditions,
             )
         )
-
-
-def _acknowledge(construct: Construct, rules: tuple[str, ...], reason: str) -> None:
-    Validations.of(construct).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule in rules))

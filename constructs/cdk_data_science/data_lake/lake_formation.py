@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lakeformation as lakeformation
 from aws_cdk import aws_s3 as s3
 
+from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science._validation import Problems
 from constructs import Construct
 
@@ -72,6 +73,7 @@ class Registration(Construct):
                 iam.ServicePrincipal("glue.amazonaws.com", conditions=same_account),
             ),
         )
+        acknowledge_inline_policy(self.role)
         self.location = lakeformation.CfnResource(
             self,
             "Location",

@@ -12,10 +12,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lakeformation as lakeformation
 from aws_cdk import aws_s3 as s3
 
+from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.data_lake import _bucket
-from cdk_data_science.data_lake._permissions import Catalog, principal_identifier
+from cdk_data_science.data_lake._permissions import Catalog, principal_construct, principal_identifier
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
 from cdk_data_science.data_lake.zone_definition import ZoneAttributes, ZoneDefinition
 from constructs import Construct
@@ -188,6 +189,16 @@ class ZoneBase(Construct):
             grant = grant.combine(listing)
         if self.key is not None:
             grant = grant.combine(self.key.grant(grantee, *key))
+        principal = principal_construct(grantee)
+        if principal is not None and pattern.endswith("*"):
+            acknowledge_wildcards(
+                principal,
+                self,
+                [self.bucket.arn_for_objects(pattern)],
+                "Object keys are not known before they are written. The wildcard stands for the objects "
+                f"{'in one zone' if prefix is None else 'below one prefix of one zone'} of the lake, for "
+                f"named actions without wildcards.",
+            )
         return grant
 
     def _grant_catalog(
@@ -198,20 +209,30 @@ class ZoneBase(Construct):
             return grant
         self._catalog.grant(grantee, database=("DESCRIBE",), tables=tables)
         stack = Stack.of(self)
+        tables_arn = stack.format_arn(
+            service="glue", resource="table", resource_name=f"{self.database_name}/*"
+        )
         metadata = iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(READ_CATALOG),
             resource_arns=[
                 stack.format_arn(service="glue", resource="catalog"),
                 stack.format_arn(service="glue", resource="database", resource_name=self.database_name),
-                stack.format_arn(service="glue", resource="table", resource_name=f"{self.database_name}/*"),
+                tables_arn,
             ],
         )
-        # Lake Formation's credentials are for tables, not for ARNs: IAM knows no resource for this action.
-        credentials = iam.Grant.add_to_principal(
-            grantee=grantee, actions=["lakeformation:GetDataAccess"], resource_arns=["*"]
+        grant = grant.combine(metadata)
+        principal = principal_construct(grantee)
+        if principal is None:
+            return grant
+        acknowledge_wildcards(
+            principal,
+            self,
+            [tables_arn],
+            "The names of the tables of one database, for reading their definitions. Lake Formation decides "
+            "which of them the principal may see.",
         )
-        return grant.combine(metadata).combine(credentials)
+        return grant.combine(self._catalog.grant_credentials(principal))
 
 
 class Zone(ZoneBase):
@@ -284,7 +305,9 @@ class Zone(ZoneBase):
         self.registration = None
         if lake_formation is not None:
             self.registration = self._register(lake_formation)
-            self._catalog = Catalog(self, self.name, self.database_name)
+            self._catalog = Catalog(
+                self, self.name, self.database_name, administered=lake_formation.administer
+            )
             self._catalog.after(self.registration.location)
         self.node.default_child = self.bucket.node.default_child
 
