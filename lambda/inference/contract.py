@@ -97,18 +97,20 @@ class Contract:
         except (msgspec.ValidationError, UnicodeEncodeError, _NotANumberError) as error:
             raise self._problems(request, error) from None
 
-    def read_row(self, cells: dict[str, Any]) -> Any:
-        """Read one row of text, such as a line of a CSV file.
+    def read_row(self, cells: dict[str, str]) -> Any:
+        """Read one row of text, such as a line of a CSV file, into a row for `batch`.
 
         Raises:
-            ValidationError: it does not keep the contract.
+            ValidationError: it does not keep the contract; paths are names of inputs.
         """
-        try:
-            row = msgspec.convert(cells, self._row, strict=False)
-            self.batch([row])
-        except (msgspec.ValidationError, UnicodeEncodeError, _NotANumberError) as error:
-            raise ValidationError([{"path": "", "message": str(error)}]) from None
-        return row
+        row = {
+            field.name: cells[field.name] if field.type == "string" else _number(cells[field.name])
+            for field in self.inputs
+        }
+        fields = [{**each, "path": each["path"][1:]} for each in self._walk_row("", row)]
+        if fields:
+            raise ValidationError(fields)
+        return msgspec.convert(row, self._row)
 
     def batch(self, rows: list[Any]) -> Batch:
         """Turn checked rows into what the model takes."""
@@ -207,6 +209,14 @@ def _plain(body: bytes | str) -> object:
     except _NOT_JSON as error:  # behind the place where the types refused
         raise InvalidJson(f"the body is not JSON: {error}") from None
     return decoded
+
+
+def _number(text: str) -> float | str:
+    """Read a number, or leave the text for a complaint. Python would also read 1_000."""
+    try:
+        return text if "_" in text else float(text)
+    except ValueError:
+        return text
 
 
 def _complaint(field: Input, value: object) -> str | None:

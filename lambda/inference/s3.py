@@ -143,7 +143,8 @@ class Client:
         connection = HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
         try:
             token = self._environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
-            connection.request("GET", f"{parts.path}?{parts.query}", headers={"Authorization": token})
+            url = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            connection.request("GET", url, headers={"Authorization": token})
             answer = json.loads(connection.getresponse().read())
             return sigv4.Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
         except (KeyError, ValueError) as error:

@@ -95,6 +95,7 @@ def _read(model: Model, content: bytes) -> Iterator[tuple[str, Any]]:
             try:
                 yield cells[at["id"]], model.contract.read_row({name: cells[at[name]] for name in inputs})
             except ValidationError as error:
-                raise InvalidData(f"line {reader.line_num}: {error.fields[0]['message']}") from None
+                wrong = "; ".join(f"{field['path']}: {field['message']}" for field in error.fields)
+                raise InvalidData(f"line {reader.line_num}: {wrong}") from None
     except csv.Error as error:
         raise InvalidData(f"line {reader.line_num}: {error}") from None
