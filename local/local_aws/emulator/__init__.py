@@ -8,13 +8,25 @@ from local_aws.settings import Settings
 def install(settings: Settings) -> None:
     """Register everything. Raises HookError when the installed ministack is not the one that we know."""
     from local_aws.cloudformation import types
-    from local_aws.emulator import custom_resources, hooks, identity, services, step_functions
+    from local_aws.emulator import (
+        custom_resources,
+        functions,
+        hooks,
+        identity,
+        object_events,
+        services,
+        stack_operations,
+        step_functions,
+    )
 
     hooks.require_all()
     services.install()
     identity.install()
     step_functions.install()
+    functions.install()
     custom_resources.install()
+    object_events.install()
+    stack_operations.install()
     types.install()
 
 

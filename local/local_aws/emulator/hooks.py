@@ -137,6 +137,40 @@ HOOKS = (
         "a crashed custom resource fails at once",
         ("func", "event"),
     ),
+    Hook("services.lambda_svc", "_functions", "versions, aliases and their settings"),
+    Hook(
+        "services.lambda_svc",
+        "_execute_function_warm",
+        "errors by class name; bursts wait",
+        ("func", "event", "request_id"),
+    ),
+    Hook(
+        "services.lambda_svc",
+        "_invoke",
+        "weights of an alias",
+        ("name", "event", "headers", "path_qualifier", "query_params"),
+    ),
+    Hook("services.lambda_svc", "_get_func_record_for_ref", "weights of an alias", ("function_ref",)),
+    Hook("services.lambda_svc", "_publish_version", "guards of PublishVersion", ("name", "data")),
+    Hook("services.lambda_svc", "_func_arn", "ARNs of functions", ("name",)),
+    Hook(
+        "services.lambda_svc", "_event_invoke_config", "retries of asynchronous calls", ("func", "qualifier")
+    ),
+    Hook(
+        "services.lambda_svc", "invoke_async_with_retry", "retries of asynchronous calls", ("func", "event")
+    ),
+    Hook(
+        "services.lambda_svc",
+        "_route_async_failure",
+        "dead letters",
+        ("target_arn", "func_name", "event", "result"),
+    ),
+    Hook("core.lambda_runtime", "Worker", "errors by class name", ("func_name", "config", "code_zip")),
+    Hook(
+        "services.s3", "_fire_s3_event", "events name the object's version", ("bucket_name", "key", "event_name")
+    ),
+    Hook("services.eventbridge", "_dispatch_event", "events name the object's version", ("event",)),
+    Hook("services.cloudformation", "_stacks", "a stack operation that is soon over"),
     Hook("core.lambda_runtime", "reset", "functions end with the instance", ()),
 )
 
@@ -145,11 +179,16 @@ def problems() -> list[str]:
     """One sentence for each hook that the installed ministack does not keep."""
     from importlib.metadata import version
 
+    from local_aws.emulator import functions
+
     found = [
         f"ministack.{hook.module}.{hook.name}: {problem} (used for: {hook.used_for})"
         for hook in HOOKS
         if (problem := hook.problem()) is not None
     ]
+    script = functions.script_problem()
+    if script is not None:
+        found.append(f"ministack.core.lambda_runtime._PYTHON_WORKER_SCRIPT: {script} (used for: errors by class name)")
     if version("ministack") != MINISTACK:
         found.insert(0, f"ministack {version('ministack')} is installed, {MINISTACK} is the one that we know")
     return found
