@@ -74,20 +74,25 @@ def _flatten(value: Any, owner: Stack, consumer: Stack) -> str:
     if function == "Ref" and argument.startswith("AWS::"):
         return f"<{argument}>"
     if owner.node.path != consumer.node.path:
-        return json.dumps(_cross_stack(value, owner), separators=(",", ":"))
+        return _cross_stack(value, owner)
     return f"<{argument}>" if function == "Ref" else f"<{'.'.join(argument)}>"
 
 
-def _cross_stack(reference: Any, owner: Stack) -> dict[str, Any]:
-    output = f"Output{json.dumps(reference, separators=(',', ':'))}"
+def _cross_stack(reference: Any, owner: Stack) -> str:
+    output = f"Output{_compact(reference)}"
     if owner.node.try_get_context(_REFERENCES) == "weak":
         name = _logical_id("Publish", output)
         region = owner.resolve(owner.region)
-        return {"Fn::GetStackOutput": {"StackName": owner.stack_name, "Region": region, "OutputName": name}}
-    return {"Fn::ImportValue": f"{owner.stack_name}:{_logical_id('Exports', output)}"}
+        look_up = {"StackName": owner.stack_name, "Region": region, "OutputName": name}
+        return _compact({"Fn::GetStackOutput": look_up})
+    return f"{owner.stack_name}:{_logical_id('Exports', output)}"
 
 
 def _logical_id(*path: str) -> str:
     """What CDK calls an element at this path of a stack."""
     digest = hashlib.md5("/".join(path).encode(), usedforsecurity=False).hexdigest()[:8].upper()
     return re.sub(r"[^A-Za-z0-9]", "", "".join(path))[:240] + digest
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

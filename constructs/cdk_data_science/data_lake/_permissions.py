@@ -51,7 +51,7 @@ class Catalog:
         if identifier is None:
             return  # an AWS service reads S3 only; it is no principal of the catalog
         stack = self._stack_for(grantee)
-        self._warn_of_unknown_administrator()
+        self._tell_of_unknown_administrator()
         catalog_id = Stack.of(self._zone).account
         on_database = Resource(
             database=lakeformation.CfnPrincipalPermissions.DatabaseResourceProperty(
@@ -94,14 +94,14 @@ class Catalog:
             grantee=policy, actions=["lakeformation:GetDataAccess"], resource_arns=["*"]
         )
 
-    def _warn_of_unknown_administrator(self) -> None:
+    def _tell_of_unknown_administrator(self) -> None:
         """Say at synthesis what would otherwise be said by a failed deployment."""
         if not self._administered:
-            Annotations.of(self._zone).add_warning_v2(
+            Annotations.of(self._zone).add_info_v2(
                 "cdk-data-science:lake-formation-administrator",
                 "Lake Formation accepts permissions only from one of its administrators. Make the role that "
                 "deploys these stacks one of them, by LakeFormation(administer=True) in one stack of the "
-                "account or elsewhere, and acknowledge this warning; or leave access to IAM alone by "
+                "account or elsewhere, and acknowledge this; or leave access to IAM alone by "
                 "lake_formation=None.",
             )
 
@@ -176,7 +176,7 @@ def _arn(principal: Any) -> str | None:
 def principal_construct(grantee: iam.IGrantable) -> IConstruct | None:
     """The role or user behind a grantee, if it is part of the app."""
     principal: Any = grantee.grant_principal
-    return principal if Construct.is_construct(principal) else None
+    return principal if hasattr(principal, "node") else None
 
 
 def _container(stack: Stack, label: str) -> Construct:

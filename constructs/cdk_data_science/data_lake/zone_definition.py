@@ -77,7 +77,7 @@ class ZoneDefinition:
                 allowed=f"whole days, {minimum} or more, or None for no such rule",
                 write=f"{option}={minimum}",
             )
-        if isinstance(self.expire_days, int) and isinstance(self.intelligent_tiering_days, int):
+        if self.expire_days and isinstance(self.intelligent_tiering_days, int):
             problems.check(
                 self.expire_days > self.intelligent_tiering_days,
                 given=f"{zone}: expire_days={self.expire_days}, intelligent_tiering_days="
