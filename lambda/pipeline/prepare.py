@@ -29,8 +29,8 @@ def handler(event: PrepareEvent) -> PrepareResult:
 
     Raises:
         InvalidConfiguration: the split or the columns contradict themselves.
-        InvalidData: the data cannot be read, misses a column, has a label that is not understood or out of range,
-            has the same id twice, or leaves a side of the split or one of its classes empty.
+        InvalidData: the data cannot be read, misses a column, has a label that is not understood or out of
+            range, has the same id twice, or leaves a side of the split or one of its classes empty.
     """
     _check(event["split"], event["columns"])
     classes = _labels(event.get("label_rule"))
@@ -200,13 +200,15 @@ def _fingerprint(text: str) -> bytes:
 
 
 def _check_sides(train: _Side, holdout: _Side, skipped: int, name: str) -> None:
-    for side, called in ((train, "training"), (holdout, "holdout")):
+    sides = ((train, "training"), (holdout, "holdout"))
+    for side, called in sides:
         if side.rows == 0:
-            other = len(train.groups) + len(holdout.groups)
+            groups = len(train.groups) + len(holdout.groups)
             raise InvalidData(
-                f"{name}: the {called} side of the split is empty ({other} groups in all, {skipped} rows "
+                f"{name}: the {called} side of the split is empty ({groups} groups in all, {skipped} rows "
                 "skipped); more groups, or another share or salt, are needed"
             )
+    for side, called in sides:
         if side.positives in (0, side.rows):
             only = "positive" if side.positives else "negative"
             raise InvalidData(

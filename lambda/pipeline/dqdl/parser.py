@@ -159,7 +159,7 @@ class _Parser:
             token = self._take()
             if connector and token.value.lower() != connector:
                 raise self._error(
-                    "and and or stand side by side: say which comes first with parentheses, "
+                    "'and' and 'or' stand side by side: say which comes first with parentheses, "
                     "as in ((…) and (…)) or (…)",
                     token,
                 )

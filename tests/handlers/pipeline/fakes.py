@@ -1,0 +1,231 @@
+"""In-memory services, with the semantics that the handlers rely on."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from itertools import count
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+Answer = Callable[[dict[str, str], dict[str, Any]], Any]
+
+
+def refusal(operation: str, code: str, message: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message or code}}, operation)
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeLambda:
+    """One function: its configuration, versions and aliases, guarded by revisions as in Lambda.
+
+    An update takes `update_polls` readings to complete and refuses others meanwhile. Publishing what has not
+    changed since the last version gives that version again. `answer` is what an invocation of a version with
+    these variables returns; `before` is called with the name of each operation, so that a test can interfere.
+    """
+
+    def __init__(self, name: str, variables: Mapping[str, str], *, alias: str) -> None:
+        self.name = name
+        self.update_polls = 1
+        self.answer: Answer = lambda variables, payload: {}  # noqa: ARG005
+        self.before: Callable[[str], None] = lambda operation: None  # noqa: ARG005
+        self.calls: list[str] = []
+        self._revisions = count(1)
+        self._pending = 0
+        self.latest: dict[str, Any] = {
+            "FunctionName": name,
+            "CodeSha256": "code-1",
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "Environment": {"Variables": dict(variables)},
+            "RevisionId": self._revision(),
+        }
+        self.versions: dict[str, dict[str, Any]] = {}
+        self.publish_version(FunctionName=name)
+        self.alias = {
+            "Name": alias,
+            "FunctionVersion": "1",
+            "RoutingConfig": {"AdditionalVersionWeights": {}},
+            "RevisionId": self._revision(),
+        }
+        self.calls.clear()
+
+    def _revision(self) -> str:
+        return f"revision-{next(self._revisions)}"
+
+    def variables(self, version: str = "$LATEST") -> dict[str, str]:
+        configuration = self.latest if version == "$LATEST" else self.versions[version]
+        variables: dict[str, str] = configuration["Environment"]["Variables"]
+        return variables
+
+    def target(self) -> tuple[str, dict[str, float]]:
+        return self.alias["FunctionVersion"], self.alias["RoutingConfig"]["AdditionalVersionWeights"]
+
+    def move_alias(self, version: str, weights: Mapping[str, float] | None = None) -> None:
+        """What somebody else does."""
+        self.alias |= {
+            "FunctionVersion": version,
+            "RoutingConfig": {"AdditionalVersionWeights": dict(weights or {})},
+            "RevisionId": self._revision(),
+        }
+
+    def occupy(self, polls: int) -> None:
+        """Somebody else's update is under way."""
+        self._pending = polls
+        self.latest["LastUpdateStatus"] = "InProgress"
+
+    def _enter(self, operation: str) -> None:
+        self.before(operation)
+        self.calls.append(operation)
+
+    def get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+        self._enter("GetFunctionConfiguration")
+        if Qualifier != "$LATEST":
+            if Qualifier not in self.versions:
+                raise refusal("GetFunctionConfiguration", "ResourceNotFoundException")
+            return deepcopy(self.versions[Qualifier])
+        if self._pending > 0:
+            self._pending -= 1
+        elif self.latest["LastUpdateStatus"] == "InProgress":
+            self.latest |= {"LastUpdateStatus": "Successful", "RevisionId": self._revision()}
+        return deepcopy(self.latest)
+
+    def update_function_configuration(
+        self,
+        *,
+        FunctionName: str,
+        Environment: dict[str, Any],
+        RevisionId: str | None = None,  # noqa: N803
+    ) -> dict[str, Any]:
+        operation = "UpdateFunctionConfiguration"
+        self._enter(operation)
+        if self.latest["LastUpdateStatus"] == "InProgress":
+            raise refusal(operation, "ResourceConflictException", "An update is in progress")
+        if RevisionId is not None and RevisionId != self.latest["RevisionId"]:
+            raise refusal(operation, "PreconditionFailedException")
+        self.latest |= {"Environment": deepcopy(Environment), "RevisionId": self._revision()}
+        self.occupy(self.update_polls)
+        return deepcopy(self.latest)
+
+    def publish_version(
+        self,
+        *,
+        FunctionName: str,  # noqa: N803
+        CodeSha256: str | None = None,  # noqa: N803
+        Description: str = "",  # noqa: N803
+        RevisionId: str | None = None,  # noqa: N803
+    ) -> dict[str, Any]:
+        operation = "PublishVersion"
+        self._enter(operation)
+        if self.latest["LastUpdateStatus"] == "InProgress":
+            raise refusal(operation, "ResourceConflictException", "An update is in progress")
+        if RevisionId is not None and RevisionId != self.latest["RevisionId"]:
+            raise refusal(operation, "PreconditionFailedException")
+        if CodeSha256 is not None and CodeSha256 != self.latest["CodeSha256"]:
+            raise refusal(operation, "InvalidParameterValueException", "CodeSHA256 mismatch")
+        newest = self.versions.get(str(len(self.versions)))
+        if newest and all(newest[part] == self.latest[part] for part in ("Environment", "CodeSha256")):
+            return deepcopy(newest)
+        version = str(len(self.versions) + 1)
+        self.versions[version] = deepcopy(self.latest) | {"Version": version, "Description": Description}
+        return deepcopy(self.versions[version])
+
+    def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: N803
+        self._enter("GetAlias")
+        if Name != self.alias["Name"]:
+            raise refusal("GetAlias", "ResourceNotFoundException")
+        return deepcopy(self.alias)
+
+    def update_alias(
+        self,
+        *,
+        FunctionName: str,  # noqa: N803
+        Name: str,  # noqa: N803
+        FunctionVersion: str,  # noqa: N803
+        RoutingConfig: dict[str, Any],  # noqa: N803
+        RevisionId: str | None = None,  # noqa: N803
+    ) -> dict[str, Any]:
+        self._enter("UpdateAlias")
+        if RevisionId is not None and RevisionId != self.alias["RevisionId"]:
+            raise refusal("UpdateAlias", "PreconditionFailedException")
+        if FunctionVersion not in self.versions:
+            raise refusal("UpdateAlias", "ResourceNotFoundException")
+        weights = RoutingConfig["AdditionalVersionWeights"]
+        if FunctionVersion in weights or set(weights) - self.versions.keys():
+            raise refusal("UpdateAlias", "InvalidParameterValueException")
+        self.move_alias(FunctionVersion, weights)
+        return deepcopy(self.alias)
+
+    def invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        self._enter("Invoke")
+        try:
+            body = self.answer(self.variables(Qualifier), json.loads(Payload))
+            failed = {}
+        except RuntimeError as error:
+            body, failed = (
+                {"errorType": "RuntimeError", "errorMessage": str(error)},
+                {"FunctionError": "Unhandled"},
+            )
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(body).encode()), **failed}
+
+
+class FakeStepFunctions:
+    """Standard executions: a name is used once; the same name and input while it runs is the same execution."""
+
+    def __init__(self, arn: str) -> None:
+        self.arn = arn
+        self.executions: dict[str, dict[str, Any]] = {}
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: N803
+        assert stateMachineArn == self.arn
+        known = self.executions.get(name)
+        arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}"
+        if known is not None and not (known["status"] == "RUNNING" and known["input"] == input):
+            raise refusal("StartExecution", "ExecutionAlreadyExists")
+        self.executions[name] = {"executionArn": arn, "name": name, "status": "RUNNING", "input": input}
+        return {"executionArn": arn}
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
+        return self.executions[executionArn.rpartition(":")[2]]
+
+    def finish(self, status: str) -> None:
+        for execution in self.executions.values():
+            if execution["status"] == "RUNNING":
+                execution["status"] = status
+
+
+class FakeCloudWatch:
+    def __init__(self) -> None:
+        self.alarms: dict[str, str] = {}
+        self.errors: dict[str, float] = {}
+
+    def describe_alarms(self, *, AlarmNames: list[str], AlarmTypes: list[str]) -> dict[str, Any]:  # noqa: N803
+        assert set(AlarmTypes) == {"MetricAlarm", "CompositeAlarm"}
+        return {
+            "MetricAlarms": [
+                {"AlarmName": name, "StateValue": self.alarms[name]}
+                for name in AlarmNames
+                if name in self.alarms
+            ]
+        }
+
+    def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
+        dimensions = {item["Name"]: item["Value"] for item in request["Dimensions"]}
+        assert dimensions.keys() == {"FunctionName", "Resource", "ExecutedVersion"}
+        errors = self.errors.get(dimensions["ExecutedVersion"])
+        return {"Datapoints": [] if errors is None else [{"Sum": errors}]}

@@ -1,0 +1,86 @@
+"""The registry: one version for each model."""
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from handlers.pipeline.asset import register
+from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
+
+GROUP = "reviews"
+ARN = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{GROUP}"
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    return {
+        "run": RUN,
+        "group": GROUP,
+        "model": {"bucket": BUCKET, "key": f"models/{'a' * 64}/model.onnx"},
+        "sha256": "a" * 64,
+        "metrics": {"auroc": 0.8361234, "auroc_ci95": [0.81, 0.86], "rows": 700},
+        "data": {"bucket": BUCKET, "key": "reviews/ä b's.csv", "versionId": "v1", "checksum": "CRC32:x==:9"},
+        "training_job": f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{RUN}",
+        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/onnx:1",
+    } | changes
+
+
+@pytest.fixture
+def registry(lake: Lake) -> Any:
+    client = boto3.client("sagemaker")
+    client.create_model_package_group(ModelPackageGroupName=GROUP)
+    return client
+
+
+def test_a_model_is_registered_with_where_it_came_from(registry: Any) -> None:
+    result = register.handler(event(), CONTEXT)
+    assert result["version"] == 1
+    known = registry.describe_model_package(ModelPackageName=result["model_package_arn"])
+    assert known["ModelApprovalStatus"] == "Approved"
+    metadata = known["CustomerMetadataProperties"]
+    assert metadata["sha256"] == "a" * 64
+    assert metadata["run"] == RUN
+    assert metadata["data"] == f"s3://{BUCKET}/reviews/ä b_s.csv"
+    assert metadata["data.version"] == "v1"
+    assert metadata["metric.auroc"] == "0.836123"
+    assert metadata["metric.auroc_ci95"] == "0.81 0.86"
+    (container,) = known["InferenceSpecification"]["Containers"]
+    assert container["ModelDataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/models/{'a' * 64}/"
+
+
+def test_the_same_model_is_registered_once_whatever_run_brings_it(registry: Any) -> None:
+    first = register.handler(event(), CONTEXT)
+    assert register.handler(event(), CONTEXT) == first
+    assert register.handler(event(run="run-2"), CONTEXT) == first
+    listed = registry.list_model_packages(ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]
+    assert len(listed) == 1
+
+
+def test_another_model_gets_the_next_version(registry: Any) -> None:
+    register.handler(event(), CONTEXT)
+    assert register.handler(event(sha256="b" * 64, run="run-2"), CONTEXT)["version"] == 2
+
+
+def test_without_an_image_there_is_no_inference_specification(registry: Any) -> None:
+    result = register.handler(event(image=None), CONTEXT)
+    known = registry.describe_model_package(ModelPackageName=result["model_package_arn"])
+    assert "InferenceSpecification" not in known
+
+
+def test_the_request_is_one_that_the_service_accepts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("sagemaker")
+    monkeypatch.setattr(register, "sagemaker", lambda: client)
+    long = event(data={"bucket": BUCKET, "key": "k" * 1000}, report={"bucket": BUCKET, "key": "report.json"})
+    with Stubber(client) as stub:
+        stub.add_response("list_model_packages", {"ModelPackageSummaryList": []}, {
+            "ModelPackageGroupName": GROUP, "SortBy": "CreationTime", "SortOrder": "Descending"})  # fmt: skip
+        stub.add_response("create_model_package", {"ModelPackageArn": f"{ARN}/7"}, {
+            "ModelPackageGroupName": GROUP, "ModelPackageDescription": ANY, "ModelApprovalStatus": "Approved",
+            "ClientToken": ANY, "CustomerMetadataProperties": ANY, "MetadataProperties": ANY,
+            "InferenceSpecification": ANY, "ModelMetrics": ANY})  # fmt: skip
+        assert register.handler(long, CONTEXT) == {"model_package_arn": f"{ARN}/7", "version": 7}
+    request = register._request(long)
+    assert len(request["ClientToken"]) <= 36
+    assert len(request["ModelPackageDescription"]) <= 1024
+    assert all(0 < len(value) <= 256 for value in request["CustomerMetadataProperties"].values())
+    assert request["ClientToken"] == register._request(long)["ClientToken"]
