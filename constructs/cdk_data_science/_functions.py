@@ -1,0 +1,144 @@
+"""The platform's Lambda functions: a role, a log group and a function that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._assets import function_code
+
+_NETWORK_ACTIONS = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+
+_PACKS = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionNetwork:
+    """The VPC that functions are attached to. It needs a way to S3 and the other services that they call."""
+
+    vpc: ec2.IVpc
+    subnets: ec2.SubnetSelection | None = None
+    security_groups: Sequence[ec2.ISecurityGroup] | None = None
+
+
+class PlatformFunction(Construct):
+    """A Lambda function with a role of its own that may write its log and nothing else, until more is granted."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        asset: str,
+        handler: str,
+        description: str,
+        log_key: kms.IKey,
+        runtime: lambda_.Runtime,
+        architecture: lambda_.Architecture,
+        memory_size: int,
+        timeout: Duration,
+        environment: Mapping[str, str] | None = None,
+        network: FunctionNetwork | None = None,
+        reserved_concurrency: int | None = None,
+        dead_letter_queue: sqs.IQueue | None = None,
+        ephemeral_storage_mib: int | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.log_group = logs.LogGroup(
+            self, "Logs", encryption_key=log_key, retention=logs.RetentionDays.ONE_YEAR
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Role of: {description}"[:1000],
+        )
+        self.log_group.grant_write(self.role)
+        if network is not None:
+            self._allow_network()
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            code=function_code(self, asset, runtime=runtime, architecture=architecture),
+            handler=handler,
+            description=description,
+            runtime=runtime,
+            architecture=architecture,
+            memory_size=memory_size,
+            timeout=timeout,
+            environment=None if environment is None else dict(environment),
+            role=self.role,
+            log_group=self.log_group,
+            vpc=None if network is None else network.vpc,
+            vpc_subnets=None if network is None else network.subnets,
+            security_groups=(
+                None if network is None or network.security_groups is None else list(network.security_groups)
+            ),
+            reserved_concurrent_executions=reserved_concurrency,
+            dead_letter_queue=dead_letter_queue,
+            ephemeral_storage_size=(
+                None if ephemeral_storage_mib is None else Size.mebibytes(ephemeral_storage_mib)
+            ),
+        )
+        self._acknowledge_findings(
+            in_vpc=network is not None,
+            bounded=reserved_concurrency is not None,
+            has_dead_letters=dead_letter_queue is not None,
+        )
+
+    def _allow_network(self) -> None:
+        self.role.add_to_policy(
+            iam.PolicyStatement(sid="NetworkInterfaces", actions=list(_NETWORK_ACTIONS), resources=["*"])
+        )
+        acknowledge(
+            self.role,
+            {
+                "AwsSolutions-IAM5[Resource::*]": "EC2 has no resource-level permissions for the network interfaces "
+                "that Lambda makes in a VPC; AWSLambdaVPCAccessExecutionRole has the same statement."
+            },
+        )
+
+    def _acknowledge_findings(self, *, in_vpc: bool, bounded: bool, has_dead_letters: bool) -> None:
+        reasons = {}
+        if not in_vpc:
+            reasons["LambdaInsideVPC"] = (
+                "The function calls AWS APIs alone, each allowed by its role for named resources, and holds no "
+                "connection to a private resource. Those who must keep API traffic in a VPC give `network`."
+            )
+        if not bounded:
+            reasons["LambdaConcurrency"] = (
+                "Reserved concurrency is taken from the account's pool whether it is used or not, and cannot be "
+                "had at all in accounts with the initial quota. The callers bound the concurrency of the function."
+            )
+        if not has_dead_letters:
+            reasons["LambdaDLQ"] = (
+                "The function is invoked synchronously by a state machine, which sees each failure and records it; "
+                "Lambda never puts a synchronous invocation into a dead-letter queue."
+            )
+        # PCI DSS has no rules on concurrency and dead letters.
+        acknowledge(
+            self.function,
+            {
+                f"{pack}-{rule}": reason
+                for pack in _PACKS
+                for rule, reason in reasons.items()
+                if pack != "PCI.DSS.321" or rule == "LambdaInsideVPC"
+            },
+        )

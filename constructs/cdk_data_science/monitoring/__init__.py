@@ -1,0 +1,5 @@
+"""Monitoring: who hears of what goes wrong."""
+
+from cdk_data_science.monitoring.alerts import AlertTopic
+
+__all__ = ["AlertTopic"]

@@ -1,0 +1,115 @@
+"""One encrypted topic for everything that a person has to hear of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from cdk_data_science._encryption import allow_publishers, operations_key
+from cdk_data_science._validation import Problems, is_token
+
+
+class AlertTopic(Construct):
+    """An SNS topic, encrypted, that the alarms and event rules of this account may publish to.
+
+    SNS's own AWS-managed key cannot be used by alarms, so the topic has a customer-managed key: one that is given,
+    or one of its own. Publishing needs TLS.
+
+    At rest it costs 1 USD a month for a key of its own, and nothing with a given one.
+
+    Example:
+        ```python
+        import aws_cdk as cdk
+        from cdk_data_science import AlertTopic
+
+        stack = cdk.Stack(cdk.App(), "Operations")
+        alerts = AlertTopic(stack, "Alerts", emails=["data-platform@example.com"])
+        ```
+
+    Args:
+        key: Key of the topic; a new one if not given. A given key that this app owns is extended so that alarms
+            and event rules may use it; one that is imported must allow them already.
+        emails: Addresses that are subscribed; each has to confirm the first message.
+        display_name: Sender that mail programs show, at most 100 characters.
+
+    Raises:
+        ConfigurationError: an address or a name that SNS would refuse.
+
+    See https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        key: kms.IKey | None = None,
+        emails: Sequence[str] = (),
+        display_name: str | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        _check(self, emails, display_name)
+        if key is None:
+            self.key: kms.IKey = operations_key(self, "Key", description="Alerts")
+        else:
+            self.key = key
+            allow_publishers(key)
+        self.topic = sns.Topic(
+            self, "Topic", master_key=self.key, enforce_ssl=True, display_name=display_name
+        )
+        # CDK writes a policy of its own for TLS, which replaces the default one that lets the account publish.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsAndRulesOfThisAccount",
+                principals=[
+                    iam.ServicePrincipal("cloudwatch.amazonaws.com"),
+                    iam.ServicePrincipal("events.amazonaws.com"),
+                ],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        for email in emails:
+            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+        self.node.default_child = self.topic.node.default_child
+
+    def notify(self, *alarms: cloudwatch.Alarm) -> None:
+        """Send a message when one of the alarms goes off."""
+        action = cloudwatch_actions.SnsAction(self.topic)
+        for alarm in alarms:
+            alarm.add_alarm_action(action)
+
+    def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal publish, with the use of the key that it takes."""
+        return self.topic.grant_publish(grantee)
+
+    def metric_failed_notifications(self) -> cloudwatch.Metric:
+        """Messages that could not be delivered to a subscriber."""
+        return self.topic.metric_number_of_notifications_failed()
+
+
+def _check(scope: Construct, emails: Sequence[str], display_name: str | None) -> None:
+    problems = Problems("AlertTopic", scope)
+    for email in emails:
+        problems.check(
+            is_token(email)
+            or (email.count("@") == 1 and not email.startswith("@") and not email.endswith("@")),
+            given=f"email {email!r}",
+            allowed="an address such as data-platform@example.com",
+        )
+    if display_name is not None and not is_token(display_name):
+        problems.check(
+            len(display_name) <= 100,
+            given=f"display_name of {len(display_name)} characters",
+            allowed="at most 100",
+        )
+    problems.raise_if_any()

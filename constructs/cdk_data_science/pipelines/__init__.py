@@ -1,0 +1,76 @@
+"""Pipelines: state machines that are put together from steps, and the usual one from data to a deployed model."""
+
+from cdk_data_science._functions import FunctionNetwork
+from cdk_data_science.pipelines.options import Canary, Split
+from cdk_data_science.pipelines.outputs import (
+    ARTIFACT,
+    DATA,
+    DEPLOYMENT,
+    EVALUATION,
+    HOLDOUT,
+    LABELS,
+    MANIFEST,
+    METRICS,
+    MODEL,
+    MODEL_PACKAGE,
+    QUALITY,
+    SCORES,
+    SHA256,
+    TRAIN,
+    TRAINING_JOB,
+    Output,
+)
+from cdk_data_science.pipelines.pipeline import Pipeline
+from cdk_data_science.pipelines.registry import ModelRegistry
+from cdk_data_science.pipelines.rules import RULE_NAMES, QualityRules
+from cdk_data_science.pipelines.step import Location, States, Step, StepContext
+from cdk_data_science.pipelines.steps.deploy import Deploy
+from cdk_data_science.pipelines.steps.evaluate import Evaluate
+from cdk_data_science.pipelines.steps.package import PackageModel
+from cdk_data_science.pipelines.steps.prepare import Prepare
+from cdk_data_science.pipelines.steps.quality_gate import QualityGate
+from cdk_data_science.pipelines.steps.register import Register
+from cdk_data_science.pipelines.steps.score import Score
+from cdk_data_science.pipelines.steps.train import Train
+from cdk_data_science.pipelines.training_pipeline import TrainingPipeline
+from cdk_data_science.pipelines.trigger import DataTrigger
+
+__all__ = [
+    "ARTIFACT",
+    "DATA",
+    "DEPLOYMENT",
+    "EVALUATION",
+    "HOLDOUT",
+    "LABELS",
+    "MANIFEST",
+    "METRICS",
+    "MODEL",
+    "MODEL_PACKAGE",
+    "QUALITY",
+    "RULE_NAMES",
+    "SCORES",
+    "SHA256",
+    "TRAIN",
+    "TRAINING_JOB",
+    "Canary",
+    "DataTrigger",
+    "Deploy",
+    "Evaluate",
+    "FunctionNetwork",
+    "Location",
+    "ModelRegistry",
+    "Output",
+    "PackageModel",
+    "Pipeline",
+    "Prepare",
+    "QualityGate",
+    "QualityRules",
+    "Register",
+    "Score",
+    "Split",
+    "States",
+    "Step",
+    "StepContext",
+    "Train",
+    "TrainingPipeline",
+]

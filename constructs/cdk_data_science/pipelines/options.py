@@ -1,0 +1,130 @@
+"""How data is split and how a model is rolled out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Duration
+
+from cdk_data_science._validation import Problems, is_token
+
+LONGEST_BAKE_SECONDS = 24 * 60 * 60
+_CHECK_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """What is in the data, and how it is divided into training and held-out rows.
+
+    Groups are divided by a hash of their name, so that the rows of one group never stand on both sides, and the
+    same data is always divided in the same way.
+    """
+
+    id_column: str
+    """Names each row."""
+    group_column: str
+    """Rows with the same value stay together: all sentences of a review, all orders of a customer."""
+    label_column: str
+    feature_columns: Sequence[str]
+    holdout: float = 0.2
+    """Share of the groups that is held out: more than 0, less than 1."""
+    salt: str = ""
+    """Another salt gives another division."""
+    positive_above: float | None = None
+    """Labels are numbers, and positive above this one; without it they are 0 and 1 already."""
+    label_minimum: float | None = None
+    """Labels below it are mistakes in the data; needs ``positive_above``."""
+    label_maximum: float | None = None
+    """Labels above it are mistakes in the data; needs ``positive_above``."""
+
+    def check(self, problems: Problems) -> None:
+        """Report what the prepare step would refuse."""
+        problems.check(
+            is_token(self.holdout) or 0 < self.holdout < 1,
+            given=f"holdout={self.holdout}",
+            allowed="more than 0, less than 1",
+            write="holdout=0.2",
+        )
+        for name in ("id_column", "group_column", "label_column"):
+            problems.check(bool(getattr(self, name)), given=f"{name}=''", allowed="the name of a column")
+        features = list(self.feature_columns)
+        problems.check(
+            not isinstance(self.feature_columns, str)
+            and bool(features)
+            and len(set(features)) == len(features),
+            given=f"feature_columns={self.feature_columns!r}",
+            allowed="a list with one name or more, each once",
+            write='feature_columns=["text"]',
+        )
+        problems.check(
+            self.label_column not in features,
+            given=f"the label {self.label_column!r} among the features",
+            allowed="features that do not hold the answer",
+        )
+        problems.check(
+            self.positive_above is not None or (self.label_minimum is None and self.label_maximum is None),
+            given="label_minimum or label_maximum without positive_above",
+            allowed="limits of labels that are numbers",
+            write="positive_above=0",
+        )
+
+    def render(self) -> dict[str, Any]:
+        """Return the members of the prepare step's event."""
+        event: dict[str, Any] = {
+            "split": {"group_by": self.group_column, "holdout": self.holdout, "salt": self.salt},
+            "columns": {
+                "id": self.id_column,
+                "label": self.label_column,
+                "features": list(self.feature_columns),
+            },
+        }
+        if self.positive_above is not None:
+            limits = {"minimum": self.label_minimum, "maximum": self.label_maximum}
+            event["label_rule"] = {
+                "positive_above": self.positive_above,
+                **{name: value for name, value in limits.items() if value is not None},
+            }
+        return event
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canary:
+    """How a new model takes over: with a few per cent of the traffic first, watched for a while."""
+
+    percent: float = 10
+    """Share of the traffic, in per cent: more than 0, less than 100."""
+    bake: Duration | None = None
+    """Time with that share, up to one day; ten minutes if not given. It is checked every minute."""
+
+    @property
+    def bake_seconds(self) -> float:
+        """The time with the canary's share, in seconds."""
+        return 600.0 if self.bake is None else float(self.bake.to_seconds(integral=False))
+
+    @property
+    def checks(self) -> int:
+        """How often the canary is checked before it is promoted."""
+        return max(1, math.ceil(self.bake_seconds / _CHECK_SECONDS))
+
+    @property
+    def interval(self) -> Duration:
+        """Time before each check; Step Functions waits whole seconds."""
+        return Duration.seconds(math.ceil(self.bake_seconds / self.checks))
+
+    def check(self, problems: Problems) -> None:
+        """Report what cannot work."""
+        problems.check(
+            is_token(self.percent) or 0 < self.percent < 100,
+            given=f"percent={self.percent}",
+            allowed="more than 0, less than 100",
+            write="percent=10",
+        )
+        problems.check(
+            0 <= self.bake_seconds <= LONGEST_BAKE_SECONDS,
+            given=f"bake={self.bake_seconds:g} s",
+            allowed="0 s to one day",
+            write="bake=Duration.minutes(10)",
+        )

@@ -1,0 +1,280 @@
+"""Put the model into service: a few per cent of the traffic first, and back if it does not do well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._functions import PlatformFunction
+from cdk_data_science._tasks import Task
+from cdk_data_science._validation import Problems
+from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE
+from cdk_data_science.pipelines.options import Canary
+from cdk_data_science.pipelines.outputs import (
+    DEPLOYMENT,
+    HOLDOUT,
+    MANIFEST,
+    MODEL,
+    SCORES,
+    SHA256,
+    Output,
+)
+from cdk_data_science.pipelines.step import RUN, States, Step, StepContext, allow_existence_checks
+from cdk_data_science.serving import ServerlessInference
+
+# What all tasks of the deployment send: what was asked for, and what is known of it so far.
+_REQUEST = "deployRequest"
+_EVENT = f"{{% $merge([${_REQUEST}, {DEPLOYMENT.variable}]) %}}"
+
+
+class Deploy(Step):
+    """Publishes a version of the inference function that serves the model, and moves the alias to it.
+
+    The version is tested with held-out rows before it gets any traffic. It then gets the canary's share, is
+    checked every minute (the function's alarms, its errors, the test again), and is promoted at the end of the
+    bake. A model that is live already changes nothing, and the first model of a function is promoted at once.
+    Any failure goes back to the version that was live before the run fails.
+
+    Args:
+        to: The function that serves.
+        rollout: The canary's share and time.
+    """
+
+    name = "Deploy"
+
+    def __init__(self, to: ServerlessInference, *, rollout: Canary | None = None) -> None:
+        self._inference = to
+        self._rollout = rollout if rollout is not None else Canary()
+
+    @property
+    def needs(self) -> Sequence[Output]:
+        """The model, and rows with known scores to test it with."""
+        return (MODEL, SHA256, MANIFEST, HOLDOUT, SCORES)
+
+    @property
+    def gives(self) -> Sequence[Output]:
+        """The versions before and after."""
+        return (DEPLOYMENT,)
+
+    @property
+    def longest(self) -> Duration:
+        """The bake, and an hour for the calls around it."""
+        rollout = self._rollout
+        return Duration.seconds(rollout.checks * (rollout.interval.to_seconds() + 360) + 3600)
+
+    def check(self, problems: Problems) -> None:
+        """Check the rollout."""
+        self._rollout.check(problems)
+
+    def states(self, scope: Construct, context: StepContext) -> States:
+        """Make the functions, tasks and choices of the rollout."""
+        return _Rollout(scope, context, inference=self._inference, rollout=self._rollout).states()
+
+
+class _Rollout:
+    """Builds the states of one deployment."""
+
+    def __init__(
+        self, scope: Construct, context: StepContext, *, inference: ServerlessInference, rollout: Canary
+    ) -> None:
+        self._scope = scope
+        self._context = context
+        self._inference = inference
+        self._rollout = rollout
+
+    def states(self) -> States:
+        begin = self._begin()
+        rollback = self._rollback()
+        stage = self._task(
+            "Deploy: stage",
+            self._function("Stage", Duration.minutes(14), "Publishes and tests a version with the new model"),
+            assign={DEPLOYMENT.name: "{% $states.result.Payload %}"},
+            undo=rollback,
+        )
+        shift = self._task(
+            "Deploy: shift",
+            self._function("Shift", Duration.minutes(1), "Gives the new version a share of the traffic"),
+            assign={DEPLOYMENT.name: f"{{% $merge([{DEPLOYMENT.variable}, $states.result.Payload]) %}}"},
+            undo=rollback,
+        )
+        check = self._task(
+            "Deploy: check",
+            self._function("Check", Duration.minutes(5), "Says whether the new version does well"),
+            assign={"health": "{% $states.result.Payload %}", "checks": "{% $checks + 1 %}"},
+            undo=rollback,
+        )
+        promote = self._task(
+            "Deploy: promote",
+            self._function("Promote", Duration.minutes(2), "Gives the new version all of the traffic"),
+            assign={DEPLOYMENT.name: f"{{% $merge([{DEPLOYMENT.variable}, $states.result.Payload]) %}}"},
+            undo=rollback,
+        )
+        done = sfn.Pass.jsonata(self._scope, "Deploy: done")
+        unhealthy = self._unhealthy()
+        bake = sfn.Wait.jsonata(
+            self._scope, "Deploy: bake", time=sfn.WaitTime.duration(self._rollout.interval)
+        )
+
+        begin.next(stage)
+        stage.next(
+            sfn.Choice.jsonata(self._scope, "Deploy: what is live?")
+            .when(_condition("$deployment.unchanged = true"), done)
+            # The first model has nobody to share the traffic with.
+            .when(_condition("$type($deployment.previous) = 'string'"), shift)
+            .otherwise(promote)
+        )
+        shift.next(bake)
+        bake.next(check)
+        check.next(
+            sfn.Choice.jsonata(self._scope, "Deploy: healthy?")
+            .when(_condition("$health.healthy != true"), unhealthy)
+            .when(_condition(f"$checks < {self._rollout.checks}"), bake)
+            .otherwise(promote)
+        )
+        unhealthy.next(rollback)
+        promote.next(done)
+        return States(begin, [done])
+
+    def _begin(self) -> sfn.Pass:
+        inference = self._inference
+        return sfn.Pass.jsonata(
+            self._scope,
+            "Deploy: begin",
+            assign={
+                _REQUEST: {
+                    "run": RUN,
+                    "function": inference.function.function_name,
+                    "alias": inference.alias.alias_name,
+                    "model": MODEL.expression,
+                    "sha256": SHA256.expression,
+                    "manifest": MANIFEST.expression,
+                    "golden": {"rows": HOLDOUT.expression, "scores": SCORES.expression},
+                    "pointer": {
+                        "bucket": inference.models.bucket.bucket_name,
+                        "key": inference.models_prefix,
+                    },
+                    "percent": self._rollout.percent,
+                    "alarms": [alarm.alarm_name for alarm in inference.alarms],
+                    "bake_minutes": max(1.0, self._rollout.bake_seconds / 60),
+                },
+                DEPLOYMENT.name: {},
+                "checks": 0,
+            },
+        )
+
+    def _unhealthy(self) -> sfn.Pass:
+        return sfn.Pass.jsonata(
+            self._scope,
+            "Deploy: unhealthy",
+            assign={
+                "failure": {
+                    "error": "DeploymentFailed",
+                    "cause": "{% 'The new version does not do well: ' & $join($health.reasons, '; ') %}",
+                    "state": "Deploy: check",
+                }
+            },
+        )
+
+    def _rollback(self) -> Task:
+        """Undo whatever the deployment did, then go on to the failure path; a failing undo is recorded there."""
+        function = self._function("Rollback", Duration.minutes(14), "Goes back to the version that was live")
+        task = self._context.invoke(
+            self._scope,
+            "Deploy: rollback",
+            function=function,
+            payload=_EVENT,
+            assign={ROLLBACK_VARIABLE: "{% $states.result.Payload %}"},
+            catch=False,
+        )
+        task.add_catch(
+            self._context.failure,
+            errors=["States.ALL"],
+            assign={
+                ROLLBACK_VARIABLE: {
+                    "rolled_back": False,
+                    "error": "{% $states.errorOutput.Error %}",
+                    "cause": "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
+                }
+            },
+            outputs={},
+        )
+        task.next(self._context.failure)
+        return task
+
+    def _task(self, id: str, function: PlatformFunction, *, assign: dict[str, str], undo: sfn.State) -> Task:
+        return self._context.invoke(
+            self._scope, id, function=function, payload=_EVENT, assign=assign, fails_into=undo
+        )
+
+    def _function(self, id: str, timeout: Duration, description: str) -> PlatformFunction:
+        function = self._context.function(
+            self._scope,
+            id,
+            handler=f"deploy.{id.lower()}",
+            description=description,
+            timeout=timeout,
+        )
+        role = function.role
+        self._allow_alias(role, move=id in ("Shift", "Promote", "Rollback"))
+        if id in ("Stage", "Rollback"):
+            self._allow_latest(role, publish=id == "Stage")
+        if id in ("Stage", "Check"):
+            self._allow_test(role)
+        if id == "Check":
+            self._allow_health(role)
+        if id in ("Promote", "Rollback"):
+            self._inference.models.grant_write(role, self._inference.pointer_key)
+        if id != "Shift":
+            # Versions that CloudFormation published follow the pointer, which may not be there yet.
+            self._inference.models.grant_read(role, self._inference.pointer_key)
+            allow_existence_checks(role, self._inference.models)
+        return function
+
+    def _allow_alias(self, role: iam.IGrantable, *, move: bool) -> None:
+        function = self._inference.function
+        actions = ["lambda:GetAlias"]
+        if move:
+            actions.append("lambda:UpdateAlias")
+        self._allow(role, actions, [function.function_arn, self._inference.alias.function_arn])
+        # A version's configuration says which model it serves.
+        self._allow(
+            role, ["lambda:GetFunctionConfiguration"], [function.function_arn, f"{function.function_arn}:*"]
+        )
+
+    def _allow_latest(self, role: iam.IGrantable, *, publish: bool) -> None:
+        actions = ["lambda:UpdateFunctionConfiguration"]
+        if publish:
+            actions.append("lambda:PublishVersion")
+        self._allow(role, actions, [self._inference.function.function_arn])
+
+    def _allow_test(self, role: iam.IGrantable) -> None:
+        """Invoke a version by its number, with rows and scores that the run left."""
+        self._context.grant_read(role, MANIFEST, HOLDOUT, SCORES)
+        function = self._inference.function
+        self._allow(role, ["lambda:InvokeFunction"], [f"{function.function_arn}:*"])
+
+    def _allow_health(self, role: iam.IGrantable) -> None:
+        self._allow(
+            role, ["cloudwatch:DescribeAlarms"], [alarm.alarm_arn for alarm in self._inference.alarms]
+        )
+        self._allow(role, ["cloudwatch:GetMetricStatistics"], ["*"])
+        if Construct.is_construct(role):
+            acknowledge(
+                role,
+                {
+                    "AwsSolutions-IAM5[Resource::*]": "cloudwatch:GetMetricStatistics has no resource-level "
+                    "permissions; it reads numbers, no contents."
+                },
+            )
+
+    def _allow(self, role: iam.IGrantable, actions: list[str], resources: list[str]) -> None:
+        iam.Grant.add_to_principal(grantee=role, actions=actions, resource_arns=resources)
+
+
+def _condition(expression: str) -> sfn.Condition:
+    return sfn.Condition.jsonata(f"{{% {expression} %}}")

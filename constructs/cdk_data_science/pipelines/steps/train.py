@@ -1,0 +1,74 @@
+"""Train a model on Spot capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration
+from constructs import Construct
+
+from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, Output
+from cdk_data_science.pipelines.step import Location, States, Step, StepContext
+from cdk_data_science.training import Channel, SpotTraining
+
+
+class Train(Step):
+    """Runs a training job on the training rows, and again from its checkpoint when there was no capacity.
+
+    Args:
+        training: How the model is trained.
+        channel: Name of the channel in which the container finds the rows.
+    """
+
+    name = "Train"
+
+    def __init__(self, training: SpotTraining, *, channel: str = "train") -> None:
+        self._training = training
+        self._channel = channel
+
+    @property
+    def needs(self) -> Sequence[Output]:
+        """The training rows."""
+        return (TRAIN,)
+
+    @property
+    def gives(self) -> Sequence[Output]:
+        """The archive and the job."""
+        return (ARTIFACT, TRAINING_JOB)
+
+    @property
+    def longest(self) -> Duration:
+        """The job's own limit for each try, and the waits between."""
+        job, capacity = self._training.job, self._training.capacity_retry
+        limit = job.max_wait if job.max_wait is not None else job.max_runtime
+        tries = capacity.attempts + 1
+        seconds = tries * (limit.to_seconds() + 1800) + capacity.attempts * capacity.wait_time.to_seconds()
+        return Duration.seconds(seconds)
+
+    def states(self, scope: Construct, context: StepContext) -> States:
+        """Make the training states."""
+        training = self._training
+        context.grant_read(training.role, TRAIN)
+        context.place(ARTIFACT, Location(training.output, training.output_prefix))
+        step = context.train(
+            scope,
+            self.name,
+            training=training,
+            channels=[
+                Channel(
+                    name=self._channel,
+                    uri=f"{{% 's3://' & {TRAIN.variable}.bucket & '/' & {TRAIN.variable}.key %}}",
+                    content_type="text/csv",
+                )
+            ],
+            assign={
+                ARTIFACT.name: {"uri": "{% $states.result.ModelArtifacts.S3ModelArtifacts %}"},
+                # Members that SageMaker leaves out are left out here.
+                TRAINING_JOB.name: (
+                    '{% {"name": $states.result.TrainingJobName, "arn": $states.result.TrainingJobArn,'
+                    ' "seconds": $states.result.TrainingTimeInSeconds,'
+                    ' "billedSeconds": $states.result.BillableTimeInSeconds} %}'
+                ),
+            },
+        )
+        return States(step.start_state, step.end_states)

@@ -1,0 +1,169 @@
+"""From new data to a deployed model, without a hand on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cdk_data_science._functions import FunctionNetwork
+from cdk_data_science.data_lake import IZone
+from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.pipelines.options import Canary, Split
+from cdk_data_science.pipelines.pipeline import Pipeline
+from cdk_data_science.pipelines.registry import ModelRegistry
+from cdk_data_science.pipelines.rules import QualityRules
+from cdk_data_science.pipelines.step import Step
+from cdk_data_science.pipelines.steps.deploy import Deploy
+from cdk_data_science.pipelines.steps.evaluate import Evaluate
+from cdk_data_science.pipelines.steps.package import PackageModel
+from cdk_data_science.pipelines.steps.prepare import Prepare
+from cdk_data_science.pipelines.steps.quality_gate import QualityGate
+from cdk_data_science.pipelines.steps.register import Register
+from cdk_data_science.pipelines.steps.score import Score
+from cdk_data_science.pipelines.steps.train import Train
+from cdk_data_science.serving import ServerlessInference
+from cdk_data_science.training import SpotTraining
+
+
+class TrainingPipeline(Pipeline):
+    """New data is checked, divided and trained on; the model is evaluated, registered and deployed.
+
+    The steps are :class:`QualityGate`, :class:`Prepare`, :class:`Train`, :class:`PackageModel`, :class:`Score`,
+    :class:`Evaluate`, :class:`Register` and :class:`Deploy`. To leave one out, replace one or add your own, give
+    the steps to :class:`Pipeline`. A failure in any of them leaves what is deployed as it was.
+
+    At rest it costs what a :class:`Pipeline` costs; a run costs its training job and some seconds of Lambda.
+
+    Example:
+        ```python
+        import aws_cdk as cdk
+        from cdk_data_science import (
+            Canary,
+            DataLake,
+            QualityRules,
+            ServerlessInference,
+            SourceCode,
+            Split,
+            SpotTraining,
+            TrainingPipeline,
+        )
+
+        stack = cdk.Stack(cdk.App(), "Reviews")
+        lake = DataLake(stack, "Lake")
+        training = SpotTraining(
+            stack,
+            "Training",
+            image="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
+            source=SourceCode(zone=lake.models, key="source/sourcedir.tar.gz", entry_point="train.py"),
+            checkpoints=lake.models,
+            output=lake.models,
+            max_runtime=cdk.Duration.hours(1),
+            max_wait=cdk.Duration.hours(2),
+        )
+        TrainingPipeline(
+            stack,
+            "Pipeline",
+            data=lake.raw,
+            prefix="reviews/",
+            work=lake.features,
+            models=lake.models,
+            training=training,
+            rules=QualityRules('Rules = [ RowCount > 1000, IsUnique "sentence_id" ]'),
+            split=Split(
+                id_column="sentence_id",
+                group_column="review_id",
+                label_column="rating",
+                feature_columns=["text"],
+                positive_above=0,
+            ),
+            minimum={"auroc": 0.8},
+            deploy_to=ServerlessInference(stack, "Inference", models=lake.models),
+            rollout=Canary(percent=10, bake=cdk.Duration.minutes(10)),
+        )
+        ```
+
+    Args:
+        data: Zone of the data.
+        prefix: Folder in that zone whose new objects start the pipeline, ending in a slash.
+        work: Zone of what the runs leave, and of the records of failures.
+        models: Zone of the models.
+        training: How the model is trained.
+        rules: What the data has to meet.
+        split: What is in the data, and how it is divided.
+        minimum: Least values of ``auroc`` and ``accuracy``, 0 to 1.
+        maximum: Greatest values of ``log_loss`` and ``brier``.
+        deploy_to: The function that serves; the model is only registered if not given.
+        rollout: The canary's share and time.
+        registry: The model's group in the registry; a new one if not given.
+        inference_image: Image that serves the model on SageMaker, for the registry.
+        suffix, work_prefix, start_on_new_data, alerts, key, runtime, architecture, network, timeout: As of
+            :class:`Pipeline`.
+
+    Raises:
+        ConfigurationError: options that cannot work, all of them at once.
+
+    See https://docs.aws.amazon.com/wellarchitected/latest/machine-learning-lens/mlops.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        data: IZone,
+        prefix: str,
+        work: IZone,
+        models: IZone,
+        training: SpotTraining,
+        rules: QualityRules,
+        split: Split,
+        minimum: Mapping[str, float],
+        maximum: Mapping[str, float] | None = None,
+        deploy_to: ServerlessInference | None = None,
+        rollout: Canary | None = None,
+        registry: ModelRegistry | None = None,
+        inference_image: str | None = None,
+        suffix: str = ".csv",
+        work_prefix: str = "",
+        start_on_new_data: bool = True,
+        alerts: AlertTopic | None = None,
+        key: kms.IKey | None = None,
+        runtime: lambda_.Runtime | None = None,
+        architecture: lambda_.Architecture | None = None,
+        network: FunctionNetwork | None = None,
+        timeout: Duration | None = None,
+    ) -> None:
+        # The registry stands beside the pipeline's own children, whose scope does not exist yet.
+        self.registry = registry if registry is not None else ModelRegistry(scope, f"{id}Registry")
+        steps: list[Step] = [
+            QualityGate(rules),
+            Prepare(split),
+            Train(training),
+            PackageModel(models, prefix=deploy_to.models_prefix if deploy_to is not None else "models/"),
+            Score(),
+            Evaluate(minimum=minimum, maximum=maximum),
+            Register(self.registry, image=inference_image),
+        ]
+        if deploy_to is not None:
+            steps.append(Deploy(deploy_to, rollout=rollout))
+        super().__init__(
+            scope,
+            id,
+            data=data,
+            prefix=prefix,
+            work=work,
+            steps=steps,
+            suffix=suffix,
+            work_prefix=work_prefix,
+            start_on_new_data=start_on_new_data,
+            alerts=alerts,
+            key=key,
+            runtime=runtime,
+            architecture=architecture,
+            network=network,
+            timeout=timeout,
+        )

@@ -1,0 +1,104 @@
+"""New data starts a pipeline, once for each content."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from cdk_data_science._functions import PlatformFunction
+from cdk_data_science.pipelines.step import FunctionOptions, Location
+
+
+class DataTrigger(Construct):
+    """Starts a state machine when an object is created under a prefix of a zone.
+
+    EventBridge delivers at least once, and people upload the same file twice: a function names the execution by
+    the object's place and content, so that Step Functions refuses the second one. Events that cannot be delivered
+    or handled lie in a dead-letter queue for 14 days, and an alarm tells of them.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        data: Location,
+        suffix: str,
+        state_machine: sfn.StateMachine,
+        functions: FunctionOptions,
+        key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, id)
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        self.function = PlatformFunction(
+            self,
+            "Start",
+            asset="pipeline",
+            handler="start.handler",
+            description="Starts the pipeline for new data, once for each content",
+            log_key=functions.log_key,
+            runtime=functions.runtime,
+            architecture=functions.architecture,
+            memory_size=512,
+            # Up to 256 MiB may have to be hashed where S3 has no checksum of the whole object.
+            timeout=Duration.minutes(2),
+            environment={**functions.environment, "STATE_MACHINE_ARN": state_machine.state_machine_arn},
+            network=functions.network,
+            dead_letter_queue=self.dead_letters,
+        )
+        self.function.function.configure_async_invoke(max_event_age=Duration.hours(6), retry_attempts=2)
+        self._allow(state_machine, data)
+        self.rule = events.Rule(
+            self,
+            "NewData",
+            description=f"New objects {data.prefix}*{suffix}",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [data.zone.bucket.bucket_name]},
+                    # One pattern for both ends: a prefix and a suffix beside each other would mean either.
+                    "object": {"key": [{"wildcard": f"{data.prefix}*{suffix}"}]},
+                },
+            ),
+        )
+        self.rule.add_target(
+            targets.LambdaFunction(
+                self.function.function,
+                dead_letter_queue=self.dead_letters,
+                max_event_age=Duration.hours(6),
+                retry_attempts=8,
+            )
+        )
+        self.alarm = cloudwatch.Alarm(
+            self,
+            "LostEvents",
+            metric=self.dead_letters.metric_approximate_number_of_messages_visible(
+                statistic="Maximum", period=Duration.minutes(5)
+            ),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description="New data did not start the pipeline; its event lies in the dead-letter queue",
+        )
+
+    def _allow(self, state_machine: sfn.StateMachine, data: Location) -> None:
+        role = self.function.role
+        data.zone.grant_read(role, data.prefix)
+        state_machine.grant_start_execution(role)
+        # A run that failed is told apart from one that is running or has succeeded.
+        state_machine.grant_execution(role, "states:DescribeExecution")
