@@ -61,8 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     interrupt.add_argument("job", help="name of a running training job that uses managed Spot training")
 
     watch = _command(commands, "deploy-watch", _deploy_watch, "run a deploy command under the watchdog")
-    watch.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="no stack event for so long is a hang (default 60)")
-    watch.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- cdk deploy --all")
+    watch.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="no stack event for so long is a hang (default 60)",
+    )
+    watch.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- cdk deploy --all"
+    )
     return parser
 
 
@@ -85,11 +93,15 @@ def _up(arguments: argparse.Namespace) -> int:
     launched = launcher.up(settings)
     there = launched.settings
     if arguments.json:
-        print(json.dumps({"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}))
+        print(
+            json.dumps(
+                {"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}
+            )
+        )
     elif launched.started:
         print(f"The local AWS is up at {there.endpoint} ({launched.seconds:.1f} s).")
         print(f"  account {there.account}, region {there.region}, state in {there.state_dir}")
-        print(f"  Use it with: AWS_ENDPOINT_URL={there.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
+        print(f"  export AWS_ENDPOINT_URL={there.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
     else:
         print(f"The local AWS is up already at {there.endpoint} (state in {there.state_dir}).")
     return 0
@@ -141,7 +153,7 @@ def _logs(arguments: argparse.Namespace) -> int:
             time.sleep(0.3)
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
+def _doctor(_: argparse.Namespace) -> int:
     from local_aws.emulator import hooks
 
     problems = hooks.problems()
@@ -157,7 +169,7 @@ def _interrupt(arguments: argparse.Namespace) -> int:
     if status is None:
         message = f"no local AWS is up for {arguments.state_dir}"
         raise launcher.LaunchError(message)
-    launcher.admin(status["endpoint"], "faults/interrupt", {"job": arguments.job})
+    launcher.admin(status["port"], "faults/interrupt", {"job": arguments.job})
     print(f"Training job {arguments.job} loses its Spot capacity.")
     return 0
 

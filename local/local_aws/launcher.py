@@ -7,6 +7,7 @@ AWS configuration, credentials or Python settings reaches it or the functions an
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -14,8 +15,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,24 +93,32 @@ def status(state_dir: Path) -> dict[str, Any] | None:
 def status_at(port: int) -> dict[str, Any] | None:
     """What the instance on this port says of itself; None when nothing of ours listens there."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}{STATUS_PATH}", timeout=5) as response:
-            answer = json.loads(response.read())
-    except (OSError, ValueError, urllib.error.URLError):
+        status, answer = _request(port, "GET", STATUS_PATH)
+    except (OSError, ValueError, http.client.HTTPException):
         return None
-    return answer if isinstance(answer, dict) and "instance" in answer else None
+    return answer if status == 200 and "instance" in answer else None
 
 
-def admin(endpoint: str, route: str, request: dict[str, Any]) -> dict[str, Any]:
+def admin(port: int, route: str, request: dict[str, Any]) -> dict[str, Any]:
     """Ask a running instance to do something that is not AWS."""
-    asked = urllib.request.Request(
-        f"{endpoint}/_local_aws/{route}", data=json.dumps(request).encode(), method="POST"
-    )
+    status, answer = _request(port, "POST", f"/_local_aws/{route}", json.dumps(request))
+    if status != 200:
+        raise LaunchError(answer["error"])
+    return answer
+
+
+def _request(port: int, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        with urllib.request.urlopen(asked, timeout=10) as response:
-            answer: dict[str, Any] = json.loads(response.read())
-            return answer
-    except urllib.error.HTTPError as error:
-        raise LaunchError(json.loads(error.read())["error"]) from error
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        if not isinstance(answer, dict):
+            message = "not an answer of the local AWS"
+            raise ValueError(message)
+        return response.status, answer
+    finally:
+        connection.close()
 
 
 def _refuse_taken_port(port: int) -> None:

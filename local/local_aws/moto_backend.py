@@ -45,7 +45,9 @@ async def handle(
     return await asyncio.to_thread(forward, method, path, headers, body, query)
 
 
-def forward(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
+def forward(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+) -> Answer:
     target = path + (f"?{urlencode(query, doseq=True)}" if query else "")
     connection = http.client.HTTPConnection(HOST, _started(), timeout=60)
     try:

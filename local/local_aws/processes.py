@@ -86,7 +86,7 @@ def _is_zombie(entry: Path) -> bool:
 def _from_ps(mark: str) -> set[int]:
     """Systems without /proc, such as macOS: ``ps`` shows the environment of the user's own processes."""
     listing = subprocess.run(
-        ["ps", "-axEww", "-o", "pid=,command="],  # noqa: S607 - where ps lies differs between systems
+        ["ps", "-axEww", "-o", "pid=,command="],
         capture_output=True,
         text=True,
         check=False,

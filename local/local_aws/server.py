@@ -33,7 +33,7 @@ async def _serve(settings: Settings) -> None:
 
     from local_aws import emulator, gateway
 
-    emulator.install(settings)
+    emulator.install()
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
 
     stop = asyncio.Event()

@@ -125,6 +125,8 @@ class _Stacks:
     began: float = field(default_factory=time.monotonic)
     failures: list[_Event] = field(default_factory=list)
     _open: dict[str, list[str]] = field(default_factory=dict)
+    _known: dict[str, str] = field(default_factory=dict)
+    """Names of stacks by their ids, by which a deleted stack's events can still be read."""
 
     def __post_init__(self) -> None:
         import botocore.session
@@ -177,12 +179,13 @@ class _Stacks:
             names.remove(event.resource)
 
     def _all_events(self) -> list[tuple[str, dict[str, Any]]]:
-        """All events of all living stacks, each stack's oldest first."""
+        """All events of all stacks seen so far, each stack's oldest first."""
         found = []
-        for stack in self._client.describe_stacks()["Stacks"]:
-            pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack["StackName"])
+        self._known |= {s["StackId"]: s["StackName"] for s in self._client.describe_stacks()["Stacks"]}
+        for stack_id, name in self._known.items():
+            pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
             events = [event for page in pages for event in page["StackEvents"]]
-            found += [(stack["StackName"], event) for event in reversed(events)]
+            found += [(name, event) for event in reversed(events)]
         return found
 
 
@@ -208,7 +211,10 @@ def _explain(
     if not stacks.failures:
         print(f"\nThe end of what {command[0]} said ({log}):\n{_tail(log, 25)}", file=out)
     if problem is not None:
-        print(f"\nThe end of the emulator's log ({emulator_log}):\n{_tail(emulator_log, 25, _LOG_NOISE)}", file=out)
+        print(
+            f"\nThe end of the emulator's log ({emulator_log}):\n{_tail(emulator_log, 25, _LOG_NOISE)}",
+            file=out,
+        )
 
 
 def _tail(path: Path, count: int, noise: re.Pattern[str] | None = None) -> str:

@@ -52,7 +52,9 @@ def _create(name: str) -> Any:
     return create
 
 
-def _update(physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+def _update(
+    physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str
+) -> tuple[str, dict[str, Any]]:
     return physical_id, {"Id": physical_id}
 
 

@@ -294,7 +294,9 @@ def _monitor(props: Props) -> Props:
     monitor = _without(props, "ResourceTags", "MonitorSpecification")
     if "MonitorSpecification" in props:
         monitor["MonitorSpecification"] = _parsed(props["MonitorSpecification"])
-    return {"AnomalyMonitor": monitor} | ({"ResourceTags": props["ResourceTags"]} if "ResourceTags" in props else {})
+    return {"AnomalyMonitor": monitor} | (
+        {"ResourceTags": props["ResourceTags"]} if "ResourceTags" in props else {}
+    )
 
 
 def _subscription_create(logical_id: str, props: Props, stack: str) -> Created:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from local_aws.settings import Settings
 
-
-def install(settings: Settings) -> None:
+def install() -> None:
     """Register everything. Raises HookError when the installed ministack is not the one that we know."""
     from local_aws.cloudformation import types
     from local_aws.emulator import (

@@ -38,6 +38,7 @@ def _reason(result: dict[str, Any]) -> str:
             return f"The custom resource's handler failed: {body!r}"
     if not isinstance(body, dict):
         return "The custom resource's handler failed"
-    trace = body.get("trace") or body.get("stackTrace") or []
+    trace = body.get("stackTrace") or body.get("trace") or []
     lines = "".join(line if line.endswith("\n") else f"{line}\n" for line in trace)
-    return f"The custom resource's handler failed: {body.get('errorType', 'Error')}: {body.get('errorMessage', '')}\n{lines}".strip()
+    error = f"{body.get('errorType', 'Error')}: {body.get('errorMessage', '')}"
+    return f"The custom resource's handler failed: {error}\n{lines}".strip()

@@ -28,7 +28,9 @@ _ENVIRONMENTS = max(4, 2 * (os.cpu_count() or 2))
 _WAIT_SECONDS = 120.0
 
 _last = threading.local()
-_invoked_arn: contextvars.ContextVar[str | None] = contextvars.ContextVar("local_aws_invoked_arn", default=None)
+_invoked_arn: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "local_aws_invoked_arn", default=None
+)
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _slots_lock = threading.Lock()
 
@@ -229,4 +231,6 @@ def _send_to_dead_letters(target: str, config: dict[str, Any], event: Any, resul
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event), MessageAttributes=attributes)
     except (ClientError, BotoCoreError) as error:
         # As in AWS: the event is lost, and only a metric tells (DeadLetterErrors).
-        _log.warning("The dead letter of %s was not delivered to %s: %s", config["FunctionName"], target, error)
+        _log.warning(
+            "The dead letter of %s was not delivered to %s: %s", config["FunctionName"], target, error
+        )

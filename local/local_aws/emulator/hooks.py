@@ -86,7 +86,9 @@ HOOKS = (
         "a timeout stops the task's job",
         ("resource", "input_data", "timeout"),
     ),
-    Hook("services.stepfunctions", "_call_lambda", "task tokens in the machine's role", ("func_ref", "event")),
+    Hook(
+        "services.stepfunctions", "_call_lambda", "task tokens in the machine's role", ("func_ref", "event")
+    ),
     Hook("services.stepfunctions", "_SERVICE_DISPATCH", "optimised integrations"),
     Hook(
         "services.stepfunctions",
@@ -110,7 +112,12 @@ HOOKS = (
         ("state_def", "field", "expected", "raw_input", "ctx"),
     ),
     Hook("services.stepfunctions", "_api_name_to_sfn_key", "names of aws-sdk results", ("name",)),
-    Hook("services.stepfunctions", "_ExecutionError", "errors with the names that AWS gives", ("error", "cause")),
+    Hook(
+        "services.stepfunctions",
+        "_ExecutionError",
+        "errors with the names that AWS gives",
+        ("error", "cause"),
+    ),
     Hook("services.stepfunctions", "_AWS_SDK_ERROR_PREFIX", "errors with the names that AWS gives"),
     Hook("services.cloudformation.provisioners", "_RESOURCE_HANDLERS", "resource types"),
     Hook(
@@ -167,7 +174,10 @@ HOOKS = (
     ),
     Hook("core.lambda_runtime", "Worker", "errors by class name", ("func_name", "config", "code_zip")),
     Hook(
-        "services.s3", "_fire_s3_event", "events name the object's version", ("bucket_name", "key", "event_name")
+        "services.s3",
+        "_fire_s3_event",
+        "events name the object's version",
+        ("bucket_name", "key", "event_name"),
     ),
     Hook("services.eventbridge", "_dispatch_event", "events name the object's version", ("event",)),
     Hook("services.cloudformation", "_stacks", "a stack operation that is soon over"),
@@ -188,7 +198,9 @@ def problems() -> list[str]:
     ]
     script = functions.script_problem()
     if script is not None:
-        found.append(f"ministack.core.lambda_runtime._PYTHON_WORKER_SCRIPT: {script} (used for: errors by class name)")
+        found.append(
+            f"ministack.core.lambda_runtime._PYTHON_WORKER_SCRIPT: {script} (used for: errors by class name)"
+        )
     if version("ministack") != MINISTACK:
         found.insert(0, f"ministack {version('ministack')} is installed, {MINISTACK} is the one that we know")
     return found

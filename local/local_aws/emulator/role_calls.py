@@ -146,7 +146,10 @@ def _error_name(error: Any, operation: Any, prefix: str, fallback: str) -> str:
     code = str(error.response["Error"].get("Code", ""))
     if operation.name == "HeadObject" and code == "404":
         code = "NoSuchKey"
-    modelled = {shape.metadata.get("error", {}).get("code", shape.name): shape.name for shape in operation.error_shapes}
+    modelled = {
+        shape.metadata.get("error", {}).get("code", shape.name): shape.name
+        for shape in operation.error_shapes
+    }
     modelled |= {shape.name: shape.name for shape in operation.error_shapes}
     shape_name = "NoSuchKey" if code == "NoSuchKey" else modelled.get(code)
     if shape_name is None:

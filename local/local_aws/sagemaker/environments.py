@@ -64,7 +64,7 @@ def _install(folder: Path, python: Path, source: Path, run: Run) -> None:
     for step in steps:
         code = run(step, source, environment)
         if code != 0:
-            message = f"Failed to install requirements.txt (exit code {code}). The job's log has the installer's output."
+            message = f"Failed to install requirements.txt (exit code {code}): the job's log says why."
             raise InstallError(message)
 
 

@@ -42,6 +42,6 @@ def _send(detail_type: str, arn: str, detail: dict[str, Any]) -> None:
     }
     try:
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # Delivery is best effort, as in AWS: the job itself does not depend on who listens.
         _log.exception("The event %s of %s was not delivered", detail_type, arn)

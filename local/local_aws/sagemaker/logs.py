@@ -1,4 +1,4 @@
-"""A job's output as it appears: into its log file, into CloudWatch Logs, and through its metric definitions."""
+"""A job's output as it appears: into its log file, CloudWatch Logs, and its metric definitions."""
 
 from __future__ import annotations
 

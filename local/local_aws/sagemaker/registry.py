@@ -84,7 +84,8 @@ def delete_group(request: dict[str, Any]) -> dict[str, Any]:
     with _lock:
         group = _group(request["ModelPackageGroupName"])
         if _versions(group["ModelPackageGroupName"]):
-            message = f"Model Package Group {group['ModelPackageGroupArn']} is not empty: delete its model packages first."
+            arn = group["ModelPackageGroupArn"]
+            message = f"Model Package Group {arn} is not empty: delete its model packages first."
             raise ApiError("ConflictException", message)
         del _groups[group["ModelPackageGroupArn"]]
     return {}

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from local_aws import context, identity, processes
 from local_aws.sagemaker import environments, script_mode
@@ -43,7 +43,7 @@ class Ending(enum.Enum):
 class Attempt:
     """A job on one piece of capacity. Everything that it does in AWS, it does in the role's name."""
 
-    _running: set[subprocess.Popen[bytes]] = set()
+    _running: ClassVar[set[subprocess.Popen[bytes]]] = set()
     _running_lock = threading.Lock()
 
     def __init__(self, job: TrainingJob, root: Path, wait_until: float) -> None:

@@ -114,7 +114,9 @@ def environment(
     values = _hyperparameters(layout, request)
     resources = _resource_config(request)
     program = entry(request)
-    channels = {c["ChannelName"]: str(layout.data / c["ChannelName"]) for c in request.get("InputDataConfig", [])}
+    channels = {
+        c["ChannelName"]: str(layout.data / c["ChannelName"]) for c in request.get("InputDataConfig", [])
+    }
     toolkit: dict[str, Any] = {
         "SM_CHANNELS": sorted(channels),
         "SM_HPS": values,

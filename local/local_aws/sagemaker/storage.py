@@ -48,9 +48,7 @@ class JobStorage:
     def __init__(self, client: Any, role_arn: str, kms_key: str | None) -> None:
         self._s3 = client
         self._role_arn = role_arn
-        self._encryption = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-        )
+        self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
 
     def fetch_channel(self, source: dict[str, Any], folder: Path) -> None:
         """Put the objects of a channel's S3DataSource into the folder, as File mode lays them out."""
@@ -61,7 +59,9 @@ class JobStorage:
         elif kind == "ManifestFile":
             self._fetch_manifest(Location.parse(uri), folder)
         else:
-            message = f"ClientError: S3DataType {kind} does not run on the local AWS: use S3Prefix or ManifestFile"
+            message = (
+                f"ClientError: S3DataType {kind} does not run on the local AWS: use S3Prefix or ManifestFile"
+            )
             raise DataError(message)
 
     def fetch_prefix(self, prefix: Location, folder: Path) -> int:
@@ -75,7 +75,9 @@ class JobStorage:
             for page in pages:
                 for found in page.get("Contents", []):
                     if not found["Key"].endswith("/"):
-                        self._download(prefix.bucket, found["Key"], folder / _relative(found["Key"], prefix.key))
+                        self._download(
+                            prefix.bucket, found["Key"], folder / _relative(found["Key"], prefix.key)
+                        )
                         count += 1
         return count
 
@@ -107,7 +109,7 @@ class JobStorage:
             head, *keys = json.loads(local.read_text())
             prefix = Location.parse(head["prefix"])
         except (ValueError, KeyError, TypeError) as error:
-            message = f"ClientError: {manifest.uri} is not a manifest: [{{\"prefix\": \"s3://...\"}}, \"key\", ...]"
+            message = f'ClientError: {manifest.uri} is not a manifest: [{{"prefix": "s3://..."}}, "key", ...]'
             raise DataError(message) from error
         folder.mkdir(parents=True, exist_ok=True)
         for key in keys:
@@ -128,7 +130,7 @@ class JobStorage:
     def _nothing_found(self, uri: str) -> str:
         return (
             f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data '
-            f"source. Please ensure that the bucket exists, that objects exist under that S3 prefix, and that "
+            f"source. Please ensure that the bucket exists, that objects exist under that prefix, and that "
             f'the role "{self._role_arn}" has "s3:ListBucket" permissions on the bucket.'
         )
 
@@ -147,9 +149,7 @@ class _Explained:
             return
         code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         what = f"Failed to {self._verb} data. " if code in _ACCESS_CODES else f"Data {self._verb} failed: "
-        message = (
-            f"ClientError: {what}{code} for {self._location.uri} with the role {self._role_arn}: {text}"
-        )
+        message = f"ClientError: {what}{code} for {self._location.uri} with the role {self._role_arn}: {text}"
         raise DataError(message) from error
 
 
@@ -219,7 +219,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def _relative(key: str, prefix: str) -> str:
-    """Where an object of a prefix lies in the channel: below a folder, or beside what shares its beginning."""
+    """Where an object lies in the channel: below the prefix as a folder, or beside its like."""
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
     if key.startswith(folder):
         return key.removeprefix(folder)

@@ -165,7 +165,10 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
     arn = f"{_arn_prefix()}training-job/{name.lower()}"
     with _jobs_lock:
         if (_region(), name) in _jobs:
-            message = f"Training job names must be unique within an AWS account and region, but a job with this name already exists ({arn})"
+            message = (
+                "Training job names must be unique within an AWS account and region, "
+                f"but a job with this name already exists ({arn})"
+            )
             raise in_use(message)
         job = _jobs[_region(), name] = TrainingJob(request, arn)
     job.enter("Starting")
@@ -256,7 +259,7 @@ def _run(job: TrainingJob) -> None:
     except JobFailed as error:
         job.failure = str(error)[:1024]
         job.enter("Failed", status="Failed", message=f"Training job failed: {job.failure}"[:512])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         _log.exception("Training job %s ended by an error of the emulator", job.name)
         job.failure = f"InternalServerError: {error}"[:1024]
         job.enter("Failed", status="Failed")
@@ -291,7 +294,10 @@ def _check_consistency(request: dict[str, Any]) -> None:
     """What the API refuses beyond the shapes of its model."""
     stopping = request["StoppingCondition"]
     spot = request.get("EnableManagedSpotTraining", False)
-    wait, runtime = stopping.get("MaxWaitTimeInSeconds"), stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
+    wait, runtime = (
+        stopping.get("MaxWaitTimeInSeconds"),
+        stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME),
+    )
     if spot and wait is None:
         raise invalid("MaxWaitTimeInSeconds is required when EnableManagedSpotTraining is true.")
     if wait is not None and not spot:
@@ -306,8 +312,8 @@ def _check_consistency(request: dict[str, Any]) -> None:
             message = f"Channel {channel['ChannelName']}: only S3DataSource runs on the local AWS."
             raise invalid(message)
         if channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]) == "Pipe":
-            message = f"Channel {channel['ChannelName']}: Pipe mode does not run on the local AWS; use File or FastFile."
-            raise invalid(message)
+            name = channel["ChannelName"]
+            raise invalid(f"Channel {name}: Pipe mode does not run on the local AWS; use File or FastFile.")
 
 
 def _present(**values: Any) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
 def _violations(value: Any, shape: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     allowed = _PYTHON_TYPES.get(kind, (object,))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind not in ("boolean",)):
+    fits: bool = isinstance(value, allowed) and (kind == "boolean" or not isinstance(value, bool))
+    if not fits:
         yield f"Value at '{path}' failed to satisfy constraint: Member must be of type {kind}"
     elif kind == "structure":
         yield from _structure_violations(value, shape, path)
