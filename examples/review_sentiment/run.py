@@ -169,8 +169,10 @@ def _why(progress: Progress) -> str:
     lines = [f"Run {progress.run.name} {progress.run.status.lower().replace('_', ' ')}"]
     if state:
         lines[0] += f" in {state.name}: {state.error}"
-        lines.append(runs.explain(state.cause or progress.cause))
-        if report := runs.report_of(state):
+        cause = runs.explain(state.cause or progress.cause)
+        lines.append(cause)
+        report = runs.report_of(state)
+        if report and report not in cause:
             lines.append(f"Report: {report}")
     else:
         lines.append(f"{progress.error or 'no error name'}: {runs.explain(progress.cause)}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
 # The names of a state machine's runs come a thousand a call; a run that is older than these is not found.
 _MAX_RUNS_LISTED = 10_000
+_STATES_OF_NO_WORK = ("Choice", "Pass", "Succeed", "Fail")
 
 
 class RunNotFoundError(RuntimeError):
@@ -47,6 +48,7 @@ class State:
     error: str | None = None
     cause: str | None = None
     input: Any = None
+    arguments: Any = None
     output: Any = None
 
     def seconds(self, now: datetime) -> float:
@@ -144,11 +146,15 @@ def _apply(states: dict[str, State], current: State | None, event: HistoryEventT
     kind = str(event["type"])
     if kind.endswith("StateEntered"):
         entered = event["stateEnteredEventDetails"]
+        if kind.startswith(_STATES_OF_NO_WORK):
+            return None
         return _enter(states, entered["name"], event["timestamp"], _parsed(entered.get("input")))
     if kind.endswith("StateExited") and current:
         current.ended = event["timestamp"]
         current.output = _parsed(event["stateExitedEventDetails"].get("output"))
         return None
+    if kind == "TaskScheduled" and current:
+        current.arguments = _parsed(event["taskScheduledEventDetails"].get("parameters"))
     if kind.endswith("Succeeded") and current:  # a retry that went well
         current.error = current.cause = None
     if kind.endswith(("Failed", "TimedOut", "Aborted")):
@@ -205,7 +211,7 @@ def failed_state(progress: Progress) -> State | None:
 
 def report_of(state: State) -> str | None:
     """Where the state that failed was told to write its report."""
-    return _uri(_first([state.output, state.input], "report", _is_location))
+    return _uri(_first([state.output, state.arguments, state.input], "report", _is_location))
 
 
 def explain(cause: str | None) -> str:
