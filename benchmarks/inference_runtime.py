@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import awslambdaric
+import awslambdaric  # type: ignore[import-untyped]
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:benchmark"
 

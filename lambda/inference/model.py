@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Lock, Thread
 from typing import NamedTuple
 
 import manifest as manifests
@@ -166,7 +166,41 @@ def find(environment: "os._Environ[str] | dict[str, str]", client: Client) -> Lo
         ) from error
 
 
-_engine: ort.Engine | None = None
+class EngineStart:
+    """Starts the engine in a thread of its own, while the model is on its way."""
+
+    def __init__(self) -> None:
+        self._engine: ort.Engine | None = None
+        self._failure: Exception | None = None
+        self._thread = Thread(target=self._start, name="engine", daemon=True)
+        self._thread.start()
+
+    def _start(self) -> None:
+        try:
+            self._engine = ort.Engine()
+        except Exception as error:  # noqa: BLE001 (raised where it is waited for)
+            self._failure = error
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
+
+    def wait(self) -> ort.Engine:
+        self._thread.join()
+        if self._engine is None:
+            raise self._failure or ort.OrtError("the engine did not start")
+        return self._engine
+
+
+_engine: EngineStart | None = None
+
+
+def start_engine() -> EngineStart:
+    """Start the engine, or return the one that this process has."""
+    global _engine
+    if _engine is None or _engine.failed:
+        _engine = EngineStart()
+    return _engine
 
 
 def load(location: Location, client: Client, *, max_rows: int, threads: int = 1) -> Model:
@@ -175,7 +209,7 @@ def load(location: Location, client: Client, *, max_rows: int, threads: int = 1)
     Raises:
         InvalidModel, S3Error, ort.OrtError: each says what is wrong.
     """
-    global _engine
+    engine = start_engine()
     manifest = manifests.read(client.get(location.bucket, location.manifest_key))
     content = client.get(location.bucket, location.key)
     actual = hashlib.sha256(content).hexdigest()
@@ -184,9 +218,7 @@ def load(location: Location, client: Client, *, max_rows: int, threads: int = 1)
         raise InvalidModel(f"{where} has the SHA-256 {actual}, expected {location.sha256}")
     if manifest.sha256 != location.sha256:
         raise InvalidModel(f"the model.json beside {where} belongs to another model ({manifest.sha256})")
-    if _engine is None:
-        _engine = ort.Engine()
-    return Model(manifest, ort.Session(_engine, content, threads=threads), max_rows=max_rows)
+    return Model(manifest, ort.Session(engine.wait(), content, threads=threads), max_rows=max_rows)
 
 
 class Keeper:

@@ -2,13 +2,13 @@
 
 import json
 import os
-import random
 import time
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NamedTuple
 
 import sigv4
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
 
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 5.0
@@ -73,12 +73,16 @@ class Client:
         extra: dict[str, str] | None = None,
     ) -> bytes:
         """Send a request until it has an answer that trying again would not change."""
+        # This import takes longer than all else here: it waits until the engine starts beside it.
+        from http.client import HTTPException
+
         where = f"s3://{bucket}/{key}"
         region = self._region
         failure = S3Error(f"{where}: not tried")
         for attempt in range(ATTEMPTS):
             if attempt:
-                time.sleep(random.uniform(0.5, 1) * _BACKOFF_SECONDS * 2**attempt)  # noqa: S311 (jitter)
+                jitter = 0.5 + os.urandom(1)[0] / 512
+                time.sleep(jitter * _BACKOFF_SECONDS * 2**attempt)
             target = locate(bucket, key, region, self._environment)
             try:
                 response, body = self._exchange(method, target, query, payload, extra or {})
@@ -100,7 +104,7 @@ class Client:
 
     def _exchange(
         self, method: str, target: Target, query: str, payload: bytes, extra: dict[str, str]
-    ) -> tuple[HTTPResponse, bytes]:
+    ) -> "tuple[HTTPResponse, bytes]":
         headers = sigv4.headers(
             method=method,
             host=target.host,
@@ -118,7 +122,9 @@ class Client:
         response = connection.getresponse()
         return response, response.read()
 
-    def _connect(self, target: Target) -> HTTPConnection:
+    def _connect(self, target: Target) -> "HTTPConnection":
+        from http.client import HTTPConnection, HTTPSConnection
+
         wanted = (target.secure, target.host)
         if self._connection is None or self._connected != wanted:
             self.close()
@@ -136,6 +142,9 @@ class Client:
 
     def _container_credentials(self) -> sigv4.Credentials:
         """Functions with SnapStart have their credentials from an endpoint of the sandbox."""
+        from http.client import HTTPConnection
+        from urllib.parse import urlsplit
+
         uri = self._environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
         if not uri:
             raise S3Error("there are no AWS credentials in the environment")
@@ -160,9 +169,11 @@ def locate(
     path = "/" + sigv4.quote(key, keep="/")
     override = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     if override:
-        parts = urlsplit(override)
-        prefix = parts.path.rstrip("/")
-        return Target(parts.scheme == "https", parts.netloc, f"{prefix}/{bucket}{path}", region)
+        scheme, _, rest = override.partition("://")
+        host, _, prefix = rest.rstrip("/").partition("/")
+        return Target(
+            scheme == "https", host, f"/{prefix}/{bucket}{path}" if prefix else f"/{bucket}{path}", region
+        )
     suffix = next((found for start, found in _SUFFIXES.items() if region.startswith(start)), "amazonaws.com")
     service = "s3-fips" if environment.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else "s3"
     if environment.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true":
@@ -173,7 +184,7 @@ def locate(
     return Target(True, f"{bucket}.{host}", path, region)
 
 
-def _explain(where: str, response: HTTPResponse, body: bytes) -> str:
+def _explain(where: str, response: "HTTPResponse", body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     code = _element(text, "Code") or response.reason or "error"
     message = _element(text, "Message") or ""
