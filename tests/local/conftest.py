@@ -1,0 +1,213 @@
+"""A local AWS for tests: one instance for each worker, on a free port, ended when the tests are over."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+ROOT = Path(__file__).parents[2]
+COMMAND = ROOT / "local" / ".venv" / "bin" / "local-aws"
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+SPOT_NOTICE = 1.5
+TRUST = {"Version": "2012-10-17", "Statement": []}
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """A running instance."""
+
+    endpoint: str
+    state_dir: Path
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A client as the account's root."""
+        return self._client(boto3.Session(aws_access_key_id="test", aws_secret_access_key="test"), service, options)
+
+    def session_for_role(self, arn: str) -> RoleSession:
+        """What a role may do: clients with its temporary credentials."""
+        request = urllib.request.Request(
+            f"{self.endpoint}/_local_aws/credentials", data=json.dumps({"role": arn}).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            keys = json.loads(response.read())
+        session = boto3.Session(
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=keys["AWS_SESSION_TOKEN"],
+        )
+        return RoleSession(self, session)
+
+    def _client(self, session: boto3.Session, service: str, options: dict[str, Any]) -> Any:
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
+        return session.client(
+            service, endpoint_url=self.endpoint, region_name=REGION, **({"config": config} | options)
+        )
+
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """The command line, for this instance."""
+        return local_aws_command(*arguments, "--state-dir", str(self.state_dir), **options)
+
+    def role(self, service: str, *statements: dict[str, Any]) -> str:
+        """A role that a service may take, with these permissions."""
+        iam = self.client("iam")
+        name = unique("role")
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST | {"Statement": [statement]})
+        )
+        if statements:
+            document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+            iam.put_role_policy(RoleName=name, PolicyName="allowed", PolicyDocument=document)
+        return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+    def bucket(self) -> str:
+        name = unique("bucket")
+        self.client("s3").create_bucket(Bucket=name)
+        return name
+
+    def queue(self) -> tuple[str, str]:
+        """URL and ARN of a new queue."""
+        name = unique("queue")
+        url = self.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+        return url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def messages(self, url: str, count: int = 1, seconds: float = 10) -> list[dict[str, Any]]:
+        """The messages of a queue, once there are so many."""
+        sqs = self.client("sqs")
+        found: list[dict[str, Any]] = []
+
+        def enough() -> bool:
+            answer = sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
+            )
+            found.extend(answer.get("Messages", []))
+            return len(found) >= count
+
+        eventually(enough, seconds, f"{count} messages")
+        return found
+
+    def function(self, source: str, role: str, **options: Any) -> str:
+        """A Python function whose handler is ``app.handler``."""
+        name = unique("function")
+        runtime = f"python{os.sys.version_info.major}.{os.sys.version_info.minor}"  # type: ignore[attr-defined]
+        aws_lambda = self.client("lambda")
+        aws_lambda.create_function(
+            **{
+                "FunctionName": name,
+                "Runtime": runtime,
+                "Role": role,
+                "Handler": "app.handler",
+                "Timeout": 20,
+                "Code": {"ZipFile": zipped({"app.py": source})},
+            }
+            | options
+        )
+        aws_lambda.get_waiter("function_active_v2").wait(FunctionName=name)
+        return name
+
+    def machine(self, role: str, states: dict[str, Any], start: str, **top: Any) -> str:
+        """A JSONata state machine."""
+        definition = {"QueryLanguage": "JSONata", "StartAt": start, "States": states} | top
+        answer = self.client("stepfunctions").create_state_machine(
+            name=unique("machine"), roleArn=role, definition=json.dumps(definition)
+        )
+        return str(answer["stateMachineArn"])
+
+    def execute(self, machine: str, given: Any = None, seconds: float = 30, **options: Any) -> dict[str, Any]:
+        """Run a state machine to its end; its description, the output parsed."""
+        states = self.client("stepfunctions")
+        arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given or {}), **options)[
+            "executionArn"
+        ]
+        return self.execution_end(arn, seconds)
+
+    def execution_end(self, arn: str, seconds: float = 30) -> dict[str, Any]:
+        states = self.client("stepfunctions")
+        described: dict[str, Any] = {}
+
+        def over() -> bool:
+            described.update(states.describe_execution(executionArn=arn))
+            return bool(described["status"] != "RUNNING")
+
+        eventually(over, seconds, "the end of the execution")
+        if described["status"] == "SUCCEEDED":
+            described["output"] = json.loads(described["output"])
+        return described
+
+
+@dataclass(frozen=True)
+class RoleSession:
+    local_aws: LocalAws
+    session: boto3.Session
+
+    def client(self, service: str, **options: Any) -> Any:
+        return self.local_aws._client(self.session, service, options)
+
+
+def local_aws_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    values: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 90, "check": False} | options
+    return subprocess.run([str(COMMAND), *arguments], **values)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+def allow(*actions: str, resource: str | list[str] = "*") -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """An instance of the local AWS, shared by the tests of a worker: use unique names in it."""
+    state_dir = tmp_path_factory.mktemp("local-aws")
+    up = local_aws_command(
+        "up", "--port", str(free_port()), "--spot-notice", str(SPOT_NOTICE), "--json", "--state-dir", str(state_dir)
+    )
+    assert up.returncode == 0, up.stderr
+    instance = LocalAws(json.loads(up.stdout)["endpoint"], state_dir)
+    yield instance
+    down = instance.run("down")
+    assert down.returncode == 0, down.stderr

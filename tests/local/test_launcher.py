@@ -1,0 +1,252 @@
+"""Starting, ending and asking an instance, and what is left when it ends in a bad way."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.local.conftest import COMMAND, LocalAws, eventually, free_port, local_aws_command, unique
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    """A folder for an instance of the test's own, which is ended whatever happens."""
+    folder = tmp_path / "state"
+    yield folder
+    local_aws_command("down", "--state-dir", str(folder))
+
+
+def up(state_dir: Path, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return local_aws_command("up", "--state-dir", str(state_dir), *arguments, **options)
+
+
+def processes_of(state_dir: Path) -> list[int]:
+    instance = json.loads((state_dir / "instance.json").read_text())["instance"]
+    mark = f"LOCAL_AWS_INSTANCE={instance}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_up_tells_where_it_listens_and_answers_there_at_once(state_dir: Path) -> None:
+    port = free_port()
+    began = time.monotonic()
+    done = up(state_dir, "--port", str(port))
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 4
+    assert f"http://127.0.0.1:{port}" in done.stdout
+    sts = boto3.client(
+        "sts",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    assert sts.get_caller_identity()["Account"] == "000000000000"
+
+
+def test_up_where_an_instance_is_up_already_says_so_and_starts_nothing(local_aws: LocalAws, tmp_path: Path) -> None:
+    port = local_aws.endpoint.rsplit(":", 1)[-1]
+    done = up(tmp_path / "other", "--port", port)
+    assert done.returncode == 0
+    assert "is up already" in done.stdout
+    assert local_aws.endpoint in done.stdout
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_port_of_another_program_is_named_with_what_to_do(state_dir: Path) -> None:
+    class Refuses(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    try:
+        done = up(state_dir, "--port", str(port))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"local-aws: Port {port} is in use by another program. "
+        f"Choose another one: local-aws up --port {port + 1}"
+    ]
+
+
+def test_a_port_that_listens_and_says_nothing_is_in_use_too(state_dir: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        done = up(state_dir, "--port", str(port))
+    assert done.returncode == 1
+    assert f"Port {port} is in use" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "http"])
+def test_what_is_not_a_port_is_refused_by_name(port: str, state_dir: Path) -> None:
+    done = up(state_dir, "--port", port)
+    assert done.returncode == 2
+    assert f"{port!r} is not a port: give a number from 1 to 65535" in done.stderr
+
+
+def test_a_state_folder_serves_one_instance(local_aws: LocalAws) -> None:
+    done = up(local_aws.state_dir, "--port", str(free_port()))
+    assert done.returncode == 1
+    assert str(local_aws.state_dir) in done.stderr
+    assert "--state-dir" in done.stderr
+
+
+def test_status_and_its_json_tell_the_same_instance(local_aws: LocalAws) -> None:
+    shown, data = local_aws.run("status"), local_aws.run("status", "--json")
+    assert shown.returncode == data.returncode == 0
+    status = json.loads(data.stdout)
+    assert status["endpoint"] == local_aws.endpoint
+    assert status["account"] == "000000000000"
+    assert local_aws.endpoint in shown.stdout
+
+
+def test_status_where_nothing_is_up_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    done = local_aws_command("status", "--state-dir", str(tmp_path))
+    assert done.returncode == 3
+    assert "No local AWS is up" in done.stdout
+
+
+def test_logs_show_the_emulators_log(local_aws: LocalAws) -> None:
+    done = local_aws.run("logs")
+    assert done.returncode == 0
+    assert "services available on port" in done.stdout
+
+
+def test_logs_where_there_are_none_say_so(tmp_path: Path) -> None:
+    done = local_aws_command("logs", "--state-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert "there is no log" in done.stderr
+
+
+def test_down_ends_every_process_and_removes_temporary_folders(state_dir: Path) -> None:
+    up(state_dir, "--port", str(free_port()))
+    endpoint = json.loads(local_aws_command("status", "--json", "--state-dir", str(state_dir)).stdout)["endpoint"]
+    instance = LocalAws(endpoint, state_dir)
+    instance.function("def handler(event, context): return 1", instance.role("lambda"))
+    name = instance.client("lambda").list_functions()["Functions"][0]["FunctionName"]
+    instance.client("lambda").invoke(FunctionName=name)
+    instance.client("lakeformation").list_resources()  # starts moto
+    assert len(processes_of(state_dir)) == 3
+    done = local_aws_command("down", "--state-dir", str(state_dir))
+    assert done.returncode == 0
+    assert processes_of(state_dir) == []
+    assert not (state_dir / "tmp").exists()
+    assert not (state_dir / "jobs").exists()
+    assert not (state_dir / "emulator.pid").exists()
+
+
+def test_down_twice_and_down_of_nothing_are_fine(state_dir: Path) -> None:
+    up(state_dir, "--port", str(free_port()))
+    assert "is down" in local_aws_command("down", "--state-dir", str(state_dir)).stdout
+    again = local_aws_command("down", "--state-dir", str(state_dir))
+    assert again.returncode == 0
+    assert "was not up" in again.stdout
+
+
+def test_after_a_kill_of_the_emulator_the_next_up_ends_what_it_left(state_dir: Path) -> None:
+    up(state_dir, "--port", str(free_port()))
+    endpoint = json.loads(local_aws_command("status", "--json", "--state-dir", str(state_dir)).stdout)["endpoint"]
+    LocalAws(endpoint, state_dir).client("lakeformation").list_resources()  # starts moto
+    emulator = int((state_dir / "emulator.pid").read_text())
+    os.kill(emulator, signal.SIGKILL)
+    left = [pid for pid in processes_of(state_dir) if pid != emulator]
+    assert left, "moto outlives the emulator that was killed"
+    done = up(state_dir, "--port", str(free_port()))
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), 5, "the end of what was left")
+
+
+def test_a_stale_pid_file_is_no_obstacle_and_its_process_is_not_touched(state_dir: Path) -> None:
+    bystander = subprocess.Popen(["sleep", "30"])
+    try:
+        state_dir.mkdir()
+        (state_dir / "emulator.pid").write_text(f"{bystander.pid}\n")
+        (state_dir / "instance.json").write_text(
+            json.dumps({"state_dir": str(state_dir), "port": free_port(), "instance": "ended-long-ago"})
+        )
+        done = up(state_dir, "--port", str(free_port()))
+        assert done.returncode == 0, done.stderr
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_interrupting_up_leaves_nothing_running(state_dir: Path) -> None:
+    starting = subprocess.Popen(
+        [str(COMMAND), "up", "--port", str(free_port()), "--state-dir", str(state_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually((state_dir / "emulator.pid").exists, 10, "the start of the emulator")
+    starting.send_signal(signal.SIGINT)
+    _, error = starting.communicate(timeout=20)
+    assert starting.returncode == 130
+    assert "interrupted" in error
+    assert processes_of(state_dir) == []
+    assert not (state_dir / "emulator.pid").exists()
+
+
+def test_nothing_of_the_callers_environment_reaches_functions(state_dir: Path) -> None:
+    polluted = os.environ | {
+        "AWS_PROFILE": "production",
+        "AWS_ACCESS_KEY_ID": "AKIAREAL",
+        "AWS_SESSION_TOKEN": "real",
+        "PYTHONPATH": "/nowhere",
+        "MY_SECRET": "secret",
+    }
+    done = up(state_dir, "--port", str(free_port()), "--json", env=polluted)
+    assert done.returncode == 0, done.stderr
+    instance = LocalAws(json.loads(done.stdout)["endpoint"], state_dir)
+    name = instance.function("import os\ndef handler(event, context): return dict(os.environ)", instance.role("lambda"))
+    seen = json.loads(instance.client("lambda").invoke(FunctionName=name)["Payload"].read())
+    assert not {"AWS_PROFILE", "PYTHONPATH", "MY_SECRET"} & seen.keys()
+    assert seen["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert seen["AWS_SESSION_TOKEN"] != "real"
+
+
+def test_the_emulator_listens_on_the_loopback_only(local_aws: LocalAws) -> None:
+    port = int(local_aws.endpoint.rsplit(":", 1)[-1])
+    listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    addresses = {line.split()[1] for line in listening if line.split()[3] == "0A"}
+    assert {address for address in addresses if address.endswith(f":{port:04X}")} == {f"0100007F:{port:04X}"}
+
+
+def test_doctor_finds_every_hook_of_the_pinned_emulator() -> None:
+    done = local_aws_command("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "hooks of ministack" in done.stdout
+
+
+def test_an_unknown_fault_target_is_an_error(local_aws: LocalAws) -> None:
+    name = unique("job")
+    done = local_aws.run("faults", "interrupt", name)
+    assert done.returncode == 1
+    assert f"there is no training job '{name}'" in done.stderr
