@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from handlers.pipeline.asset import clients, deploy, start, versions
 from handlers.pipeline.asset import aliases as aliases_module
+from handlers.pipeline.asset import clients, deploy, start, versions
 from handlers.pipeline.asset import smoke as smoke_module
 from handlers.pipeline.fakes import Clock, FakeCloudWatch, FakeLambda, FakeStepFunctions
 from moto import mock_aws
@@ -42,25 +41,32 @@ class Lake:
         return {item["Key"]: self.get(item["Key"]) for item in listed}
 
 
-@pytest.fixture
-def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",  # not a secret: moto takes any
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
+@pytest.fixture(scope="module")
+def _clients() -> Iterator[None]:
+    """Credentials that moto takes, and clients that are made once: that takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
         for client in _CLIENTS:
             client.cache_clear()
-        s3 = boto3.client("s3")
+        yield
+        for client in _CLIENTS:
+            client.cache_clear()
+
+
+@pytest.fixture
+def lake(_clients: None) -> Iterator[Lake]:
+    with mock_aws():
+        s3: Any = clients.s3()
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield Lake(s3)
-        for client in _CLIENTS:
-            client.cache_clear()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """In-memory services, with the semantics that the handlers rely on."""
 
+# ruff: noqa: N803 -- the arguments have the names that the services give them.
+
 from __future__ import annotations
 
 import io
@@ -42,8 +44,8 @@ class FakeLambda:
     def __init__(self, name: str, variables: Mapping[str, str], *, alias: str) -> None:
         self.name = name
         self.update_polls = 1
-        self.answer: Answer = lambda variables, payload: {}  # noqa: ARG005
-        self.before: Callable[[str], None] = lambda operation: None  # noqa: ARG005
+        self.answer: Answer = lambda variables, payload: {}
+        self.before: Callable[[str], None] = lambda operation: None
         self.calls: list[str] = []
         self._revisions = count(1)
         self._pending = 0
@@ -93,7 +95,7 @@ class FakeLambda:
         self.before(operation)
         self.calls.append(operation)
 
-    def get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+    def get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
         self._enter("GetFunctionConfiguration")
         if Qualifier != "$LATEST":
             if Qualifier not in self.versions:
@@ -110,7 +112,7 @@ class FakeLambda:
         *,
         FunctionName: str,
         Environment: dict[str, Any],
-        RevisionId: str | None = None,  # noqa: N803
+        RevisionId: str | None = None,
     ) -> dict[str, Any]:
         operation = "UpdateFunctionConfiguration"
         self._enter(operation)
@@ -125,10 +127,10 @@ class FakeLambda:
     def publish_version(
         self,
         *,
-        FunctionName: str,  # noqa: N803
-        CodeSha256: str | None = None,  # noqa: N803
-        Description: str = "",  # noqa: N803
-        RevisionId: str | None = None,  # noqa: N803
+        FunctionName: str,
+        CodeSha256: str | None = None,
+        Description: str = "",
+        RevisionId: str | None = None,
     ) -> dict[str, Any]:
         operation = "PublishVersion"
         self._enter(operation)
@@ -145,7 +147,7 @@ class FakeLambda:
         self.versions[version] = deepcopy(self.latest) | {"Version": version, "Description": Description}
         return deepcopy(self.versions[version])
 
-    def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: N803
+    def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
         self._enter("GetAlias")
         if Name != self.alias["Name"]:
             raise refusal("GetAlias", "ResourceNotFoundException")
@@ -154,11 +156,11 @@ class FakeLambda:
     def update_alias(
         self,
         *,
-        FunctionName: str,  # noqa: N803
-        Name: str,  # noqa: N803
-        FunctionVersion: str,  # noqa: N803
-        RoutingConfig: dict[str, Any],  # noqa: N803
-        RevisionId: str | None = None,  # noqa: N803
+        FunctionName: str,
+        Name: str,
+        FunctionVersion: str,
+        RoutingConfig: dict[str, Any],
+        RevisionId: str | None = None,
     ) -> dict[str, Any]:
         self._enter("UpdateAlias")
         if RevisionId is not None and RevisionId != self.alias["RevisionId"]:
@@ -171,7 +173,7 @@ class FakeLambda:
         self.move_alias(FunctionVersion, weights)
         return deepcopy(self.alias)
 
-    def invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+    def invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:
         self._enter("Invoke")
         try:
             body = self.answer(self.variables(Qualifier), json.loads(Payload))
@@ -191,7 +193,7 @@ class FakeStepFunctions:
         self.arn = arn
         self.executions: dict[str, dict[str, Any]] = {}
 
-    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: N803
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:
         assert stateMachineArn == self.arn
         known = self.executions.get(name)
         arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}"
@@ -200,7 +202,7 @@ class FakeStepFunctions:
         self.executions[name] = {"executionArn": arn, "name": name, "status": "RUNNING", "input": input}
         return {"executionArn": arn}
 
-    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
         return self.executions[executionArn.rpartition(":")[2]]
 
     def finish(self, status: str) -> None:
@@ -214,7 +216,7 @@ class FakeCloudWatch:
         self.alarms: dict[str, str] = {}
         self.errors: dict[str, float] = {}
 
-    def describe_alarms(self, *, AlarmNames: list[str], AlarmTypes: list[str]) -> dict[str, Any]:  # noqa: N803
+    def describe_alarms(self, *, AlarmNames: list[str], AlarmTypes: list[str]) -> dict[str, Any]:
         assert set(AlarmTypes) == {"MetricAlarm", "CompositeAlarm"}
         return {
             "MetricAlarms": [

@@ -122,7 +122,7 @@ def test_the_version_that_started_the_run_is_read_whatever_came_later(lake: Lake
 
 def test_an_object_that_is_gone_is_told_by_its_name(lake: Lake) -> None:
     with (
-        pytest.raises(errors.InvalidData, match="there is no object s3://lake/gone.csv"),
+        pytest.raises(errors.InvalidData, match=r"there is no object s3://lake/gone\.csv"),
         csvdata.open_table({"bucket": BUCKET, "key": "gone.csv"}),
     ):
         pass

@@ -117,9 +117,9 @@ def head_of(changes: dict[str, Any]) -> Any:
         ({"ChecksumSHA256": "abc=", "ChecksumType": "FULL_OBJECT"}, "SHA256:abc=:9"),
         ({"ChecksumCRC64NVME": "xyz=", "ChecksumType": "FULL_OBJECT"}, "CRC64NVME:xyz=:9"),
         ({"ChecksumCRC32": "xyz=", "ChecksumSHA256": "abc="}, "SHA256:abc=:9"),
-        ({"ChecksumSHA256": "abc=-3"}, "SHA256:8ce02571"),
-        ({"ChecksumSHA256": "abc=", "ChecksumType": "COMPOSITE"}, "SHA256:8ce02571"),
-        ({}, "SHA256:8ce02571"),
+        ({"ChecksumSHA256": "abc=-3"}, "SHA256:309b0e45"),
+        ({"ChecksumSHA256": "abc=", "ChecksumType": "COMPOSITE"}, "SHA256:309b0e45"),
+        ({}, "SHA256:309b0e45"),
         ({"ContentLength": 10**9}, "version:v1"),
     ],
 )

@@ -1,0 +1,479 @@
+"""Deployment: what callers of the alias get, before, during and after, and when others interfere."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from handlers.pipeline.asset import deploy, errors, versions
+from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
+from handlers.pipeline.fakes import Clock, FakeCloudWatch, FakeLambda, refusal
+
+MANIFEST = {
+    "schema": 1,
+    "inputs": [{"name": "text", "type": "string"}, {"name": "stars", "type": "float"}],
+    "classes": ["negative", "positive"],
+}
+DIGESTS = {"A": "a" * 64, "B": "b" * 64}
+
+
+def answer(variables: dict[str, str], payload: dict[str, Any]) -> dict[str, Any]:
+    """The inference function, as far as its contract goes."""
+    if "MODEL_SHA256" not in variables:
+        return {"error": {"type": "NoModel", "message": "no model"}}
+    scores = [len(row["text"]) / 100 + row["stars"] / 1000 for row in payload["instances"]]
+    return {
+        "predictions": [
+            {"label": "negative", "probabilities": {"negative": 1 - score, "positive": score}}
+            for score in scores
+        ],
+        "model": {"sha256": variables["MODEL_SHA256"], "version": "?"},
+    }
+
+
+@pytest.fixture
+def request_of(lake: Lake, function: FakeLambda, watch: FakeCloudWatch) -> Callable[..., dict[str, Any]]:
+    function.answer = answer
+    rows = [(f"id{number}", "word " * number, number / 2) for number in range(1, 13)]
+    lake.put("holdout.csv", "id,text,stars\n" + "".join(f"{i},{text},{stars}\n" for i, text, stars in rows))
+    scores = [(i, len(text) / 100 + stars / 1000) for i, text, stars in reversed(rows)]
+    lake.put(
+        "scores.csv", "id,negative,positive,label\n" + "".join(f"{i},{1 - s},{s},x\n" for i, s in scores)
+    )
+    lake.put("model.json", json.dumps(MANIFEST))
+
+    def make(model: str = "A", **changes: Any) -> dict[str, Any]:
+        digest = DIGESTS[model]
+        return {
+            "run": f"{RUN}-{model}",
+            "function": "reviews",
+            "alias": "live",
+            "model": {"bucket": BUCKET, "key": f"models/{digest}/model.onnx"},
+            "sha256": digest,
+            "manifest": {"bucket": BUCKET, "key": "model.json"},
+            "golden": {
+                "rows": {"bucket": BUCKET, "key": "holdout.csv"},
+                "scores": {"bucket": BUCKET, "key": "scores.csv"},
+            },
+            "pointer": {"bucket": BUCKET, "key": "models/reviews/"},
+            **changes,
+        }
+
+    return make
+
+
+Request = Callable[..., dict[str, Any]]
+
+
+def first_deployment(request_of: Request, model: str = "A") -> None:
+    event = request_of(model)
+    deploy.promote(event | deploy.stage(event, CONTEXT), CONTEXT)
+
+
+@pytest.fixture
+def live(request_of: Request) -> Request:
+    """Version 2 with model A is live."""
+    first_deployment(request_of)
+    return request_of
+
+
+def test_the_first_model_goes_live_without_a_canary(
+    request_of: Request, function: FakeLambda, lake: Lake
+) -> None:
+    event = request_of()
+    staged = deploy.stage(event, CONTEXT)
+    assert staged["candidate"] == "2"
+    assert staged["previous"] is None
+    assert not staged["unchanged"]
+    assert function.target() == ("1", {})  # nobody is served by it yet
+    promoted = deploy.promote(event | staged, CONTEXT)
+    assert function.target() == ("2", {})
+    assert promoted["pointer"] == {"bucket": BUCKET, "key": "models/reviews/current.json"}
+    assert lake.json(promoted["pointer"]) == {
+        **event["model"],
+        "sha256": DIGESTS["A"],
+        "version": "2",
+        "run": event["run"],
+    }
+    assert function.variables("2") == {
+        "MAX_ROWS": "1000",
+        "MODEL_BUCKET": BUCKET,
+        "MODEL_KEY": event["model"]["key"],
+        "MODEL_SHA256": DIGESTS["A"],
+    }
+
+
+def test_the_next_model_passes_through_a_canary(live: Request, function: FakeLambda) -> None:
+    event = live("B")
+    staged = deploy.stage(event, CONTEXT)
+    assert (staged["candidate"], staged["previous"]) == ("3", "2")
+    assert function.target() == ("2", {})
+    shifted = deploy.shift(event | staged | {"percent": 10}, CONTEXT)
+    assert function.target() == ("2", {"3": 0.1})
+    assert deploy.check(event | staged | shifted, CONTEXT) == {"healthy": True, "reasons": []}
+    assert function.target() == ("2", {"3": 0.1})
+    deploy.promote(event | staged | shifted, CONTEXT)
+    assert function.target() == ("3", {})
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["B"]
+
+
+def test_the_model_that_is_live_is_not_deployed_again(live: Request, function: FakeLambda) -> None:
+    function.calls.clear()
+    assert deploy.stage(live("A"), CONTEXT)["unchanged"]
+    assert set(function.calls) == {"GetAlias", "GetFunctionConfiguration"}
+
+
+def test_a_version_that_follows_the_pointer_counts_as_live(live: Request, function: FakeLambda) -> None:
+    # As CloudFormation publishes it: with the pointer's variables and without the model's.
+    pointer = {"MODEL_POINTER_BUCKET": BUCKET, "MODEL_POINTER_KEY": "models/reviews/current.json"}
+    function.versions["9"] = function.versions["2"] | {"Environment": {"Variables": pointer}}
+    function.move_alias("9")
+    assert deploy.stage(live("A"), CONTEXT)["unchanged"]
+    staged = deploy.stage(live("B"), CONTEXT)
+    assert staged["previous"] == "9"
+    assert staged["previous_model"]["sha256"] == DIGESTS["A"]
+
+
+@pytest.mark.parametrize("step", ["stage", "shift", "promote", "rollback"])
+def test_each_step_can_be_repeated(live: Request, function: FakeLambda, lake: Lake, step: str) -> None:
+    event: dict[str, Any] = live("B", percent=10)
+    for name in ("stage", "shift", "promote", "rollback"):
+        if name == "rollback" and step == "promote":
+            break
+        result = getattr(deploy, name)(event, CONTEXT)
+        if name == step:
+            before = function.target(), function.variables(), len(function.versions), lake.everything()
+            again = getattr(deploy, name)(event, CONTEXT)
+            after = function.target(), function.variables(), len(function.versions), lake.everything()
+            assert after == before
+            if step == "rollback":
+                assert again["live"] == result["live"]
+                assert not again["rolled_back"]
+            else:
+                assert again == result
+            return
+        event |= result
+
+
+@pytest.mark.parametrize("until", ["stage", "shift", "promote"])
+def test_rollback_gives_everything_back(live: Request, function: FakeLambda, lake: Lake, until: str) -> None:
+    pointer = lake.json({"key": "models/reviews/current.json"})
+    event: dict[str, Any] = live("B", percent=10)
+    for name in ("stage", "shift", "promote"):
+        event |= getattr(deploy, name)(event, CONTEXT)
+        if name == until:
+            break
+    result = deploy.rollback(event, CONTEXT)
+    assert result["rolled_back"] is (until != "stage")
+    assert result["live"] == "2"
+    assert function.target() == ("2", {})
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+    assert lake.json({"key": "models/reviews/current.json"})["sha256"] == pointer["sha256"]
+
+
+def test_rollback_of_a_first_deployment_leaves_the_version_without_a_model(
+    request_of: Request, function: FakeLambda
+) -> None:
+    event = request_of()
+    event |= deploy.stage(event, CONTEXT)
+    deploy.rollback(event, CONTEXT)
+    assert function.target() == ("1", {})
+    assert function.variables() == {"MAX_ROWS": "1000"}
+
+
+def test_rollback_before_anything_was_staged_does_nothing(live: Request, function: FakeLambda) -> None:
+    assert not deploy.rollback(live("B"), CONTEXT)["rolled_back"]
+    assert function.target() == ("2", {})
+
+
+def test_after_a_rollback_the_same_model_can_be_deployed_again(live: Request, function: FakeLambda) -> None:
+    event = live("B")
+    deploy.rollback(event | deploy.stage(event, CONTEXT), CONTEXT)
+    assert deploy.stage(event, CONTEXT)["candidate"] == "3"  # what has not changed keeps its version
+
+
+# A candidate that is not what it should be
+
+
+def broken(_: dict[str, str], payload: dict[str, Any]) -> Any:
+    raise RuntimeError(f"out of memory with {len(payload)}")
+
+
+def off(variables: dict[str, str], payload: dict[str, Any]) -> Any:
+    right = answer(variables, payload)
+    right["predictions"][3]["probabilities"]["positive"] += 2e-5
+    return right
+
+
+def short(variables: dict[str, str], payload: dict[str, Any]) -> Any:
+    right = answer(variables, payload)
+    return right | {"predictions": right["predictions"][:-1]}
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (broken, "version 3 of reviews failed: .*out of memory"),
+        (off, "gives the row 'id4' positive=.*, but it was evaluated with"),
+        (short, "gave 7 predictions for 8 rows"),
+        (lambda *_: {"error": {"type": "ValidationError"}}, "answered .*ValidationError"),
+        (lambda *_: ["?"], "answered"),
+        (lambda *_: {"predictions": "many"}, "answered"),
+        (lambda _, payload: answer({"MODEL_SHA256": "c" * 64}, payload), "serves the model ccc"),
+        (
+            lambda _, payload: {**answer({"MODEL_SHA256": "b" * 64}, payload), "predictions": [None] * 8},
+            "=None",
+        ),
+    ],
+)
+def test_a_candidate_that_fails_its_test_is_never_called(
+    live: Request, function: FakeLambda, reply: Any, message: str
+) -> None:
+    function.answer = reply
+    with pytest.raises(errors.DeploymentFailed, match=message):
+        deploy.stage(live("B"), CONTEXT)
+    assert function.target() == ("2", {})
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+
+
+def test_missing_golden_scores_are_invalid(live: Request, function: FakeLambda, lake: Lake) -> None:
+    lake.put("scores.csv", "id,negative,positive,label\n")
+    with pytest.raises(errors.InvalidData, match="has no score for the id 'id1'"):
+        deploy.stage(live("B"), CONTEXT)
+    lake.put("holdout.csv", "id,text,stars\n")
+    with pytest.raises(errors.InvalidData, match="has no rows to test with"):
+        deploy.stage(live("B"), CONTEXT)
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+
+
+# A function that others are busy with
+
+
+def test_an_update_that_is_under_way_is_waited_for(live: Request, function: FakeLambda, clock: Clock) -> None:
+    function.occupy(20)
+    assert deploy.stage(live("B"), CONTEXT)["candidate"] == "3"
+    assert clock.now >= 20
+
+
+def test_a_conflict_between_reading_and_writing_is_tried_again(live: Request, function: FakeLambda) -> None:
+    conflicts = ["UpdateFunctionConfiguration", "PublishVersion"]
+
+    def interfere(operation: str) -> None:
+        if operation in conflicts:
+            conflicts.remove(operation)
+            function.latest["Environment"]["Variables"]["LOG_LEVEL"] = "DEBUG"
+            function.latest["RevisionId"] = "revision of somebody else"
+
+    function.before = interfere
+    staged = deploy.stage(live("B"), CONTEXT)
+    assert conflicts == []
+    assert function.variables(staged["candidate"])["LOG_LEVEL"] == "DEBUG"  # their change is kept
+
+
+def test_a_function_that_stays_busy_is_given_up_after_a_bounded_time(
+    live: Request, function: FakeLambda, clock: Clock
+) -> None:
+    function.occupy(10_000)
+    with pytest.raises(errors.DeploymentFailed, match="still Active with its update InProgress after 180 s"):
+        versions.set_model("reviews", {"MODEL_SHA256": "x"})
+    assert clock.now < 200
+
+
+def test_endless_conflicts_are_given_up_after_a_bounded_time(
+    live: Request, function: FakeLambda, clock: Clock
+) -> None:
+    def interfere(operation: str) -> None:
+        if operation == "UpdateFunctionConfiguration":
+            raise refusal(operation, "ResourceConflictException")
+
+    function.before = interfere
+    with pytest.raises(
+        errors.DeploymentFailed, match="met another update for 180 s: ResourceConflictException"
+    ):
+        deploy.stage(live("B"), CONTEXT)
+    assert clock.now < 200
+    assert function.target() == ("2", {})
+
+
+def test_throttling_is_left_to_the_state_machine_and_latest_is_restored(
+    live: Request, function: FakeLambda
+) -> None:
+    def interfere(operation: str) -> None:
+        if operation == "Invoke":
+            raise refusal(operation, "TooManyRequestsException")
+
+    function.before = interfere
+    with pytest.raises(ClientError, match="TooManyRequestsException"):
+        deploy.stage(live("B"), CONTEXT)
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+
+
+def test_a_version_that_fails_to_start_is_a_failed_deployment(live: Request, function: FakeLambda) -> None:
+    def interfere(operation: str) -> None:
+        if "3" in function.versions:
+            function.versions["3"] |= {"State": "Failed", "StateReason": "no such image"}
+
+    function.before = interfere
+    with pytest.raises(errors.DeploymentFailed, match="version 3 of reviews failed: no such image"):
+        deploy.stage(live("B"), CONTEXT)
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+
+
+def test_an_environment_that_cannot_be_read_is_not_overwritten(live: Request, function: FakeLambda) -> None:
+    function.latest["Environment"] = {
+        "Error": {"ErrorCode": "AccessDenied", "Message": "no access to the key"}
+    }
+    with pytest.raises(errors.DeploymentFailed, match="cannot be read: no access to the key"):
+        deploy.stage(live("B"), CONTEXT)
+    assert "UpdateFunctionConfiguration" not in function.calls[-4:]
+
+
+def test_two_deployments_at_once_do_not_mix_their_models(live: Request, function: FakeLambda) -> None:
+    def interfere(operation: str) -> None:
+        if operation == "PublishVersion":
+            function.latest["Environment"]["Variables"]["MODEL_SHA256"] = "c" * 64
+            function.latest["RevisionId"] = "revision of somebody else"
+
+    function.before = interfere
+    with pytest.raises(errors.DeploymentFailed, match="was given another model by somebody else"):
+        deploy.stage(live("B"), CONTEXT)
+    assert function.variables()["MODEL_SHA256"] == "c" * 64  # theirs to restore
+
+
+# An alias that others move
+
+
+@pytest.mark.parametrize("step", ["shift", "check", "promote"])
+@pytest.mark.parametrize("theirs", [("1", {}), ("2", {"1": 0.5}), ("1", {"3": 0.5})])
+def test_an_alias_that_somebody_else_moved_is_left_alone(
+    live: Request, function: FakeLambda, step: str, theirs: tuple[str, dict[str, float]]
+) -> None:
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    if step != "shift":
+        event |= deploy.shift(event, CONTEXT)
+    function.move_alias(*theirs)
+    with pytest.raises(errors.DeploymentFailed, match="somebody else moved it"):
+        getattr(deploy, step)(event, CONTEXT)
+    assert function.target() == theirs
+    result = deploy.rollback(event, CONTEXT)
+    assert not result["rolled_back"]
+    assert "somebody else moved the alias" in result["reason"]
+    assert function.target() == theirs
+
+
+def test_an_alias_that_was_moved_there_and_back_is_noticed_by_its_revision(
+    live: Request, function: FakeLambda
+) -> None:
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    function.move_alias("1")
+    function.move_alias("2")
+    with pytest.raises(errors.DeploymentFailed, match="changed by somebody else meanwhile"):
+        deploy.shift(event, CONTEXT)
+    assert function.target() == ("2", {})
+
+
+@pytest.mark.parametrize("step", ["shift", "promote", "rollback"])
+def test_an_alias_that_moves_between_reading_and_writing_is_left_alone(
+    live: Request, function: FakeLambda, step: str
+) -> None:
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    if step != "shift":
+        event |= deploy.shift(event, CONTEXT)
+
+    def interfere(operation: str) -> None:
+        if operation == "UpdateAlias":
+            function.move_alias("1")
+
+    function.before = interfere
+    with pytest.raises(
+        errors.DeploymentFailed, match="changed by somebody else meanwhile; it is left as it is"
+    ):
+        getattr(deploy, step)(event, CONTEXT)
+    assert function.target() == ("1", {})
+
+
+def test_a_canary_of_another_deployment_stops_this_one(live: Request, function: FakeLambda) -> None:
+    function.move_alias("2", {"1": 0.1})
+    with pytest.raises(
+        errors.DeploymentFailed, match=r"points to version 2 and 10% to version 1: another deployment"
+    ):
+        deploy.stage(live("B"), CONTEXT)
+    assert function.target() == ("2", {"1": 0.1})
+    assert len(function.versions) == 2
+
+
+def test_a_run_that_was_interrupted_takes_its_own_canary_up_again(
+    live: Request, function: FakeLambda
+) -> None:
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    deploy.shift(event, CONTEXT)
+    again = live("B", percent=10)
+    again |= deploy.stage(again, CONTEXT)
+    assert again["candidate"] == "3"
+    again |= deploy.shift(again, CONTEXT)
+    deploy.promote(again, CONTEXT)
+    assert function.target() == ("3", {})
+
+
+def test_an_alias_that_does_not_exist_is_named(live: Request) -> None:
+    with pytest.raises(errors.DeploymentFailed, match="the alias prod of reviews does not exist"):
+        deploy.stage(live("B", alias="prod"), CONTEXT)
+
+
+# Health
+
+
+def test_what_is_wrong_during_the_canary_is_told(
+    live: Request, function: FakeLambda, watch: FakeCloudWatch
+) -> None:
+    event = live("B", percent=10, alarms=["errors", "latency", "gone"])
+    event |= deploy.stage(event, CONTEXT)
+    event |= deploy.shift(event, CONTEXT)
+    watch.alarms = {"errors": "ALARM", "latency": "OK"}
+    watch.errors = {"3": 2.0, "2": 5.0}
+    function.answer = off
+    result = deploy.check(event, CONTEXT)
+    assert not result["healthy"]
+    assert result["reasons"][:3] == [
+        "the alarm errors is in ALARM",
+        "the alarm gone does not exist",
+        "version 3 failed 2 calls",
+    ]
+    assert "'id4'" in result["reasons"][3]
+    assert function.target() == ("2", {"3": 0.1})
+
+
+def test_alarms_without_data_and_errors_of_the_old_version_do_not_count(
+    live: Request, watch: FakeCloudWatch
+) -> None:
+    event = live("B", percent=10, alarms=["errors"])
+    event |= deploy.stage(event, CONTEXT)
+    event |= deploy.shift(event, CONTEXT)
+    watch.alarms = {"errors": "INSUFFICIENT_DATA"}
+    watch.errors = {"3": 0.0, "2": 5.0}
+    assert deploy.check(event, CONTEXT)["healthy"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"percent": 0}, "more than 0 and less than 100 percent: 0"),
+        ({"percent": 100}, "less than 100 percent: 100"),
+        ({"previous": None}, "promote instead"),
+        ({"candidate": "2"}, "'2' is not a candidate"),
+        ({"candidate": ""}, "'' is not a candidate"),
+    ],
+)
+def test_a_shift_that_makes_no_sense_is_refused(
+    live: Request, function: FakeLambda, changes: dict[str, Any], message: str
+) -> None:
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    with pytest.raises(errors.InvalidConfiguration, match=message):
+        deploy.shift(event | changes, CONTEXT)
+    assert function.target() == ("2", {})
