@@ -12,18 +12,7 @@ from .tokens import RulesError, Token, tokenize
 _MAXIMUM_RULES = 2000  # Glue's own limit of rules in a ruleset
 _MAXIMUM_DEPTH = 20
 
-DATA_TYPES = (
-    "BOOLEAN",
-    "DATE",
-    "TIMESTAMP",
-    "BYTE",
-    "SHORT",
-    "INTEGER",
-    "LONG",
-    "FLOAT",
-    "DOUBLE",
-    "DECIMAL",
-)
+DATA_TYPES = ("BOOLEAN", "DATE", "TIMESTAMP", "INTEGER", "LONG", "FLOAT", "DOUBLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +295,16 @@ class _Parser:
         return Condition(f"{negated}matches", (token.value,))
 
     def _operands(self) -> tuple[Operand, ...]:
+        start = self._token
         self._expect("[", "after 'in'")
         operands = [self._operand()]
         while self._accept(","):
             operands.append(self._operand())
         self._expect("]", "or ',' in the list")
+        if any(isinstance(operand, float) for operand in operands) and not all(
+            isinstance(operand, float) or operand is Keyword.NULL for operand in operands
+        ):
+            raise self._error("a list holds numbers or strings, not both; beside numbers only NULL", start)
         return tuple(operands)
 
     def _operand(self) -> Operand:

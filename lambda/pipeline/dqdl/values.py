@@ -120,11 +120,8 @@ _TYPES: dict[str, Predicate] = {
     "BOOLEAN": lambda value: value.lower() in _BOOLEANS,
     "DATE": _is_date,
     "TIMESTAMP": _is_timestamp,
-    "BYTE": _within(8),
-    "SHORT": _within(16),
     "INTEGER": _within(32),
     "LONG": _within(64),
     "FLOAT": _is_number,
     "DOUBLE": _is_number,
-    "DECIMAL": _is_number,
 }

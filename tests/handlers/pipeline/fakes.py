@@ -187,7 +187,7 @@ class FakeLambda:
 
 
 class FakeStepFunctions:
-    """Standard executions: a name is used once; the same name and input while it runs is the same execution."""
+    """Standard executions: a name is used once; with the same input while it runs, it is the same one."""
 
     def __init__(self, arn: str) -> None:
         self.arn = arn

@@ -61,7 +61,13 @@ def test_one_class_has_no_area() -> None:
 
 
 LABELS = "id,label\na,positive\nb,negative\nc,positive\nd,negative\n"
-SCORES = "id,negative,positive,label\nd,0.6,0.4,negative\nc,0.1,0.9,positive\nb,0.4,0.6,positive\na,0.3,0.7,positive\n"
+SCORES = """\
+id,negative,positive,label
+d,0.6,0.4,negative
+c,0.1,0.9,positive
+b,0.4,0.6,positive
+a,0.3,0.7,positive
+"""
 
 
 def event(lake: Lake, labels: str = LABELS, scores: str = SCORES, **changes: Any) -> dict[str, Any]:
