@@ -91,7 +91,12 @@ def test_other_bytes_than_the_published_ones_are_not_used(sdist: bytes) -> None:
 def test_the_data_is_downloaded_once(sdist: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     downloads: list[list[str]] = []
     monkeypatch.setattr(data, "_pips", lambda: iter([["pip"]]))
-    monkeypatch.setattr(data, "_download_with", lambda pip: downloads.append(pip) or sdist)
+
+    def download(pip: list[str]) -> bytes:
+        downloads.append(pip)
+        return sdist
+
+    monkeypatch.setattr(data, "_download_with", download)
     first, second = fetch_reviews(tmp_path), fetch_reviews(tmp_path)
     assert (first.from_cache, second.from_cache) == (False, True)
     assert len(downloads) == 1

@@ -95,7 +95,9 @@ def check_parity(pipeline: Pipeline, onnx_model: bytes, texts: list[str]) -> Par
     """
     # As in serving: the text is lower-cased in Python, because ONNX's own lower-casing asks for a locale.
     texts = [text.lower() for text in (*texts, *ADVERSARIAL_TEXTS)]
-    session = onnxruntime.InferenceSession(onnx_model, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # as in serving; more would only wait for one another
+    session = onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])
     served = np.concatenate(
         [
             session.run(["probabilities"], {"text": np.array(batch, dtype=object).reshape(-1, 1)})[0]

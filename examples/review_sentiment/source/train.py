@@ -32,6 +32,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[impo
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 COLUMNS = ("id", "group", "label", "text")
 LABELS = ("negative", "positive")
@@ -92,7 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = Folders.from_environment()
     terminated = _on_sigterm()
     try:
-        train(parse_hyperparameters(arguments), folders, terminated=terminated)
+        # The order of a sum must not depend on the number of cores, or equal data gives unequal models. And
+        # vectors of this size are added faster than threads are woken.
+        with threadpool_limits(limits=1):
+            train(parse_hyperparameters(arguments), folders, terminated=terminated)
     except TerminatedError:
         print("Terminated: the next attempt goes on from the last checkpoint.", flush=True)
         return EXIT_TERMINATED
