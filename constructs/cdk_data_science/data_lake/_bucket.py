@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+from typing import cast
+
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -41,17 +43,13 @@ def zone_bucket(
         minimum_tls_version=1.2,
         versioned=definition.versioned,
         lifecycle_rules=_lifecycle(definition),
-        server_access_logs_bucket=access_logs,
-        server_access_logs_prefix=None if access_logs is None else f"s3/{definition.name}/",
-        # Partitions by the event's date let Athena read one day without scanning all of them.
-        target_object_key_format=None
-        if access_logs is None
-        else s3.TargetObjectKeyFormat.partitioned_prefix(s3.PartitionDateSource.EVENT_TIME),
         removal_policy=policy,
         auto_delete_objects=policy == RemovalPolicy.DESTROY,
     )
     if definition.events:
         _send_events(bucket)
+    if access_logs is not None:
+        _send_access_logs(bucket, access_logs, prefix=f"s3/{definition.name}/")
     _deny_other_encryption(bucket, key)
     acknowledge(
         bucket,
@@ -140,15 +138,43 @@ def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
 
 
 def _send_events(bucket: s3.Bucket) -> None:
-    """EventBridge, on the resource itself: the L2 property would add a function to the stack that calls
-    S3."""
-    resource = bucket.node.default_child
-    if isinstance(resource, s3.CfnBucket):
-        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
-                event_bridge_enabled=True
-            )
+    """EventBridge, on the resource itself: the L2 property would add a function to the stack."""
+    _resource(bucket).notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+        event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+    )
+
+
+def _send_access_logs(bucket: s3.Bucket, logs: s3.IBucket, *, prefix: str) -> None:
+    """Access logs, admitted by the log bucket's policy.
+
+    On the resource itself: without a feature flag, the L2 property gives the log bucket an ACL, which a
+    bucket without ACLs refuses.
+    """
+    _resource(bucket).logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+        destination_bucket_name=logs.bucket_name,
+        log_file_prefix=prefix,
+        # Partitions by the event's date let Athena read one day without scanning all of them.
+        target_object_key_format=s3.CfnBucket.TargetObjectKeyFormatProperty(
+            partitioned_prefix=s3.CfnBucket.PartitionedPrefixProperty(partition_date_source="EventTime")
+        ),
+    )
+    stack = Stack.of(bucket)
+    conditions: dict[str, dict[str, str]] = {"StringEquals": {"aws:SourceAccount": stack.account}}
+    if Stack.of(logs) == stack:
+        # Elsewhere, naming the zone in the log bucket's policy would make the stacks depend on each other.
+        conditions["ArnLike"] = {"aws:SourceArn": bucket.bucket_arn}
+    logs.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[logs.arn_for_objects(f"{prefix}*")],
+            conditions=conditions,
         )
+    )
+
+
+def _resource(bucket: s3.Bucket) -> s3.CfnBucket:
+    return cast("s3.CfnBucket", bucket.node.default_child)
 
 
 def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey) -> None:

@@ -101,6 +101,35 @@ def test_access_logs_go_to_one_bucket_that_does_not_log_into_itself(default: Tem
     assert properties["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == 365
 
 
+def test_only_the_zones_buckets_of_this_account_write_to_the_log_bucket(
+    default: Template, zone_buckets: dict[str, Any]
+) -> None:
+    logs = next(key for key in support.resources(default, "AWS::S3::Bucket") if "AccessLogs" in key)
+    policies = support.resources(default, "AWS::S3::BucketPolicy").values()
+    policy = next(p for p in policies if p["Properties"]["Bucket"] == {"Ref": logs})
+    allowed = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert {s["Principal"]["Service"] for s in allowed} == {"logging.s3.amazonaws.com"}
+    assert [s["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::GetAtt"][0] for s in allowed] == list(
+        zone_buckets
+    )
+    assert [s["Resource"]["Fn::Join"][1][1] for s in allowed] == [f"/s3/{zone}/*" for zone in ZONES]
+
+
+def test_a_lake_works_in_an_app_without_feature_flags() -> None:
+    stack = cdk.Stack(cdk.App(), "Plain")
+    lake = DataLake(stack, "Lake")
+    lake.raw.grant_read(iam.Role(stack, "Reader", assumed_by=iam.AccountRootPrincipal()))
+    assert len(support.resources(stack, "AWS::S3::Bucket")) == 5
+
+
+def test_a_log_bucket_in_another_stack_makes_no_cycle() -> None:
+    app = support.app()
+    home, away = support.stack(app, "Home"), support.stack(app, "Away")
+    DataLake(home, "Lake", zones=["raw"], access_logs=s3.Bucket(away, "Logs"))
+    assert "logging.s3.amazonaws.com" in str(support.resources(away, "AWS::S3::BucketPolicy"))
+    assert away.dependencies == []
+
+
 def test_the_key_rotates_and_trusts_nobody_but_its_account(default: Template) -> None:
     properties = support.only(support.resources(default, "AWS::KMS::Key"))["Properties"]
     assert properties["EnableKeyRotation"] is True

@@ -1,0 +1,253 @@
+"""The budget, its alerts, and who may publish them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from cdk_data_science._validation import ConfigurationError
+from cdk_data_science.cost import AnomalyDetection, CostGuardrails, RequiredTags
+from tests.constructs import nag, support
+
+
+def guardrails(**options: Any) -> Template:
+    stack = support.stack()
+    CostGuardrails(stack, "Cost", **{"monthly_limit_usd": 500, **options})
+    return support.synth(stack)
+
+
+@pytest.fixture(scope="module")
+def default() -> Template:
+    return guardrails(alert_emails=["ml-platform@example.com"])
+
+
+def budget(template: Template) -> dict[str, Any]:
+    properties: dict[str, Any] = support.only(support.resources(template, "AWS::Budgets::Budget"))[
+        "Properties"
+    ]
+    return properties
+
+
+def test_the_budget_is_a_monthly_cost_in_usd_for_the_whole_account(default: Template) -> None:
+    assert budget(default)["Budget"] == {
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": 500, "Unit": "USD"},
+    }
+
+
+def test_alerts_come_at_shares_of_what_is_spent_and_of_what_is_forecast(default: Template) -> None:
+    alerts = budget(default)["NotificationsWithSubscribers"]
+    assert [(a["Notification"]["NotificationType"], a["Notification"]["Threshold"]) for a in alerts] == [
+        ("ACTUAL", 50),
+        ("ACTUAL", 80),
+        ("ACTUAL", 100),
+        ("FORECASTED", 100),
+    ]
+    topic = next(iter(support.resources(default, "AWS::SNS::Topic")))
+    for alert in alerts:
+        assert alert["Notification"]["ComparisonOperator"] == "GREATER_THAN"
+        assert alert["Notification"]["ThresholdType"] == "PERCENTAGE"
+        assert alert["Subscribers"] == [
+            {"SubscriptionType": "SNS", "Address": {"Ref": topic}},
+            {"SubscriptionType": "EMAIL", "Address": "ml-platform@example.com"},
+        ]
+
+
+def test_only_budgets_of_this_account_can_publish_to_the_topic(default: Template) -> None:
+    policy = support.only(support.resources(default, "AWS::SNS::TopicPolicy"))
+    allowed = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert [(s["Principal"], s["Action"], s["Condition"]) for s in allowed] == [
+        (
+            {"Service": "budgets.amazonaws.com"},
+            "sns:Publish",
+            {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        )
+    ]
+    denied = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+    assert denied[0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_topic_is_encrypted_under_a_key_that_budgets_may_use(default: Template) -> None:
+    ((key_id, key),) = support.resources(default, "AWS::KMS::Key").items()
+    topic = support.only(support.resources(default, "AWS::SNS::Topic"))
+    assert topic["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
+    assert key["Properties"]["EnableKeyRotation"] is True
+    root, publisher = key["Properties"]["KeyPolicy"]["Statement"]
+    assert ":root" in str(root["Principal"])
+    assert publisher["Principal"] == {"Service": "budgets.amazonaws.com"}
+    assert publisher["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert publisher["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_the_budget_exists_only_after_the_topic_admits_it(default: Template) -> None:
+    resource = support.only(support.resources(default, "AWS::Budgets::Budget"))
+    policy = next(iter(support.resources(default, "AWS::SNS::TopicPolicy")))
+    assert policy in resource["DependsOn"]
+
+
+def test_one_tag_filters_the_budget() -> None:
+    properties = budget(guardrails(tags={"application": ["reviews", "search"]}))["Budget"]
+    assert properties["Metrics"] == ["UnblendedCost"]
+    assert properties["FilterExpression"] == {
+        "Tags": {"Key": "application", "Values": ["reviews", "search"], "MatchOptions": ["EQUALS"]}
+    }
+
+
+def test_several_tags_all_have_to_match() -> None:
+    properties = budget(guardrails(tags={"application": ["reviews"], "environment": ["dev"]}))["Budget"]
+    assert [part["Tags"]["Key"] for part in properties["FilterExpression"]["And"]] == [
+        "application",
+        "environment",
+    ]
+
+
+def test_a_topic_of_the_user_gets_the_permissions_and_no_other_topic_is_made() -> None:
+    stack = support.stack()
+    key = kms.Key(stack, "Key")
+    topic = sns.Topic(stack, "Alerts", master_key=key)
+    made = CostGuardrails(stack, "Cost", monthly_limit_usd=1, topic=topic)
+    template = support.synth(stack)
+    assert made.topic is topic
+    template.resource_count_is("AWS::SNS::Topic", 1)
+    template.resource_count_is("AWS::KMS::Key", 1)
+    assert "budgets.amazonaws.com" in str(support.resources(template, "AWS::SNS::TopicPolicy"))
+    assert "budgets.amazonaws.com" in str(support.resources(template, "AWS::KMS::Key"))
+
+
+def test_an_imported_topic_is_used_as_it_is() -> None:
+    stack = support.stack()
+    arn = "arn:aws:sns:eu-west-1:111122223333:alerts"
+    CostGuardrails(stack, "Cost", monthly_limit_usd=1, topic=sns.Topic.from_topic_arn(stack, "Alerts", arn))
+    template = support.synth(stack)
+    assert {resource["Type"] for resource in support.resources(template).values()} == {"AWS::Budgets::Budget"}
+    assert budget(template)["NotificationsWithSubscribers"][0]["Subscribers"][0]["Address"] == arn
+
+
+def test_a_key_of_the_user_encrypts_the_topic() -> None:
+    stack = support.stack()
+    key = kms.Key(stack, "Own")
+    CostGuardrails(stack, "Cost", monthly_limit_usd=1, key=key)
+    template = support.synth(stack)
+    topic = support.only(support.resources(template, "AWS::SNS::Topic"))
+    assert topic["Properties"]["KmsMasterKeyId"] == stack.resolve(key.key_arn)
+    template.resource_count_is("AWS::KMS::Key", 1)
+
+
+# Anomalies ----------------------------------------------------
+
+
+def test_there_is_no_monitor_unless_asked_for(default: Template) -> None:
+    default.resource_count_is("AWS::CE::AnomalyMonitor", 0)
+
+
+def test_anomalies_of_all_services_reach_the_topic_at_once_and_people_daily() -> None:
+    template = guardrails(alert_emails=["ml@example.com"], anomalies=AnomalyDetection(minimum_impact_usd=0))
+    monitor = support.only(support.resources(template, "AWS::CE::AnomalyMonitor"))
+    assert monitor["Properties"]["MonitorType"] == "DIMENSIONAL"
+    assert monitor["Properties"]["MonitorDimension"] == "SERVICE"
+    subscriptions = support.resources(template, "AWS::CE::AnomalySubscription").values()
+    found = {s["Properties"]["Frequency"]: s["Properties"] for s in subscriptions}
+    assert [s["Type"] for s in found["IMMEDIATE"]["Subscribers"]] == ["SNS"]
+    assert found["DAILY"]["Subscribers"] == [{"Type": "EMAIL", "Address": "ml@example.com"}]
+    for properties in found.values():
+        assert json.loads(properties["ThresholdExpression"])["Dimensions"]["Values"] == ["0"]
+
+
+def test_anomalies_by_tag_watch_the_values_of_that_tag() -> None:
+    template = guardrails(tags={"application": ["reviews"]}, anomalies=AnomalyDetection())
+    monitor = support.only(support.resources(template, "AWS::CE::AnomalyMonitor"))["Properties"]
+    assert monitor["MonitorType"] == "CUSTOM"
+    assert json.loads(monitor["MonitorSpecification"]) == {
+        "Tags": {"Key": "application", "Values": ["reviews"]}
+    }
+
+
+def test_anomaly_detection_may_publish_and_encrypt_too() -> None:
+    template = guardrails(anomalies=AnomalyDetection())
+    for kind in ("AWS::SNS::TopicPolicy", "AWS::KMS::Key"):
+        text = json.dumps(support.resources(template, kind))
+        assert text.count("costalerts.amazonaws.com") == 1
+        assert text.count('"aws:SourceAccount"') == 2
+
+
+# Wrong input --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"monthly_limit_usd": 0}, "given monthly_limit_usd=0; allowed: more than 0 USD"),
+        ({"monthly_limit_usd": -5}, "given monthly_limit_usd=-5"),
+        ({"alert_emails": ["nobody"]}, "given alert_emails: 'nobody'"),
+        ({"alert_emails": ["a@b.c, d@e.f"]}, "given alert_emails: 'a@b.c, d@e.f'"),
+        (
+            {"alert_emails": "ml@example.com"},
+            "allowed: a list of addresses; write: alert_emails=['ml@example.com']",
+        ),
+        (
+            {"alert_emails": [f"{n}@example.com" for n in range(11)]},
+            "given 11 addresses; allowed: at most 10",
+        ),
+        ({"thresholds": (0,)}, "given thresholds: 0"),
+        ({"forecast_thresholds": (1001,)}, "given forecast_thresholds: 1001"),
+        ({"thresholds": (80, 80)}, "each threshold once; write: (80,)"),
+        ({"thresholds": (), "forecast_thresholds": ()}, "given 0 thresholds and 0 forecast thresholds"),
+        ({"thresholds": tuple(range(1, 11))}, "given 10 thresholds and 1 forecast thresholds"),
+        ({"tags": {"application": "reviews"}}, "given tags: application='reviews'; allowed: a list"),
+        ({"tags": {"application": []}}, "given tags: application=[]"),
+        ({"anomalies": AnomalyDetection(minimum_impact_usd=-1)}, "given minimum_impact_usd=-1"),
+        (
+            {"tags": {"a": ["1"], "b": ["2"]}, "anomalies": AnomalyDetection()},
+            "anomaly detection by one tag key",
+        ),
+    ],
+)
+def test_what_aws_would_refuse_is_refused(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        guardrails(**options)
+    assert expected in str(failure.value)
+
+
+def test_a_topic_and_a_key_for_another_one_are_refused() -> None:
+    stack = support.stack()
+    with pytest.raises(ConfigurationError, match="given topic and key"):
+        CostGuardrails(
+            stack, "Cost", monthly_limit_usd=1, topic=sns.Topic(stack, "Topic"), key=kms.Key(stack, "Key")
+        )
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="CostGuardrails at Test/Cost: 3 problems"):
+        guardrails(monthly_limit_usd=0, alert_emails=["nobody"], thresholds=(0,))
+
+
+@pytest.mark.parametrize(
+    ("region", "reason"),
+    [("us-gov-west-1", "budgeted in, their standard account"), ("cn-north-1", "budgets count in CNY")],
+)
+def test_regions_without_budgets_in_usd_are_refused_with_the_reason(region: str, reason: str) -> None:
+    stack = support.stack(env=support.environment(region=region))
+    with pytest.raises(ConfigurationError, match=reason):
+        CostGuardrails(stack, "Cost", monthly_limit_usd=1)
+
+
+# Compliance ---------------------------------------------------
+
+
+def test_guardrails_carry_required_tags_and_have_no_unacknowledged_finding() -> None:
+    app = support.app()
+    RequiredTags(app, {"owner": "ml@example.com"})
+    CostGuardrails(support.stack(app), "Cost", monthly_limit_usd=500, anomalies=AnomalyDetection())
+    assert nag.unacknowledged(app) == []
+
+
+def test_the_topics_logical_id_is_locked(default: Template) -> None:
+    assert "CostTopicCD377248" in support.resources(default), (
+        "a new topic loses every subscription to the alerts"
+    )

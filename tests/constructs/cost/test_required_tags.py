@@ -1,0 +1,219 @@
+"""Required tags: applied to everything, enforced on what escaped, checked before anything is made."""
+
+from __future__ import annotations
+
+import gc
+import json
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_efs as efs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
+
+from cdk_data_science._validation import ConfigurationError
+from cdk_data_science.cost import RequiredTags, taggable
+from cdk_data_science.cost.required_tags import find_problems
+from tests.constructs import support
+from tests.constructs.cost import generate_taggable_types
+
+TAGS = {"business-unit": "retail", "application": "reviews", "environment": "dev", "owner": "ml@example.com"}
+
+
+def violations(app: cdk.App) -> list[dict[str, Any]]:
+    """What the check reports when the app is synthesized."""
+    failed = False
+    try:
+        app.synth()
+    except RuntimeError as failure:
+        failed = "ValidationFailed" in str(failure)
+        if not failed:
+            raise
+    path = Path(app.outdir) / "validation-report.json"
+    reports = json.loads(path.read_text(encoding="utf-8"))["pluginReports"] if path.exists() else []
+    found = [v for report in reports if report["pluginName"] == "RequiredTags" for v in report["violations"]]
+    assert failed == bool(found)
+    return found
+
+
+def test_everything_taggable_gets_every_tag_in_its_own_shape() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS)
+    stack = support.stack(app)
+    s3.CfnBucket(stack, "List")
+    ssm.StringParameter(stack, "Map", string_value="x")
+    efs.CfnFileSystem(stack, "OtherName")
+    assert violations(app) == []
+    as_list = [{"Key": key, "Value": value} for key, value in sorted(TAGS.items())]
+    found = {r["Type"]: r["Properties"] for r in support.resources(stack).values()}
+    assert found["AWS::S3::Bucket"]["Tags"] == as_list
+    assert found["AWS::SSM::Parameter"]["Tags"] == TAGS
+    assert found["AWS::EFS::FileSystem"]["FileSystemTags"] == as_list
+
+
+def test_a_resource_that_escaped_fails_the_synthesis_with_its_path_the_key_and_the_fix() -> None:
+    # GIVEN a resource that CDK does not tag, because it knows its type by name only
+    app = support.app()
+    RequiredTags(app, TAGS)
+    stack = support.stack(app, "Models")
+    cdk.CfnResource(
+        stack, "Raw", type="AWS::S3::Bucket", properties={"Tags": [{"Key": "owner", "Value": "me"}]}
+    )
+    # WHEN
+    found = violations(app)
+    # THEN
+    assert [violation["ruleName"] for violation in found] == [
+        "RequiredTags-business-unit",
+        "RequiredTags-application",
+        "RequiredTags-environment",
+    ]
+    assert found[0]["description"] == "AWS::S3::Bucket Models/Raw: tag 'business-unit' is missing"
+    assert found[0]["suggestedFix"].startswith('cdk.Tags.of(construct).add("business-unit", "retail")')
+    assert "into its property Tags" in found[0]["suggestedFix"]
+
+
+def test_a_removed_tag_is_missed() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS)
+    bucket = s3.CfnBucket(support.stack(app), "Bucket")
+    cdk.Tags.of(bucket).remove("owner", priority=300)
+    assert [violation["ruleName"] for violation in violations(app)] == ["RequiredTags-owner"]
+
+
+def test_an_overridden_value_has_to_be_allowed_and_not_empty() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS, allowed={"environment": ["dev", "prod"]})
+    stack = support.stack(app)
+    fine, wrong, empty = (s3.CfnBucket(stack, name) for name in ("Fine", "Wrong", "Empty"))
+    cdk.Tags.of(fine).add("environment", "prod", priority=300)
+    cdk.Tags.of(wrong).add("environment", "test", priority=300)
+    cdk.Tags.of(empty).add("owner", "", priority=300)
+    assert [violation["description"] for violation in violations(app)] == [
+        "AWS::S3::Bucket Test/Wrong: tag 'environment' is 'test'; allowed: 'dev', 'prod'",
+        "AWS::S3::Bucket Test/Empty: tag 'owner' is empty",
+    ]
+
+
+def test_what_cannot_carry_tags_is_left_alone() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS)
+    stack = support.stack(app)
+    cloudwatch.CfnDashboard(stack, "Dashboard", dashboard_body="{}")
+    cdk.CfnResource(stack, "Custom", type="Custom::Anything")
+    assert violations(app) == []
+
+
+def test_a_stack_can_be_tagged_on_its_own() -> None:
+    app = support.app()
+    tagged, other = support.stack(app, "Tagged"), support.stack(app, "TaggedNot")
+    RequiredTags(tagged, TAGS)
+    for stack in (tagged, other):
+        cdk.CfnResource(stack, "Raw", type="AWS::S3::Bucket")
+    assert {violation["description"].split()[1] for violation in violations(app)} == {"Tagged/Raw:"}
+
+
+def test_stages_within_the_app_are_covered() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS)
+    stage = cdk.Stage(app, "Prod")
+    cdk.CfnResource(cdk.Stack(stage, "Lake"), "Raw", type="AWS::S3::Bucket")
+    assert len(violations(app)) == len(TAGS)
+
+
+def test_the_check_lives_as_long_as_the_app_does() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS)
+    gc.collect()
+    cdk.CfnResource(support.stack(app), "Raw", type="AWS::S3::Bucket")
+    assert len(violations(app)) == len(TAGS)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"Fn::If": ["Condition", [], []]},
+        [{"Fn::If": ["Condition", {"Key": "owner", "Value": "me"}, {"Ref": "AWS::NoValue"}]}],
+        {"Ref": "Tags"},
+    ],
+)
+def test_tags_that_only_the_deployment_knows_are_not_judged(tags: Any) -> None:
+    resource = {"Type": "AWS::S3::Bucket", "Properties": {"Tags": tags}}
+    assert list(find_problems(resource, TAGS, {})) == []
+
+
+def test_a_value_that_only_the_deployment_knows_counts_as_present() -> None:
+    resource = {
+        "Type": "AWS::S3::Bucket",
+        "Properties": {"Tags": [{"Key": "owner", "Value": {"Ref": "Owner"}}]},
+    }
+    assert list(find_problems(resource, {"owner": "me"}, {"owner": ["me"]})) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "allowed", "expected"),
+    [
+        ({}, {}, "given 0 tags"),
+        ({"": "x"}, {}, "given tag key ''"),
+        ({"aws:owner": "x"}, {}, 'keys without the prefix aws:, which AWS reserves; write: "owner"'),
+        ({"AWS:owner": "x"}, {}, "which AWS reserves"),
+        ({"k" * 129: "x"}, {}, "1 to 128 letters"),
+        ({"owner!": "x"}, {}, "given tag key 'owner!'"),
+        ({"owner": ""}, {}, "given owner=''"),
+        ({"owner": "  "}, {}, "given owner='  '"),
+        ({"owner": "v" * 257}, {}, "1 to 256 letters"),
+        ({"owner": "me & you"}, {}, "given owner='me & you'"),
+        (
+            {"environment": "test"},
+            {"environment": ["dev", "prod"]},
+            "given environment='test'; allowed: 'dev', 'prod'",
+        ),
+        (
+            {"owner": "me"},
+            {"environment": ["dev"]},
+            "allowed values for 'environment'; allowed: keys that are required",
+        ),
+        ({str(n): "x" for n in range(51)}, {}, "given 51 tags; allowed: 1 to 50"),
+    ],
+)
+def test_tags_that_aws_would_refuse_are_refused(tags: dict[str, str], allowed: Any, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        RequiredTags(support.app(), tags, allowed=allowed)
+    assert expected in str(failure.value)
+
+
+def test_a_scope_that_is_no_template_is_refused() -> None:
+    bucket = s3.Bucket(support.stack(), "Bucket")
+    with pytest.raises(
+        ConfigurationError, match="given the scope Test/Bucket; allowed: an app, a stage or a stack"
+    ):
+        RequiredTags(bucket, TAGS)
+
+
+def test_letters_of_any_language_may_be_in_a_value() -> None:
+    RequiredTags(support.app(), {"owner": "Zoë Müller"})
+
+
+def test_the_taggable_types_are_those_of_cloudformations_schemas() -> None:
+    assert taggable.DATA.read_text(encoding="utf-8") == generate_taggable_types.document(), (
+        "run: python -m tests.constructs.cost.generate_taggable_types"
+    )
+
+
+@pytest.mark.parametrize(
+    ("type", "tag_property"),
+    [
+        ("AWS::S3::Bucket", "Tags"),
+        ("AWS::SageMaker::Endpoint", "Tags"),
+        ("AWS::Budgets::Budget", "ResourceTags"),
+        ("AWS::EFS::FileSystem", "FileSystemTags"),
+        ("AWS::Backup::BackupVault", "BackupVaultTags"),
+        ("AWS::IAM::Policy", None),
+        ("AWS::Glue::Database", None),
+        ("AWS::LakeFormation::PrincipalPermissions", None),
+    ],
+)
+def test_known_types_are_known_rightly(type: str, tag_property: str | None) -> None:
+    assert taggable.tag_properties().get(type) == tag_property
