@@ -55,6 +55,8 @@ class Gateway:
             return self._status()
         if (method, route) == ("POST", "faults/interrupt"):
             return _interrupt(json.loads(body or b"{}"))
+        if (method, route) == ("POST", "credentials"):
+            return _credentials(json.loads(body or b"{}"))
         raise LookupError(route)
 
     def _status(self) -> dict[str, Any]:
@@ -86,6 +88,17 @@ def _interrupt(request: dict[str, Any]) -> dict[str, Any]:
         raise AdminError(error.message) from error
     _log.info("Spot interruption of training job %s requested", name)
     return {"job": name, "interrupted": True}
+
+
+def _credentials(request: dict[str, Any]) -> dict[str, Any]:
+    """A role's credentials, whoever its trust policy names: tests call as what they test."""
+    from local_aws import identity
+
+    role = request.get("role", "")
+    if not role.startswith("arn:"):
+        message = f"{role!r} is not the ARN of a role"
+        raise AdminError(message)
+    return dict(identity.role_credentials(role, request.get("session", "local-aws")))
 
 
 async def _read(receive: Receive) -> bytes:

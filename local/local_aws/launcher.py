@@ -24,6 +24,7 @@ from local_aws.settings import HOST, MARKER, Settings
 
 STATUS_PATH = "/_local_aws/status"
 START_SECONDS = 60.0
+ANSWER_SECONDS = 3.0
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "XDG_CACHE_HOME")
 _KEPT_FOR_INSTALLS = (
     "HTTP_PROXY",
@@ -108,7 +109,7 @@ def admin(port: int, route: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _request(port: int, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
     try:
         connection.request(method, path, body)
         response = connection.getresponse()

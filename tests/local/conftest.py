@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 import uuid
@@ -25,7 +25,9 @@ COMMAND = ROOT / "local" / ".venv" / "bin" / "local-aws"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 SPOT_NOTICE = 1.5
-TRUST = {"Version": "2012-10-17", "Statement": []}
+TRUST: dict[str, Any] = {"Version": "2012-10-17"}
+_SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
+_CLIENTS: dict[tuple[str, str], Any] = {}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,12 @@ class LocalAws:
 
     def client(self, service: str, **options: Any) -> Any:
         """A client as the account's root."""
-        return self._client(boto3.Session(aws_access_key_id="test", aws_secret_access_key="test"), service, options)
+        key = (self.endpoint, service)
+        if options:
+            return self._client(service, options)
+        if key not in _CLIENTS:  # making one takes longer than most calls
+            _CLIENTS[key] = self._client(service, {})
+        return _CLIENTS[key]
 
     def session_for_role(self, arn: str) -> RoleSession:
         """What a role may do: clients with its temporary credentials."""
@@ -46,16 +53,13 @@ class LocalAws:
         )
         with urllib.request.urlopen(request, timeout=10) as response:
             keys = json.loads(response.read())
-        session = boto3.Session(
-            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=keys["AWS_SESSION_TOKEN"],
-        )
-        return RoleSession(self, session)
+        credentials = {name.lower(): value for name, value in keys.items()}
+        return RoleSession(self, credentials)
 
-    def _client(self, session: boto3.Session, service: str, options: dict[str, Any]) -> Any:
+    def _client(self, service: str, options: dict[str, Any]) -> Any:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
-        return session.client(
+        # One session: its service models are read once.
+        return _SESSION.client(
             service, endpoint_url=self.endpoint, region_name=REGION, **({"config": config} | options)
         )
 
@@ -109,7 +113,7 @@ class LocalAws:
     def function(self, source: str, role: str, **options: Any) -> str:
         """A Python function whose handler is ``app.handler``."""
         name = unique("function")
-        runtime = f"python{os.sys.version_info.major}.{os.sys.version_info.minor}"  # type: ignore[attr-defined]
+        runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
         aws_lambda = self.client("lambda")
         aws_lambda.create_function(
             **{
@@ -158,10 +162,10 @@ class LocalAws:
 @dataclass(frozen=True)
 class RoleSession:
     local_aws: LocalAws
-    session: boto3.Session
+    credentials: dict[str, str]
 
     def client(self, service: str, **options: Any) -> Any:
-        return self.local_aws._client(self.session, service, options)
+        return self.local_aws._client(service, self.credentials | options)
 
 
 def local_aws_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -204,7 +208,14 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """An instance of the local AWS, shared by the tests of a worker: use unique names in it."""
     state_dir = tmp_path_factory.mktemp("local-aws")
     up = local_aws_command(
-        "up", "--port", str(free_port()), "--spot-notice", str(SPOT_NOTICE), "--json", "--state-dir", str(state_dir)
+        "up",
+        "--port",
+        str(free_port()),
+        "--spot-notice",
+        str(SPOT_NOTICE),
+        "--json",
+        "--state-dir",
+        str(state_dir),
     )
     assert up.returncode == 0, up.stderr
     instance = LocalAws(json.loads(up.stdout)["endpoint"], state_dir)

@@ -12,7 +12,9 @@ PYTHON = ROOT / "local" / ".venv" / "bin" / "python"
 
 def problems_after(change: str) -> list[str]:
     """What the doctor says of an emulator that was changed."""
-    script = f"import json\n{change}\nfrom local_aws.emulator import hooks\nprint(json.dumps(hooks.problems()))"
+    script = (
+        f"import json\n{change}\nfrom local_aws.emulator import hooks\nprint(json.dumps(hooks.problems()))"
+    )
     done = subprocess.run([str(PYTHON), "-c", script], capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout.splitlines()[-1])
     assert isinstance(answer, list)
@@ -25,14 +27,15 @@ def test_the_pinned_emulator_has_every_hook() -> None:
 
 def test_a_hook_that_is_gone_is_named_with_what_it_is_for() -> None:
     change = "from ministack.services import stepfunctions; del stepfunctions._invoke_resource"
-    assert problems_after(change) == [
-        "ministack.services.stepfunctions._invoke_resource: not found "
-        "(used for: tasks run in the state machine's role)"
-    ]
+    (problem,) = problems_after(change)
+    assert problem.startswith("ministack.services.stepfunctions._invoke_resource: not found")
+    assert problem.endswith("(used for: tasks run in the state machine's role)")
 
 
 def test_a_hook_with_other_parameters_is_named_with_both() -> None:
-    change = "from ministack.services import lambda_svc\nlambda_svc._publish_version = lambda function, body: None"
+    change = (
+        "from ministack.services import lambda_svc\nlambda_svc._publish_version = lambda function, body: None"
+    )
     (problem,) = problems_after(change)
     assert "expected parameters (name, data), found (function, body)" in problem
 
