@@ -1,0 +1,41 @@
+"""What CloudFormation's own schemas say about resource types."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+REGION = "us-east-1"
+
+
+@functools.cache
+def schema(type: str) -> dict[str, Any] | None:
+    """The schema of a resource type; custom resources have none."""
+    if type.startswith(("Custom::", "AWS::CDK::", "AWS::CloudFormation::CustomResource")):
+        return None
+    found: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, type).schema
+    return found
+
+
+def tag_property(type: str) -> str | None:
+    """The property that holds a type's tags, or nothing if it can carry none."""
+    content = schema(type)
+    if content is None:
+        return None
+    tagging = content.get("tagging", {})
+    if not tagging.get("taggable", content.get("taggable", False)):
+        return None
+    return str(tagging.get("tagProperty", "/properties/Tags")).removeprefix("/properties/")
+
+
+def physical_names(type: str) -> set[str]:
+    """Properties that name a resource and cannot change: with one set, no update can replace the resource."""
+    content = schema(type) or {}
+    create_only = {path.removeprefix("/properties/") for path in content.get("createOnlyProperties", ())}
+    kind = type.rpartition("::")[2]
+    names = {"Name", f"{kind}Name", f"{kind}Identifier"}
+    identifiers = {path.removeprefix("/properties/") for path in content.get("primaryIdentifier", ())}
+    read_only = {path.removeprefix("/properties/") for path in content.get("readOnlyProperties", ())}
+    return (create_only & (names | {i for i in identifiers if i.endswith("Name")})) - read_only

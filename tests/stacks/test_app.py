@@ -1,0 +1,61 @@
+"""`python app.py` with what cannot be deployed: a message, no traceback, a failure code, nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.compliance import assembly
+from tests.conftest import copy_tree
+
+DEV = (assembly.ROOT / "settings" / "dev.toml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tree") / "project"
+    copy_tree(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("environment", "text", "expected"),
+    [
+        (
+            "wrong",
+            DEV.replace("memory_mb =", "memory ="),
+            ["settings/wrong.toml", "inference.memory", "memory_mb"],
+        ),
+        (
+            "wrong",
+            DEV.replace("holdout = 0.2", "holdout = 2"),
+            ["settings/wrong.toml", "pipeline.holdout", "less than 1"],
+        ),
+        ("wrong", "[platform", ["settings/wrong.toml", "not valid TOML"]),
+        ("absent", None, ["no settings file absent.toml", "dev", "local", "prod"]),
+        ("wrong", DEV.replace("ml.m5.xlarge", "ml.m5.nope"), ["ml.m5.nope", "ml.m5.xlarge"]),
+        ("wrong", DEV.replace("RowCount > 1000", "RowCont > 1000"), ["RowCont"]),
+    ],
+    ids=["key", "value", "no TOML", "unknown environment", "instance type", "quality rule"],
+)
+def test_the_app_says_what_is_wrong_and_stops(
+    tree: Path, tmp_path: Path, environment: str, text: str | None, expected: list[str]
+) -> None:
+    if text is not None:
+        (tree / "settings" / f"{environment}.toml").write_text(text, encoding="utf-8")
+    out = tmp_path / "cdk.out"
+    done = assembly.run(["app.py"], out, assembly.context(environment), root=tree)
+    assert done.returncode == 1
+    for part in expected:
+        assert part in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path for path in out.rglob("*") if path.is_file()] == []
+
+
+def test_without_an_environment_it_is_dev(tmp_path: Path, tree: Path) -> None:
+    (tree / "settings" / "dev.toml").write_text("[platform", encoding="utf-8")
+    context = assembly.context("dev")
+    del context["environment"]
+    done = assembly.run(["app.py"], tmp_path / "cdk.out", context, root=tree)
+    assert "settings/dev.toml is not valid TOML" in done.stderr

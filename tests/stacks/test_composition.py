@@ -1,0 +1,140 @@
+"""What the stacks are, how they hang together, and what they tell a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from settings.model import Settings, load
+from stacks.platform import compose
+from tests.compliance.assembly import Assembly
+from tests.constructs import support
+
+STACKS = ("lake", "training", "serving", "pipeline", "cost")
+
+
+def composed(settings: Settings, outdir: Path) -> dict[str, cdk.Stack]:
+    """The stacks by what follows the platform's name."""
+    stacks = compose(support.app(outdir=outdir), settings)
+    return {stack.stack_name.removeprefix(f"{settings.platform.name}-"): stack for stack in stacks}
+
+
+def depth(stack: str, dependencies: dict[str, set[str]]) -> int:
+    return 1 + max((depth(other, dependencies) for other in dependencies[stack]), default=0)
+
+
+def written_outputs(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The outputs that are written for a person, without those that carry references between stacks."""
+    for name, output in template.get("Outputs", {}).items():
+        if not name.startswith("PublishOutput"):
+            yield name, output
+
+
+def test_every_environment_has_the_whole_platform(synthesized: Assembly, environment: str) -> None:
+    name = load(environment).platform.name
+    assert sorted(synthesized.templates) == sorted(f"{name}-{stack}" for stack in STACKS)
+
+
+def test_stacks_stand_on_each_other_three_deep_at_most(synthesized: Assembly) -> None:
+    depths = {stack: depth(stack, synthesized.dependencies) for stack in synthesized.dependencies}
+    assert {stack: deep for stack, deep in depths.items() if deep > 3} == {}
+
+
+def test_the_lake_stands_on_nothing(synthesized: Assembly, environment: str) -> None:
+    assert synthesized.dependencies[f"{load(environment).platform.name}-lake"] == set()
+
+
+def test_every_stack_and_every_output_says_what_it_is(synthesized: Assembly) -> None:
+    silent = [
+        name for name, template in synthesized.templates.items() if len(template.get("Description", "")) < 10
+    ]
+    silent += [
+        f"{name}.{output}"
+        for name, template in synthesized.templates.items()
+        for output, content in written_outputs(template)
+        if len(content.get("Description", "")) < 10
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("stack", "outputs"),
+    [
+        ("lake", {"RawBucket", "CuratedBucket", "FeaturesBucket", "ModelsBucket"}),
+        ("training", {"TrainingRoleArn", "TrainingSourcePrefix"}),
+        ("serving", {"FunctionName", "AliasName", "FunctionUrl"}),
+        ("pipeline", {"StateMachineArn"}),
+        ("cost", {"AlertTopicArn"}),
+    ],
+)
+def test_a_stack_puts_out_what_a_person_needs_next(
+    synthesized: Assembly, environment: str, stack: str, outputs: set[str]
+) -> None:
+    template = synthesized.templates[f"{load(environment).platform.name}-{stack}"]
+    assert {name for name, _ in written_outputs(template)} >= outputs
+
+
+def test_an_environment_with_an_account_lands_nowhere_else(synthesized: Assembly, environment: str) -> None:
+    platform = load(environment).platform
+    expected = f"aws://{platform.account or 'unknown-account'}/{platform.region or 'unknown-region'}"
+    stacks = [
+        a for a in synthesized.manifest["artifacts"].values() if a["type"] == "aws:cloudformation:stack"
+    ]
+    assert {stack["environment"] for stack in stacks} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "expected"),
+    [
+        ({"cost"}, {"lake", "training", "serving", "pipeline"}),
+        ({"pipeline"}, {"lake", "training", "serving", "cost"}),
+        ({"pipeline", "training"}, {"lake", "serving", "cost"}),
+        ({"pipeline", "inference", "training", "cost"}, {"lake"}),
+    ],
+    ids=lambda names: "+".join(sorted(names)),
+)
+def test_a_table_left_out_of_the_settings_leaves_its_stack_out(
+    tmp_path: Path, left_out: set[str], expected: set[str]
+) -> None:
+    settings = load("dev").model_copy(update=dict.fromkeys(left_out))
+    assert set(composed(settings, tmp_path)) == expected
+
+
+def test_a_lake_alone_is_useful(tmp_path: Path) -> None:
+    settings = load("dev").model_copy(update=dict.fromkeys(("training", "inference", "pipeline", "cost")))
+    template = support.synth(composed(settings, tmp_path)["lake"])
+    assert len(support.resources(template, "AWS::S3::Bucket")) >= 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed", "policy"), [(True, True, "Delete"), (True, False, "Retain"), (False, True, "Retain")]
+)
+def test_data_is_deleted_with_its_stack_only_if_both_keys_say_so(
+    tmp_path: Path, asked: bool, allowed: bool, policy: str
+) -> None:
+    settings = load("dev")
+    settings = settings.model_copy(
+        update={
+            "platform": settings.platform.model_copy(update={"destroy_data": asked}),
+            **dict.fromkeys(("training", "inference", "pipeline", "cost")),
+        }
+    )
+    app = support.app({"cdk-data-science:destroyData": allowed}, outdir=tmp_path)
+    [lake, *_] = compose(app, settings)
+    found = {bucket["DeletionPolicy"] for bucket in support.resources(lake, "AWS::S3::Bucket").values()}
+    assert found == {policy}
+
+
+def test_the_settings_reach_the_resources(synthesized: Assembly, environment: str) -> None:
+    settings = load(environment)
+    assert settings.inference is not None
+    sizes = {
+        function.properties.get("MemorySize")
+        for function in synthesized.platform.resources("AWS::Lambda::Function")
+        if function.stack.endswith("-serving")
+    }
+    assert settings.inference.memory_mb in sizes

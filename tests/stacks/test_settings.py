@@ -1,0 +1,100 @@
+"""Wrong settings are told by file, key and what is allowed; nothing is guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from settings.model import FOLDER, SettingsError, environments, load
+
+DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
+
+
+def message(folder: Path, text: str | bytes, name: str = "dev") -> str:
+    """What is said about a settings file with this content."""
+    settings = folder / "settings"
+    settings.mkdir()
+    (settings / f"{name}.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingsError) as caught:
+        load(name, folder=settings)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_the_settings_in_the_repository_are_right(environment: str) -> None:
+    assert load(environment).environment == environment
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[functions]", "[function]", ["function: unknown key", "allowed here", "functions", "training"]),
+        ("memory_mb =", "memory =", ["inference.memory: unknown key", "memory_mb", "timeout_seconds"]),
+        ("memory_mb = 1024", "memory_mb = 64", ["inference.memory_mb", "greater than or equal to 256", "64"]),
+        ("holdout = 0.2", "holdout = 2", ["pipeline.holdout", "less than 1", "given: 2"]),
+        ("holdout = 0.2", 'holdout = "much"', ["pipeline.holdout", "valid number", "'much'"]),
+        ('name = "ds-dev"', 'name = "DS dev"', ["platform.name", "^[a-z][a-z0-9-]{1,30}$", "'DS dev'"]),
+        ('python = "3.13"', 'python = "2.7"', ["functions.python", '"3.11" to "3.14"', "'2.7'"]),
+        ('architecture = "arm64"', 'architecture = "riscv"', ["functions.architecture", '"arm64", "x86_64"']),
+        (
+            "max_wait_minutes = 120",
+            "max_wait_minutes = 5",
+            ["max_wait_minutes is 5", "max_runtime_minutes (60)"],
+        ),
+        ('prefix = "reviews/"', 'prefix = "/reviews"', ["pipeline.prefix", "given: '/reviews'"]),
+        ("data-platform@example.com", "nobody", ["cost.alert_emails.0", "given: 'nobody'"]),
+        ("monthly_limit_usd = 200", "monthly_limit_usd = -1", ["cost.monthly_limit_usd", "greater than 0"]),
+        ('model = "review-sentiment"', "", ["pipeline.model", "Field required"]),
+        ('owner = "data-platform"', 'owner = ""', ["tags.owner", "at least 1 character"]),
+    ],
+)
+def test_a_wrong_setting_is_told_by_file_key_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, expected: list[str]
+) -> None:
+    assert old in DEV
+    text = message(tmp_path, DEV.replace(old, new, 1))
+    assert text.startswith("settings/dev.toml cannot be used:")
+    for part in expected:
+        assert part in text
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    text = message(tmp_path, DEV.replace("holdout = 0.2", "holdout = 2").replace("memory_mb =", "memory ="))
+    assert "pipeline.holdout" in text
+    assert "inference.memory" in text
+
+
+def test_a_pipeline_without_its_stages_is_refused(tmp_path: Path) -> None:
+    before, rest = DEV.split("[inference]")
+    text = message(tmp_path, before + "[pipeline]" + rest.split("[pipeline]")[1])
+    assert "needs the tables ['inference']" in text
+
+
+def test_a_table_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    assert "cost" in message(tmp_path, "cost = 3\n" + DEV.split("[cost]")[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["[platform\nname = 1", "a = 1\na = 2", b"name = '\xff'"], ids=["syntax", "twice", "bytes"]
+)
+def test_a_file_that_is_no_toml_is_told_with_its_place(tmp_path: Path, text: str | bytes) -> None:
+    assert message(tmp_path, text).startswith("settings/dev.toml is not valid TOML: ")
+
+
+def test_an_environment_without_a_file_names_those_that_have_one(tmp_path: Path) -> None:
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "dev.toml").touch()
+    with pytest.raises(SettingsError, match=r"no settings file stage\.toml in settings/; there are: dev$"):
+        load("stage", folder=tmp_path / "settings")
+
+
+@pytest.mark.parametrize("environment", ["../settings/dev", "", "Dev"])
+def test_a_strange_name_of_an_environment_is_refused(environment: str) -> None:
+    with pytest.raises(SettingsError):
+        load(environment)
+
+
+def test_settings_never_change_after_reading() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load("dev").environment = "prod"
