@@ -170,10 +170,8 @@ def locate(
     override = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     if override:
         scheme, _, rest = override.partition("://")
-        host, _, prefix = rest.rstrip("/").partition("/")
-        return Target(
-            scheme == "https", host, f"/{prefix}/{bucket}{path}" if prefix else f"/{bucket}{path}", region
-        )
+        host, slash, prefix = rest.rstrip("/").partition("/")
+        return Target(scheme == "https", host, f"{slash}{prefix}/{bucket}{path}", region)
     suffix = next((found for start, found in _SUFFIXES.items() if region.startswith(start)), "amazonaws.com")
     service = "s3-fips" if environment.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else "s3"
     if environment.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true":

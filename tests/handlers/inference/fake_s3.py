@@ -91,7 +91,7 @@ def serve() -> Iterator[FakeS3]:
         def _signed(self, body: bytes) -> bool:
             given = self.headers["authorization"] or ""
             names = given.partition("SignedHeaders=")[2].partition(",")[0].split(";")
-            if "x-amz-date" not in names:
+            if "x-amz-date" not in names or self.headers["x-amz-security-token"] != TOKEN:
                 return False
             headers = {name: self.headers[name] for name in names}
             url = f"http://{self.headers['host']}{self.path}"
