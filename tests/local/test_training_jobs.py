@@ -398,7 +398,7 @@ def test_a_name_is_used_once(bench: Workbench) -> None:
         ({"TrainingJobName": "with_underscore"}, "Value 'with_underscore' at 'trainingJobName'"),
         (
             {"ResourceConfig": {"InstanceType": "ml.none", "InstanceCount": 1, "VolumeSizeInGB": 1}},
-            "Value 'ml.none' at 'resourceConfig.instanceType' failed to satisfy constraint: Member must satisfy",
+            "Value 'ml.none' at 'resourceConfig.instanceType' failed to satisfy constraint",
         ),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 0}}, "stoppingCondition.maxRuntimeInSeconds"),
         ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds is required"),

@@ -95,11 +95,33 @@ def install() -> None:
     states._invoke_resource = invoke_resource
     states._invoke_resource_with_timeout = invoke_with_timeout
     states._scaled_sleep = _sleep
+    _install_branches(states)
     # Task tokens: the call that carries the token is made in the machine's role too.
     states._call_lambda = _call_lambda
     states._invoke_aws_sdk_integration = _invoke
     states._SERVICE_DISPATCH.clear()
     states._SERVICE_DISPATCH["arn:aws:states:::"] = _invoke
+
+
+def _install_branches(states: Any) -> None:
+    """Parallel in JSONata, and branches that do not see each other's variables."""
+    run_branches, run_sub_machine = states._run_parallel_branches, states._run_sub_machine
+
+    def parallel(state_def: dict[str, Any], raw_input: Any, execution: dict[str, Any], ctx: Any) -> Any:
+        if states._state_query_language(state_def, ctx) != "JSONata":
+            return run_branches(state_def, raw_input, execution, ctx)
+        given = states._apply_jsonata_arguments(state_def, raw_input, ctx)
+        results, _ = run_branches({"Branches": state_def["Branches"], "End": True}, given, execution, ctx)
+        output = states._apply_jsonata_output(state_def, raw_input, ctx, result=results, default=results)
+        states._apply_state_assign(state_def, raw_input, ctx, result=results)
+        return output, states._next_or_end(state_def)
+
+    def sub_machine(inner: Any, start_at: str, input_data: Any, execution: dict[str, Any], ctx: Any) -> Any:
+        own = ctx | {"variables": dict(ctx.get("variables", {}))}
+        return run_sub_machine(inner, start_at, input_data, execution, own)
+
+    states._run_parallel_branches = parallel
+    states._run_sub_machine = sub_machine
 
 
 def _already_running(states: Any, data: dict[str, Any]) -> Any:
