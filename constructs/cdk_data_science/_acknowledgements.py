@@ -42,10 +42,11 @@ def acknowledge_wildcards(
 ) -> None:
     """Accept wildcard resources in the policy of ``consumer``.
 
-    :param consumer: The role or user whose policy has them.
-    :param owner: A construct in the stack that the tokens in ``resources`` belong to.
-    :param resources: The resources as they were given to the policy.
-    :param reason: Why the wildcard is needed, and what bounds it.
+    Args:
+        consumer: The role or user whose policy has them.
+        owner: A construct in the stack that the tokens in ``resources`` belong to.
+        resources: The resources as they were given to the policy.
+        reason: Why the wildcard is needed, and what bounds it.
     """
     acknowledge(
         consumer,

@@ -70,21 +70,24 @@ class CostGuardrails(Construct):
     guardrails.topic.topic_arn
     ```
 
-    :param monthly_limit_usd: The budget in USD a month, more than 0.
-    :param alert_emails: Addresses to which AWS Budgets writes, at most 10. Default: none, the topic only.
-    :param topic: Receives the alerts. A topic of the app is given the permissions that it needs; an imported
-        one has to have them. Default: a new topic.
-    :param key: Encrypts the new topic. Default: a new key.
-    :param thresholds: Percent of the limit actually spent that alert, each more than 0 and at most 1000.
-        Default: 50, 80, 100.
-    :param forecast_thresholds: Percent of the limit forecast for the month that alert. Default: 100. A budget
-        has at most 10 thresholds of both kinds.
-    :param tags: Count only what has one of these values for each of these keys. Default: the whole account.
-    :param anomalies: Detect unusual spending too. With ``tags`` the monitor watches the same costs, for one
-        key; without, all services of the account, and AWS allows one such monitor in an account. Default:
-        None, no monitor.
-    :raises ConfigurationError: for values that AWS would refuse, and for regions without budgets in USD; all
-        mistakes at once.
+    Args:
+        monthly_limit_usd: The budget in USD a month, more than 0.
+        alert_emails: Addresses to which AWS Budgets writes, at most 10. Default: none, the topic only.
+        topic: Receives the alerts. A topic of the app is given the permissions that it needs; an imported one
+            has to have them. Default: a new topic.
+        key: Encrypts the new topic. Default: a new key.
+        thresholds: Percent of the limit actually spent that alert, each more than 0 and at most 1000.
+            Default: 50, 80, 100.
+        forecast_thresholds: Percent of the limit forecast for the month that alert. Default: 100. A budget
+            has at most 10 thresholds of both kinds.
+        tags: Count only what has one of these values for each of these keys. Default: the whole account.
+        anomalies: Detect unusual spending too. With ``tags`` the monitor watches the same costs, for one key;
+            without, all services of the account, and AWS allows one such monitor in an account. Default:
+            None, no monitor.
+
+    Raises:
+        ConfigurationError: For values that AWS would refuse, and for regions without budgets in USD; all
+            mistakes at once.
 
     Follows https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html.
     """

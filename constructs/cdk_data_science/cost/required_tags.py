@@ -52,11 +52,14 @@ class RequiredTags:
     )
     ```
 
-    :param scope: An app, a stage or a stack.
-    :param tags: The keys that are required, with the value that applies where nothing else is said.
-        Keys: 1 to 128 characters; values: 1 to 256; letters, digits, spaces and ``_ . : / = + - @``.
-    :param allowed: Values that a key may have, here and where it is overridden. Default: any.
-    :raises ConfigurationError: for keys or values that AWS would refuse, all mistakes at once.
+    Args:
+        scope: An app, a stage or a stack.
+        tags: The keys that are required, with the value that applies where nothing else is said. Keys: 1 to
+            128 characters; values: 1 to 256; letters, digits, spaces and ``_ . : / = + - @``.
+        allowed: Values that a key may have, here and where it is overridden. Default: any.
+
+    Raises:
+        ConfigurationError: For keys or values that AWS would refuse, all mistakes at once.
 
     Follows https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html.
     """

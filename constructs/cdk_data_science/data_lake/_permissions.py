@@ -33,7 +33,9 @@ class Catalog:
         self, zone: Construct, zone_name: str, database_name: str, *, administered: bool = True
     ) -> None:
         """
-        :param administered: Whether the deploying role is known to administer Lake Formation.
+
+        Args:
+            administered: Whether the deploying role is known to administer Lake Formation.
         """
         self._zone = zone
         self._label = zone_name

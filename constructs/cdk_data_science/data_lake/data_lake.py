@@ -33,7 +33,8 @@ class DataLakeBase(Construct, Generic[_ZoneT]):
     def zone(self, name: str) -> _ZoneT:
         """The zone of that name.
 
-        :raises ConfigurationError: if the lake has no such zone; the message lists those that it has.
+        Raises:
+            ConfigurationError: If the lake has no such zone; the message lists those that it has.
         """
         if name not in self.zones:
             known = ", ".join(repr(zone) for zone in self.zones)
@@ -86,16 +87,18 @@ class DataLake(DataLakeBase[Zone]):
     lake.raw.grant_read(analyst, prefix="reviews/")
     ```
 
-    :param zones: Names, or definitions where the defaults do not fit. Default: raw, curated, features,
-        models.
-    :param key: Encrypts all zones. Default: a new key with yearly rotation.
-    :param access_logs: Receives the zones' access logs below ``s3/<zone>/``; it has to admit S3's log
-        delivery. Default: a new bucket that keeps them for 365 days.
-    :param lake_formation: How Lake Formation governs the zones. None leaves them to IAM alone. Default:
-        registered in hybrid mode; the account's own Lake Formation settings are not touched.
-    :param destroy: Delete buckets with their objects, databases and key with the stack. Works only together
-        with the context key ``cdk-data-science:destroyData``. Default: False, everything is retained.
-    :raises ConfigurationError: for zones or options that cannot work, all mistakes at once.
+    Args:
+        zones: Names, or definitions where the defaults do not fit. Default: raw, curated, features, models.
+        key: Encrypts all zones. Default: a new key with yearly rotation.
+        access_logs: Receives the zones' access logs below ``s3/<zone>/``; it has to admit S3's log delivery.
+            Default: a new bucket that keeps them for 365 days.
+        lake_formation: How Lake Formation governs the zones. None leaves them to IAM alone. Default:
+            registered in hybrid mode; the account's own Lake Formation settings are not touched.
+        destroy: Delete buckets with their objects, databases and key with the stack. Works only together with
+            the context key ``cdk-data-science:destroyData``. Default: False, everything is retained.
+
+    Raises:
+        ConfigurationError: For zones or options that cannot work, all mistakes at once.
 
     Follows
     https://docs.aws.amazon.com/prescriptive-guidance/latest/defining-bucket-names-data-lakes/welcome.html and
@@ -179,8 +182,11 @@ class DataLake(DataLakeBase[Zone]):
         lake.raw.uri("reviews/")
         ```
 
-        :param zones: What is known of each zone.
-        :raises ConfigurationError: for no zone at all, or two of one name.
+        Args:
+            zones: What is known of each zone.
+
+        Raises:
+            ConfigurationError: For no zone at all, or two of one name.
         """
         return ImportedDataLake(scope, id, zones=zones)
 

@@ -41,6 +41,10 @@ READ_CATALOG = (
     "glue:GetPartitions",
     "glue:BatchGetPartition",
 )
+# On all tables of a zone. Each of them implies DESCRIBE.
+# https://docs.aws.amazon.com/lake-formation/latest/dg/lf-permissions-reference.html
+SELECT = ("SELECT",)
+INSERT = ("INSERT", "DELETE")
 
 
 class IZone(Protocol):
@@ -107,43 +111,55 @@ class ZoneBase(Construct):
         The whole zone: list and read objects, decrypt them, see the database and its tables, and select from
         all of them by Lake Formation. With a ``prefix``: S3 and KMS for that part only. Lake Formation is
         left out then, because its permissions are on tables, and a table permission would reach past the
-        prefix; a data location permission is no substitute, it lets a principal register tables there and
-        reads nothing.
+        prefix; a data location permission is no substitute, it lets a principal register tables and reads
+        nothing.
 
-        :param grantee: A role, user, account or service.
-        :param prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
-        :raises ConfigurationError: for a prefix that would match more than it says.
+        Args:
+            grantee: A role, user, account or service.
+            prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
+
+        Raises:
+            ConfigurationError: For a prefix that would match more than it says.
         """
         grant = self._grant_objects(grantee, prefix, objects=READ_OBJECTS, bucket=READ_BUCKET, key=READ_KEY)
-        if prefix is None:
-            grant = self._grant_catalog(grant, grantee, tables=("SELECT", "DESCRIBE"))
-        return grant
+        return grant if prefix is not None else self._grant_catalog(grant, grantee, tables=SELECT)
 
     def grant_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
         """Let a principal write and delete objects in the zone, or in one part of it, and not read them.
 
-        Deleting leaves a noncurrent version: nobody with this grant can delete a version for ever. The whole
-        zone includes inserting into and deleting from its tables by Lake Formation; a ``prefix`` does not
-        (see :meth:`grant_read`). Creating, altering and dropping tables is not part of writing.
+        Deleting leaves a noncurrent version: nobody with this grant can delete a version for ever. S3 and KMS
+        only: Lake Formation has no permission to write a table without reading it, its ``INSERT`` and
+        ``DELETE`` include reading. To write tables through Athena or Spark, use :meth:`grant_read_write`.
 
-        :param grantee: A role, user, account or service.
-        :param prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
-        :raises ConfigurationError: for a prefix that would match more than it says.
+        Args:
+            grantee: A role, user, account or service.
+            prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
+
+        Raises:
+            ConfigurationError: For a prefix that would match more than it says.
         """
-        grant = self._grant_objects(grantee, prefix, objects=WRITE_OBJECTS, bucket=(), key=WRITE_KEY)
-        if prefix is None:
-            grant = self._grant_catalog(grant, grantee, tables=("INSERT", "DELETE", "DESCRIBE"))
-        return grant
+        return self._grant_objects(grantee, prefix, objects=WRITE_OBJECTS, bucket=(), key=WRITE_KEY)
 
     def grant_read_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
-        """Both :meth:`grant_read` and :meth:`grant_write`."""
-        return self.grant_read(grantee, prefix).combine(self.grant_write(grantee, prefix))
+        """Both :meth:`grant_read` and :meth:`grant_write`; for the whole zone, also insert into and delete
+        from its tables by Lake Formation. Creating, altering and dropping tables is not part of writing.
+
+        Args:
+            grantee: A role, user, account or service.
+            prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
+
+        Raises:
+            ConfigurationError: For a prefix that would match more than it says.
+        """
+        grant = self.grant_read(grantee, prefix).combine(self.grant_write(grantee, prefix))
+        return grant if prefix is not None else self._grant_catalog(grant, grantee, tables=INSERT)
 
     def metric_size_bytes(self, storage_type: str = "StandardStorage") -> cloudwatch.Metric:
         """Bytes in the zone, once a day, of one storage type.
 
-        :param storage_type: ``StandardStorage``, ``IntelligentTieringFAStorage`` (frequent access),
-            ``IntelligentTieringIAStorage`` and so on, as S3 publishes them.
+        Args:
+            storage_type: ``StandardStorage``, ``IntelligentTieringFAStorage`` (frequent access),
+                ``IntelligentTieringIAStorage`` and so on, as S3 publishes them.
         """
         return self._daily_metric("BucketSizeBytes", storage_type)
 
@@ -255,13 +271,16 @@ class Zone(ZoneBase):
     )
     ```
 
-    :param definition: Name, lifecycle and events of the zone.
-    :param key: Encrypts the objects. Writers cannot use another one.
-    :param access_logs: Receives the bucket's access logs below ``s3/<zone>/``. Default: none are written.
-    :param lake_formation: How Lake Formation governs the zone; None leaves it to IAM alone. Default: None.
-    :param destroy: Delete the bucket with its objects, and the database, with the stack. Needs the context
-        key ``cdk-data-science:destroyData`` too. Default: False.
-    :raises ConfigurationError: for a definition that cannot work, all mistakes at once.
+    Args:
+        definition: Name, lifecycle and events of the zone.
+        key: Encrypts the objects. Writers cannot use another one.
+        access_logs: Receives the bucket's access logs below ``s3/<zone>/``. Default: none are written.
+        lake_formation: How Lake Formation governs the zone; None leaves it to IAM alone. Default: None.
+        destroy: Delete the bucket with its objects, and the database, with the stack. Needs the context key
+            ``cdk-data-science:destroyData`` too. Default: False.
+
+    Raises:
+        ConfigurationError: For a definition that cannot work, all mistakes at once.
 
     Follows https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html.
     """
