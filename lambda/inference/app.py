@@ -42,6 +42,19 @@ class Refusal(Exception):
         self.body: dict[str, object] = {"error": error}
 
 
+class InferenceFailed(Exception):
+    """The error of a direct invocation that is the function's fault and not the caller's.
+
+    It is raised, so that Lambda counts it and an asynchronous event is tried again and then kept in the
+    dead-letter queue. An answer over HTTP has a status for it.
+    """
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> "InferenceFailed":
+        error = body["error"]
+        return cls(f"{error['type']}: {error['message']}")
+
+
 class Answer(NamedTuple):
     status: int
     body: dict[str, object]
@@ -58,6 +71,7 @@ class Function:
         self.keeper = Keeper(environment)
         self._max_body = _max_body(environment)
         self._version = environment.get("AWS_LAMBDA_FUNCTION_VERSION") or "$LATEST"
+        self._failures_reported = 0
         self._load_reported = False
 
     def prepare(self) -> None:
@@ -68,6 +82,9 @@ class Function:
             log("WARNING", "NoModel", str(error))
         except ModelUnavailable as error:
             log("ERROR", "ModelUnavailable", str(error))
+        loading = self._loading()
+        if loading:
+            self.metrics.write(loading)
 
     def __call__(self, event: Any, context: Any) -> dict[str, object]:
         started = time.perf_counter_ns()
@@ -82,6 +99,8 @@ class Function:
                 "body": _encode(answer.body).decode(),
             }
         self._measure(answer, (time.perf_counter_ns() - started) / 1e6, request_id)
+        if answer.status >= 500 and not http:
+            raise InferenceFailed.of(answer.body)
         return result
 
     def _answer(self, read: Callable[[Any, Model], Batch], event: Any, request_id: str | None) -> Answer:
@@ -183,10 +202,21 @@ class Function:
         }
         if answer.model_ms is not None:
             values["ModelLatency"] = answer.model_ms
+        values.update(self._loading())
+        self.metrics.write(values, requestId=request_id, status=answer.status)
+
+    def _loading(self) -> dict[str, float]:
+        """What became of attempts to load the model since this was last asked."""
+        values: dict[str, float] = {}
+        failures = self.keeper.failures - self._failures_reported
+        if failures:
+            self._failures_reported = self.keeper.failures
+            values["ModelLoadFailures"] = failures
         if not self._load_reported and self.keeper.load_ms is not None:
             self._load_reported = True
             values["ModelLoad"] = self.keeper.load_ms
-        self.metrics.write(values, requestId=request_id, status=answer.status)
+            values.setdefault("ModelLoadFailures", 0)
+        return values
 
 
 def _max_body(environment: "os._Environ[str] | dict[str, str]") -> int:

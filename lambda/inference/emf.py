@@ -17,6 +17,7 @@ _UNITS = {
     "ValidationErrors": "Count",
     "ServerErrors": "Count",
     "ModelLoad": "Milliseconds",
+    "ModelLoadFailures": "Count",
 }
 _encode = msgspec.json.Encoder().encode
 

@@ -238,6 +238,7 @@ class Keeper:
         self._backoff = _FIRST_BACKOFF_SECONDS
         self._retry_at = 0.0
         self.load_ms: float | None = None
+        self.failures = 0
 
     def get(self) -> Model:
         """Return the model, loading it if need be.
@@ -280,6 +281,7 @@ class Keeper:
 
     def _remember(self, failure: NoModel | ModelUnavailable) -> None:
         self._failure = failure
+        self.failures += 1
         self._retry_at = self._now() + self._backoff
         self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF_SECONDS)
 

@@ -377,3 +377,38 @@ def test_a_load_that_failed_on_a_passing_fault_is_tried_again_later(s3: FakeS3) 
 def test_the_engine_says_why_it_refuses(s3: FakeS3) -> None:
     with pytest.raises(ort.OrtError, match="protobuf"):
         ort.Session(ort.Engine(), b"no model")
+
+
+@pytest.mark.parametrize("broken", [{}, {"MODEL_SHA256": "0" * 64}])
+def test_a_direct_invocation_that_the_function_cannot_answer_fails_so_that_the_event_is_not_lost(
+    s3: FakeS3, broken: dict[str, str]
+) -> None:
+    function = app.Function({**put(s3, models.tabular()), **broken} if broken else {})
+    with pytest.raises(app.InferenceFailed, match="SHA-256" if broken else "NoModel: no model is configured"):
+        function({"instances": [ROW]}, CONTEXT)
+
+
+def test_each_failed_load_is_counted_once_and_a_success_says_zero(
+    s3: FakeS3, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = app.Function(put(s3, models.tabular()))
+    clock = [0.0]
+    function.keeper._now = lambda: clock[0]
+    s3.faults.append(Fault(404))
+    function.prepare()
+    send(function, post({"instances": [ROW]}))
+    clock[0] = 2.0
+    send(function, post({"instances": [ROW]}))
+    send(function, post({"instances": [ROW]}))
+
+    counts = [line.get("ModelLoadFailures") for line in metric_lines(capsys.readouterr().out)]
+    assert counts == [1, None, 0, None]
+
+
+def test_a_model_that_loads_while_the_sandbox_starts_is_measured_then(
+    tabular: app.Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tabular.prepare()
+    [line] = metric_lines(capsys.readouterr().out)
+    assert line["ModelLoad"] > 0
+    assert "Invocations" not in line
