@@ -16,7 +16,7 @@ from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.data_lake import _bucket
-from cdk_data_science.data_lake._permissions import Catalog, principal_construct, principal_identifier
+from cdk_data_science.data_lake._permissions import Catalog, let_get_credentials, principal_construct
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
 from cdk_data_science.data_lake.zone_definition import ZoneAttributes, ZoneDefinition
 from constructs import Construct
@@ -121,8 +121,9 @@ class ZoneBase(Construct):
         Raises:
             ConfigurationError: For a prefix that would match more than it says.
         """
-        grant = self._grant_objects(grantee, prefix, objects=READ_OBJECTS, bucket=READ_BUCKET, key=READ_KEY)
-        return grant if prefix is not None else self._grant_catalog(grant, grantee, tables=SELECT)
+        return self._grant(
+            grantee, prefix, objects=READ_OBJECTS, bucket=READ_BUCKET, key=READ_KEY, tables=SELECT
+        )
 
     def grant_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
         """Let a principal write and delete objects in the zone, or in one part of it, and not read them.
@@ -138,7 +139,7 @@ class ZoneBase(Construct):
         Raises:
             ConfigurationError: For a prefix that would match more than it says.
         """
-        return self._grant_objects(grantee, prefix, objects=WRITE_OBJECTS, bucket=(), key=WRITE_KEY)
+        return self._grant(grantee, prefix, objects=WRITE_OBJECTS, bucket=(), key=WRITE_KEY, tables=())
 
     def grant_read_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
         """Both :meth:`grant_read` and :meth:`grant_write`; for the whole zone, also insert into and delete
@@ -151,8 +152,14 @@ class ZoneBase(Construct):
         Raises:
             ConfigurationError: For a prefix that would match more than it says.
         """
-        grant = self.grant_read(grantee, prefix).combine(self.grant_write(grantee, prefix))
-        return grant if prefix is not None else self._grant_catalog(grant, grantee, tables=INSERT)
+        return self._grant(
+            grantee,
+            prefix,
+            objects=(*READ_OBJECTS, *WRITE_OBJECTS),
+            bucket=READ_BUCKET,
+            key=WRITE_KEY,
+            tables=(*SELECT, *INSERT),
+        )
 
     def metric_size_bytes(self, storage_type: str = "StandardStorage") -> cloudwatch.Metric:
         """Bytes in the zone, once a day, of one storage type.
@@ -175,6 +182,26 @@ class ZoneBase(Construct):
             statistic="Average",
             period=Duration.days(1),
         )
+
+    def _grant(
+        self,
+        grantee: iam.IGrantable,
+        prefix: str | None,
+        *,
+        objects: tuple[str, ...],
+        bucket: tuple[str, ...],
+        key: tuple[str, ...],
+        tables: tuple[str, ...],
+    ) -> iam.Grant:
+        grant = self._grant_objects(grantee, prefix, objects=objects, bucket=bucket, key=key)
+        if prefix is not None or not tables or self._catalog is None:
+            return grant
+        principal = self._catalog.principal(grantee)
+        if principal is None:
+            return grant
+        self._catalog.permit(principal, database=("DESCRIBE",), tables=tables)
+        let_get_credentials(principal)
+        return grant.combine(self._grant_definitions(grantee))
 
     def _grant_objects(
         self,
@@ -217,18 +244,23 @@ class ZoneBase(Construct):
             )
         return grant
 
-    def _grant_catalog(
-        self, grant: iam.Grant, grantee: iam.IGrantable, *, tables: tuple[str, ...]
-    ) -> iam.Grant:
-        """The catalog's IAM actions, and Lake Formation's permissions on the database and its tables."""
-        if self._catalog is None or principal_identifier(grantee) is None:
-            return grant
-        self._catalog.grant(grantee, database=("DESCRIBE",), tables=tables)
+    def _grant_definitions(self, grantee: iam.IGrantable) -> iam.Grant:
+        """The definitions of the database and its tables, as far as Lake Formation lets the grantee see
+        them."""
         stack = Stack.of(self)
         tables_arn = stack.format_arn(
             service="glue", resource="table", resource_name=f"{self.database_name}/*"
         )
-        metadata = iam.Grant.add_to_principal(
+        principal = principal_construct(grantee)
+        if principal is not None:
+            acknowledge_wildcards(
+                principal,
+                self,
+                [tables_arn],
+                "The names of the tables of one database, for reading their definitions. Lake Formation "
+                "decides which of them the principal may see.",
+            )
+        return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(READ_CATALOG),
             resource_arns=[
@@ -237,18 +269,6 @@ class ZoneBase(Construct):
                 tables_arn,
             ],
         )
-        grant = grant.combine(metadata)
-        principal = principal_construct(grantee)
-        if principal is None:
-            return grant
-        acknowledge_wildcards(
-            principal,
-            self,
-            [tables_arn],
-            "The names of the tables of one database, for reading their definitions. Lake Formation decides "
-            "which of them the principal may see.",
-        )
-        return grant.combine(self._catalog.grant_credentials(principal))
 
 
 class Zone(ZoneBase):
@@ -370,7 +390,7 @@ class Zone(ZoneBase):
         grant = self._grant_objects(
             registration.role,
             None,
-            objects=tuple(dict.fromkeys((*READ_OBJECTS, *WRITE_OBJECTS))),
+            objects=(*READ_OBJECTS, *WRITE_OBJECTS),
             bucket=READ_BUCKET,
             key=WRITE_KEY,
         )
