@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,15 +14,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
 from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.cost import _checks
 from constructs import Construct
 
 BUDGETS = "budgets.amazonaws.com"
 COST_ALERTS = "costalerts.amazonaws.com"
-
-_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+")
-_MOST_EMAILS = 10
-_MOST_NOTIFICATIONS = 10
-_HIGHEST_THRESHOLD = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,11 +113,11 @@ class CostGuardrails(Construct):
         super().__init__(scope, id)
         tags = tags if tags is not None else {}
         problems = Problems("CostGuardrails", self)
-        _check_limit(problems, monthly_limit_usd)
-        _check_emails(problems, alert_emails)
-        _check_thresholds(problems, thresholds, forecast_thresholds)
-        _check_tags(problems, tags, anomalies)
-        _check_region(problems, Stack.of(self).region)
+        _checks.limit(problems, monthly_limit_usd)
+        _checks.emails(problems, alert_emails)
+        _checks.thresholds(problems, thresholds, forecast_thresholds)
+        _checks.tags(problems, tags, anomalies=anomalies is not None)
+        _checks.region(problems, Stack.of(self).region)
         problems.check(
             topic is None or key is None,
             given="topic and key",
@@ -277,93 +272,3 @@ def _filter(tags: Mapping[str, Sequence[str]]) -> budgets.CfnBudget.ExpressionPr
     if len(matches) > 1:
         return budgets.CfnBudget.ExpressionProperty(and_=matches)
     return matches[0] if matches else None
-
-
-def _check_limit(problems: Problems, limit: float) -> None:
-    problems.check(
-        is_token(limit) or 0 < limit < 1e12,
-        given=f"monthly_limit_usd={limit}",
-        allowed="more than 0 USD",
-        write="monthly_limit_usd=500",
-    )
-
-
-def _check_emails(problems: Problems, emails: Sequence[str]) -> None:
-    problems.check(
-        not isinstance(emails, str),
-        given=f"alert_emails={emails!r}",
-        allowed="a list of addresses",
-        write=f"alert_emails=[{emails!r}]",
-    )
-    problems.check(
-        isinstance(emails, str) or len(emails) <= _MOST_EMAILS,
-        given=f"{len(emails)} addresses",
-        allowed=f"at most {_MOST_EMAILS}",
-        write="a mailing list's address, or subscriptions to the topic",
-    )
-    for mail in [] if isinstance(emails, str) else emails:
-        problems.check(
-            is_token(mail) or bool(_EMAIL.fullmatch(mail)),
-            given=f"alert_emails: {mail!r}",
-            allowed="one address each",
-            write='"ml-platform@example.com"',
-        )
-
-
-def _check_thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[float]) -> None:
-    for name, percents in (("thresholds", actual), ("forecast_thresholds", forecast)):
-        for percent in percents:
-            problems.check(
-                is_token(percent) or 0 < percent <= _HIGHEST_THRESHOLD,
-                given=f"{name}: {percent}",
-                allowed=f"percent of the limit, more than 0 and at most {_HIGHEST_THRESHOLD}",
-                write="80",
-            )
-        problems.check(
-            len(set(percents)) == len(percents),
-            given=f"{name}={tuple(percents)}",
-            allowed="each threshold once",
-            write=f"{tuple(dict.fromkeys(percents))}",
-        )
-    problems.check(
-        0 < len(actual) + len(forecast) <= _MOST_NOTIFICATIONS,
-        given=f"{len(actual)} thresholds and {len(forecast)} forecast thresholds",
-        allowed=f"1 to {_MOST_NOTIFICATIONS} of both",
-        write="thresholds=(80, 100)",
-    )
-
-
-def _check_tags(
-    problems: Problems, tags: Mapping[str, Sequence[str]], anomalies: AnomalyDetection | None
-) -> None:
-    for key, values in tags.items():
-        problems.check(
-            not isinstance(values, str) and len(values) > 0,
-            given=f"tags: {key}={values!r}",
-            allowed="a list of one value or more",
-            write=f'tags={{"{key}": ["dev"]}}',
-        )
-    problems.check(
-        anomalies is None or len(tags) <= 1,
-        given=f"anomalies and {len(tags)} tag keys",
-        allowed="anomaly detection by one tag key, because a monitor takes no more",
-        write="a CostGuardrails of its own for each, or anomalies=None",
-    )
-
-
-def _check_region(problems: Problems, region: str) -> None:
-    if is_token(region):
-        return
-    problems.check(
-        not region.startswith("us-gov-"),
-        given=f"region {region}",
-        allowed="regions where CloudFormation has budgets; AWS GovCloud (US) accounts are billed through, "
-        "and budgeted in, their standard account",
-        write="CostGuardrails in a stack of the standard account",
-    )
-    problems.check(
-        not region.startswith("cn-"),
-        given=f"region {region}",
-        allowed="regions whose accounts are billed in USD; in China budgets count in CNY",
-        write="budgets.CfnBudget with the unit CNY",
-    )

@@ -50,3 +50,9 @@ def test_the_acknowledgements_of_a_lake_hide_nothing_beside_it() -> None:
     assert "AwsSolutions-IAM5[Resource::*] at Test/Role/DefaultPolicy/Resource" in found
     assert "AwsSolutions-S1 at Test/Plain/Resource" in found
     assert not [finding for finding in found if "Test/Lake" in finding]
+
+
+def test_a_lake_that_is_deleted_with_its_data_has_no_unacknowledged_finding() -> None:
+    app = support.app({"cdk-data-science:destroyData": True})
+    DataLake(support.stack(app), "Lake", destroy=True)
+    assert nag.unacknowledged(app) == []

@@ -1,0 +1,101 @@
+"""What AWS Budgets would refuse, told at construction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from cdk_data_science._validation import Problems, is_token
+
+_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+")
+_MOST_EMAILS = 10
+_MOST_NOTIFICATIONS = 10
+_HIGHEST_THRESHOLD = 1000
+
+
+def limit(problems: Problems, usd: float) -> None:
+    problems.check(
+        is_token(usd) or 0 < usd < 1e12,
+        given=f"monthly_limit_usd={usd}",
+        allowed="more than 0 USD",
+        write="monthly_limit_usd=500",
+    )
+
+
+def emails(problems: Problems, addresses: Sequence[str]) -> None:
+    problems.check(
+        not isinstance(addresses, str),
+        given=f"alert_emails={addresses!r}",
+        allowed="a list of addresses",
+        write=f"alert_emails=[{addresses!r}]",
+    )
+    problems.check(
+        isinstance(addresses, str) or len(addresses) <= _MOST_EMAILS,
+        given=f"{len(addresses)} addresses",
+        allowed=f"at most {_MOST_EMAILS}",
+        write="a mailing list's address, or subscriptions to the topic",
+    )
+    for mail in [] if isinstance(addresses, str) else addresses:
+        problems.check(
+            is_token(mail) or bool(_EMAIL.fullmatch(mail)),
+            given=f"alert_emails: {mail!r}",
+            allowed="one address each",
+            write='"ml-platform@example.com"',
+        )
+
+
+def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[float]) -> None:
+    for name, percents in (("thresholds", actual), ("forecast_thresholds", forecast)):
+        for percent in percents:
+            problems.check(
+                is_token(percent) or 0 < percent <= _HIGHEST_THRESHOLD,
+                given=f"{name}: {percent}",
+                allowed=f"percent of the limit, more than 0 and at most {_HIGHEST_THRESHOLD}",
+                write="80",
+            )
+        problems.check(
+            len(set(percents)) == len(percents),
+            given=f"{name}={tuple(percents)}",
+            allowed="each threshold once",
+            write=f"{tuple(dict.fromkeys(percents))}",
+        )
+    problems.check(
+        0 < len(actual) + len(forecast) <= _MOST_NOTIFICATIONS,
+        given=f"{len(actual)} thresholds and {len(forecast)} forecast thresholds",
+        allowed=f"1 to {_MOST_NOTIFICATIONS} of both",
+        write="thresholds=(80, 100)",
+    )
+
+
+def tags(problems: Problems, by: Mapping[str, Sequence[str]], *, anomalies: bool) -> None:
+    for key, values in by.items():
+        problems.check(
+            not isinstance(values, str) and len(values) > 0,
+            given=f"tags: {key}={values!r}",
+            allowed="a list of one value or more",
+            write=f'tags={{"{key}": ["dev"]}}',
+        )
+    problems.check(
+        not anomalies or len(by) <= 1,
+        given=f"anomalies and {len(by)} tag keys",
+        allowed="anomaly detection by one tag key, because a monitor takes no more",
+        write="a CostGuardrails of its own for each, or anomalies=None",
+    )
+
+
+def region(problems: Problems, name: str) -> None:
+    if is_token(name):
+        return
+    problems.check(
+        not name.startswith("us-gov-"),
+        given=f"region {name}",
+        allowed="regions where CloudFormation has budgets; AWS GovCloud (US) accounts are billed through, "
+        "and budgeted in, their standard account",
+        write="CostGuardrails in a stack of the standard account",
+    )
+    problems.check(
+        not name.startswith("cn-"),
+        given=f"region {name}",
+        allowed="regions whose accounts are billed in USD; in China budgets count in CNY",
+        write="budgets.CfnBudget with the unit CNY",
+    )
