@@ -126,8 +126,12 @@ class LocalAws:
             }
             | options
         )
-        aws_lambda.get_waiter("function_active_v2").wait(FunctionName=name)
+        self.wait_for_function(name, "function_active_v2")
         return name
+
+    def wait_for_function(self, name: str, waiter: str = "function_updated_v2") -> None:
+        often = {"Delay": 0.1, "MaxAttempts": 200}
+        self.client("lambda").get_waiter(waiter).wait(FunctionName=name, WaiterConfig=often)
 
     def machine(self, role: str, states: dict[str, Any], start: str, **top: Any) -> str:
         """A JSONata state machine."""

@@ -226,8 +226,8 @@ def _send_to_dead_letters(target: str, config: dict[str, Any], event: Any, resul
             sns = context.client("sns", credentials)
             sns.publish(TopicArn=target, Message=json.dumps(event), MessageAttributes=attributes)
         else:
+            url = context.client("sqs").get_queue_url(QueueName=target.rsplit(":", 1)[-1])["QueueUrl"]
             sqs = context.client("sqs", credentials)
-            url = sqs.get_queue_url(QueueName=target.rsplit(":", 1)[-1])["QueueUrl"]
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event), MessageAttributes=attributes)
     except (ClientError, BotoCoreError) as error:
         # As in AWS: the event is lost, and only a metric tells (DeadLetterErrors).
