@@ -12,10 +12,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
 
-from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._assets import function_code
+from constructs import Construct
 
 _NETWORK_ACTIONS = (
     "ec2:AssignPrivateIpAddresses",
@@ -25,6 +25,9 @@ _NETWORK_ACTIONS = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+
+NEWEST_PYTHON = "python3.14"
+"""The runtime that cdk-nag knows as the newest."""
 
 _PACKS = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
 
@@ -97,10 +100,14 @@ class PlatformFunction(Construct):
                 None if ephemeral_storage_mib is None else Size.mebibytes(ephemeral_storage_mib)
             ),
         )
+        if dead_letter_queue is not None and dead_letter_queue.encryption_master_key is not None:
+            # CDK grants the queue alone; a message cannot be sent without its key.
+            dead_letter_queue.encryption_master_key.grant(self.role, "kms:Decrypt", "kms:GenerateDataKey")
         self._acknowledge_findings(
             in_vpc=network is not None,
             bounded=reserved_concurrency is not None,
             has_dead_letters=dead_letter_queue is not None,
+            newest_runtime=runtime.name == NEWEST_PYTHON,
         )
 
     def _allow_network(self) -> None:
@@ -109,36 +116,41 @@ class PlatformFunction(Construct):
         )
         acknowledge(
             self.role,
-            {
-                "AwsSolutions-IAM5[Resource::*]": "EC2 has no resource-level permissions for the network interfaces "
-                "that Lambda makes in a VPC; AWSLambdaVPCAccessExecutionRole has the same statement."
-            },
+            ["AwsSolutions-IAM5[Resource::*]"],
+            "Lambda makes the network interfaces of a VPC with the function's role, and their ids are not known "
+            "before; AWS's own AWSLambdaVPCAccessExecutionRole has the same statement.",
         )
 
-    def _acknowledge_findings(self, *, in_vpc: bool, bounded: bool, has_dead_letters: bool) -> None:
-        reasons = {}
+    def _acknowledge_findings(
+        self, *, in_vpc: bool, bounded: bool, has_dead_letters: bool, newest_runtime: bool
+    ) -> None:
+        acknowledge_inline_policy(self.role)
+        if not newest_runtime:
+            acknowledge(
+                self.function,
+                ["AwsSolutions-L1"],
+                "The runtime is a supported one, chosen by the app and the one that the dependencies are built, "
+                "compiled and tested for. It is raised with them, not on the day that Lambda offers a newer one.",
+            )
         if not in_vpc:
-            reasons["LambdaInsideVPC"] = (
-                "The function calls AWS APIs alone, each allowed by its role for named resources, and holds no "
-                "connection to a private resource. Those who must keep API traffic in a VPC give `network`."
-            )
-        if not bounded:
-            reasons["LambdaConcurrency"] = (
-                "Reserved concurrency is taken from the account's pool whether it is used or not, and cannot be "
-                "had at all in accounts with the initial quota. The callers bound the concurrency of the function."
-            )
-        if not has_dead_letters:
-            reasons["LambdaDLQ"] = (
-                "The function is invoked synchronously by a state machine, which sees each failure and records it; "
-                "Lambda never puts a synchronous invocation into a dead-letter queue."
+            acknowledge(
+                self.function,
+                [f"{pack}-LambdaInsideVPC" for pack in _PACKS],
+                "The function calls AWS APIs alone, each allowed by its role for named resources, and reaches no "
+                "private resource. Who must keep API traffic in a VPC gives `network`.",
             )
         # PCI DSS has no rules on concurrency and dead letters.
-        acknowledge(
-            self.function,
-            {
-                f"{pack}-{rule}": reason
-                for pack in _PACKS
-                for rule, reason in reasons.items()
-                if pack != "PCI.DSS.321" or rule == "LambdaInsideVPC"
-            },
-        )
+        if not bounded:
+            acknowledge(
+                self.function,
+                [f"{pack}-LambdaConcurrency" for pack in _PACKS[:2]],
+                "Reserved concurrency is taken from the account's pool whether it is used or not, and cannot be "
+                "had at all under the initial quota. The account's own limit bounds the function.",
+            )
+        if not has_dead_letters:
+            acknowledge(
+                self.function,
+                [f"{pack}-LambdaDLQ" for pack in _PACKS[:2]],
+                "A state machine invokes the function synchronously, sees each failure and records it. Lambda "
+                "never puts a synchronous invocation into a dead-letter queue.",
+            )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
 
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.training.step import FAILURE
+from constructs import Construct
 
 ROLLBACK_VARIABLE = "rollback"
 # Step Functions takes at most 32,768 characters as the cause of a failed execution.
@@ -35,6 +35,7 @@ class FailurePath(Construct):
     def __init__(self, scope: Construct, id: str, *, work: IZone, prefix: str, alerts: AlertTopic) -> None:
         super().__init__(scope, id)
         self._prefix = prefix
+        self.records_arn = work.bucket.arn_for_objects(f"{prefix}*")
         failed = sfn.Fail.jsonata(
             self,
             "Failed",
@@ -77,8 +78,7 @@ class FailurePath(Construct):
                 },
             },
             timeout=Duration.minutes(1),
-            # The permission is the zone's write grant on the prefix, which knows the key.
-            statements=[],
+            statements=self._may_write(work),
             # The same object under the same key: writing it again changes nothing.
             retry=[
                 retry(
@@ -94,6 +94,15 @@ class FailurePath(Construct):
             ],
             assign={"record": f"{{% 's3://{work.bucket.bucket_name}/{self._prefix}' & $run & '.json' %}}"},
         )
+
+    def _may_write(self, work: IZone) -> list[iam.PolicyStatement]:
+        """One object for each run: less than the zone's own grant, which lets a writer delete as well."""
+        statements = [iam.PolicyStatement(actions=["s3:PutObject"], resources=[self.records_arn])]
+        if work.key is not None:
+            statements.append(
+                iam.PolicyStatement(actions=["kms:GenerateDataKey"], resources=[work.key.key_arn])
+            )
+        return statements
 
     def _notify(self, alerts: AlertTopic) -> Task:
         lines = (

@@ -13,9 +13,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
 
-from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science._validation import Problems, is_token
@@ -25,6 +24,7 @@ from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE, FailurePath
 from cdk_data_science.pipelines.outputs import DATA, Output
 from cdk_data_science.pipelines.step import FunctionOptions, Location, States, Step, StepContext
 from cdk_data_science.pipelines.trigger import DataTrigger
+from constructs import Construct
 
 _PREFIX = re.compile(r"([A-Za-z0-9!_.'()=-]+/)+")
 _SUFFIX = re.compile(r"[A-Za-z0-9!_.'()=-]*")
@@ -148,8 +148,7 @@ class Pipeline(Construct):
             ),
             timeout=timeout if timeout is not None else self._longest(),
         )
-        work.grant_write(self.state_machine, failures_prefix)
-        self._acknowledge_findings()
+        self._acknowledge_findings(work)
         self.alarms = self._make_alarms()
         self.trigger: DataTrigger | None = None
         if start_on_new_data:
@@ -305,10 +304,8 @@ class Pipeline(Construct):
             "The failure path of the state machine publishes each failure with its cause; an action would send a "
             "second message for the same failure. The alarm is there for dashboards and composite alarms."
         )
-        acknowledge(
-            failed,
-            {f"{pack}-CloudWatchAlarmAction": reason for pack in ("NIST.800.53.R5", "HIPAA.Security")},
-        )
+        packs = ("NIST.800.53.R5", "HIPAA.Security")
+        acknowledge(failed, [f"{pack}-CloudWatchAlarmAction" for pack in packs], reason)
         return [failed, timed_out]
 
     def _alarm(self, id: str, metric: cloudwatch.Metric, description: str) -> cloudwatch.Alarm:
@@ -323,13 +320,26 @@ class Pipeline(Construct):
             alarm_description=description,
         )
 
-    def _acknowledge_findings(self) -> None:
+    def _acknowledge_findings(self, work: IZone) -> None:
+        role = self.state_machine.role
+        acknowledge_inline_policy(role)
+        acknowledge(
+            role,
+            ["AwsSolutions-IAM5[Resource::*]"],
+            "Log delivery and X-Ray have no resource-level permissions; the statements are those that Step "
+            "Functions documents.",
+        )
+        acknowledge_wildcards(
+            role,
+            work.bucket,
+            [self._failure.records_arn],
+            "Records of failures are named by their runs; the wildcard stands for the objects below one prefix.",
+        )
+        for step in self.steps:
+            step.acknowledge(role)
         acknowledge(
             self.state_machine,
-            {
-                "AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray have no resource-level permissions; the "
-                "statements are those that Step Functions documents.",
-                "AwsSolutions-SF1": "ERROR is the level that is wanted: the history of every run is in Step "
-                "Functions itself, and the log keeps the failures longer than that.",
-            },
+            ["AwsSolutions-SF1"],
+            "The failures are what has to be kept beyond the 90 days for which Step Functions keeps the history "
+            "of every execution; logging each event of every run would keep the rest twice.",
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from aws_cdk import Names, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
-from constructs import Construct
 
-from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
+from constructs import Construct
 
 _NAME = re.compile(r"[a-z0-9](-*[a-z0-9]){0,62}")
 
@@ -70,32 +71,28 @@ class ModelRegistry(Construct):
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal list the group's versions and read them."""
-        listing = iam.Grant.add_to_principal(
-            grantee=grantee, actions=["sagemaker:ListModelPackages"], resource_arns=["*"]
+        return self._grant(
+            grantee,
+            "sagemaker:DescribeModelPackage",
+            "sagemaker:DescribeModelPackageGroup",
+            "sagemaker:ListModelPackages",
         )
-        reading = iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"],
-            resource_arns=[self._group_arn, self._versions_arn],
-        )
-        if Construct.is_construct(grantee):
-            acknowledge(
-                grantee,
-                {
-                    "AwsSolutions-IAM5[Resource::*]": "sagemaker:ListModelPackages has no resource-level permissions; "
-                    "it lists names and states, no contents."
-                },
-            )
-        return listing.combine(reading)
 
     def grant_register(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal add versions to the group, and read them."""
-        return self.grant_read(grantee).combine(
-            iam.Grant.add_to_principal(
-                grantee=grantee,
-                actions=["sagemaker:CreateModelPackage"],
-                resource_arns=[self._group_arn, self._versions_arn],
+        return self.grant_read(grantee).combine(self._grant(grantee, "sagemaker:CreateModelPackage"))
+
+    def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        principal: Any = grantee.grant_principal
+        if Construct.is_construct(principal):
+            acknowledge_wildcards(
+                principal,
+                self,
+                [self._versions_arn],
+                "The registry numbers the versions of a group; the wildcard stands for those of this one group.",
             )
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=list(actions), resource_arns=[self._group_arn, self._versions_arn]
         )
 
     @property

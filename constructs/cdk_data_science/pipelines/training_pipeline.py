@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from aws_cdk import Duration
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct
 
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.data_lake import IZone
@@ -27,6 +26,7 @@ from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.train import Train
 from cdk_data_science.serving import ServerlessInference
 from cdk_data_science.training import SpotTraining
+from constructs import Construct
 
 
 class TrainingPipeline(Pipeline):

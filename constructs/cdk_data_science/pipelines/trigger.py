@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
 
+from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
-from cdk_data_science.pipelines.step import FunctionOptions, Location
+from cdk_data_science.pipelines.step import FunctionOptions, Location, allow_existence_checks
+from constructs import Construct
 
 
 class DataTrigger(Construct):
@@ -99,6 +101,20 @@ class DataTrigger(Construct):
     def _allow(self, state_machine: sfn.StateMachine, data: Location) -> None:
         role = self.function.role
         data.zone.grant_read(role, data.prefix)
+        # An object that was deleted meanwhile is no fault.
+        allow_existence_checks(role, data.zone)
         state_machine.grant_start_execution(role)
         # A run that failed is told apart from one that is running or has succeeded.
-        state_machine.grant_execution(role, "states:DescribeExecution")
+        executions = Stack.of(self).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{state_machine.state_machine_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        role.add_to_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=[executions]))
+        acknowledge_wildcards(
+            role,
+            self,
+            [executions],
+            "Executions are named by the content of the data; the wildcard stands for those of one machine.",
+        )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, Names, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
+from constructs import Construct
 
 ALIAS_NAME = "live"
 POINTER_NAME = "current.json"
@@ -36,7 +35,7 @@ class ServerlessInference(Construct):
 
     Builds the function (arm64), its role with read access to the model prefix and nothing else, the alias, a
     Function URL on the alias that takes signed requests only, a dead-letter queue for asynchronous invocations,
-    and alarms on errors, throttles, duration and models that cannot be loaded.
+    and alarms on errors, throttles, duration, and answers without a model.
 
     At rest it costs 1 USD a month for its key and about 0.40 USD for its four alarms; it is billed by the request.
 
@@ -109,6 +108,8 @@ class ServerlessInference(Construct):
         self.models = models
         self.models_prefix = models_prefix
         self.metrics_namespace = metrics_namespace
+        # Not the function's name, which its own environment cannot hold.
+        self._service = Names.unique_resource_name(self, max_length=64, separator="-")
         self.key: kms.IKey = (
             key
             if key is not None
@@ -139,7 +140,7 @@ class ServerlessInference(Construct):
                 "MODEL_POINTER_KEY": self.pointer_key,
                 "METRICS_NAMESPACE": metrics_namespace,
                 "MAX_ROWS": str(max_rows),
-                "SERVICE": self.node.id,
+                "SERVICE": self._service,
                 # More threads than one make the latency of single rows unsteady.
                 "OMP_NUM_THREADS": "1",
             },
@@ -151,7 +152,6 @@ class ServerlessInference(Construct):
         self.role = platform.role
         self.log_group = platform.log_group
         models.grant_read(self.role, models_prefix)
-        self.function.configure_async_invoke(max_event_age=Duration.hours(1), retry_attempts=2)
         version = self.function.current_version
         # An earlier version is what the alias goes back to; CloudFormation must not take it away.
         version.apply_removal_policy(RemovalPolicy.RETAIN)
@@ -161,7 +161,6 @@ class ServerlessInference(Construct):
             alias_name=ALIAS_NAME,
             version=version,
             description="Serves; the deploy step of a pipeline moves it",
-            on_failure=destinations.SqsDestination(self.dead_letters),
             max_event_age=Duration.hours(1),
             retry_attempts=2,
         )
@@ -198,9 +197,17 @@ class ServerlessInference(Construct):
         """Duration of the alias' invocations in milliseconds."""
         return self.alias.metric_duration(statistic=statistic, period=Duration.minutes(1))
 
-    def metric_model_load_failures(self) -> cloudwatch.Metric:
-        """Times that a model was missing, had the wrong hash or could not be loaded."""
-        return self._own_metric("ModelLoadFailures", statistic="Sum")
+    def metric_server_errors(self) -> cloudwatch.Metric:
+        """Requests that were answered 500 or 503: the model is missing, has the wrong hash, or failed."""
+        return self._own_metric("ServerErrors", statistic="Sum")
+
+    def metric_validation_errors(self) -> cloudwatch.Metric:
+        """Requests that were refused as wrong: no JSON, too large, wrong fields."""
+        return self._own_metric("ValidationErrors", statistic="Sum")
+
+    def metric_model_load(self) -> cloudwatch.Metric:
+        """Time that loading the model took, in milliseconds."""
+        return self._own_metric("ModelLoad", statistic="p99")
 
     def metric_rows(self) -> cloudwatch.Metric:
         """Rows that were predicted."""
@@ -210,7 +217,7 @@ class ServerlessInference(Construct):
         return cloudwatch.Metric(
             namespace=self.metrics_namespace,
             metric_name=name,
-            dimensions_map={"Service": self.node.id},
+            dimensions_map={"Service": self._service},
             statistic=statistic,
             period=Duration.minutes(1),
         )
@@ -229,10 +236,10 @@ class ServerlessInference(Construct):
                 periods=3,
             ),
             self._alarm(
-                "ModelLoadFailures",
-                self.metric_model_load_failures(),
+                "ServerErrors",
+                self.metric_server_errors(),
                 1,
-                "A model is missing, has the wrong hash or cannot be loaded",
+                "Requests were answered 500 or 503: the model is missing, cannot be loaded, or fails",
             ),
         ]
 

@@ -6,21 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import ArnFormat, Aws, Duration, Names, Stack
+from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
 
-from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import has_local_storage
 from cdk_data_science.training.job import TrainingJob, check_instance_type
 from cdk_data_science.training.step import TrainingStep
+from cdk_data_science.training.task import job_arn
 from cdk_data_science.training.values import CapacityRetry, Channel, SourceCode, TrainingNetwork
+from constructs import Construct
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker writes the logs of all training jobs of a region to this log group."""
@@ -232,6 +233,15 @@ class SpotTraining(Construct):
             assign=assign,
         )
 
+    def acknowledge_job_names(self, role: iam.IRole) -> None:
+        """Acknowledge, for a state machine's role, that the names of its jobs are a pattern (cdk-nag's IAM5)."""
+        acknowledge_wildcards(
+            role,
+            self,
+            [job_arn(Stack.of(self), f"{self.job_name_prefix}-*")],
+            "Jobs are named when they are created; the pattern holds those of one SpotTraining alone.",
+        )
+
     def metric(self, name: str, *, job_name: str, statistic: str = "Average") -> cloudwatch.Metric:
         """A metric that the job's log gave (see ``metrics``), which SageMaker publishes for each job."""
         return cloudwatch.Metric(
@@ -253,8 +263,9 @@ class SpotTraining(Construct):
         )
 
     def _unique_job_name_prefix(self) -> str:
-        name = Names.unique_resource_name(self, max_length=_LONGEST_JOB_NAME_PREFIX, separator="-").lower()
-        return re.sub(r"[^a-z0-9]+", "-", name).strip("-")
+        # The address is a digest of the construct's path, so that two stacks never share their jobs' names.
+        readable = re.sub(r"[^a-z0-9]+", "-", self.node.id.lower())[:13].strip("-")
+        return f"{readable or 'job'}-{self.node.addr[-8:]}"
 
     def _check_names(self, problems: Problems) -> None:
         problems.check(
@@ -343,6 +354,7 @@ class SpotTraining(Construct):
             resource_name=LOG_GROUP_NAME,
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
+        streams = f"{log_group}:log-stream:{self.job_name_prefix}-*"
         role.add_to_policy(
             iam.PolicyStatement(
                 sid="JobLogs",
@@ -352,7 +364,7 @@ class SpotTraining(Construct):
                     "logs:DescribeLogStreams",
                     "logs:PutLogEvents",
                 ],
-                resources=[log_group, f"{log_group}:log-stream:{self.job_name_prefix}-*"],
+                resources=[log_group, streams],
             )
         )
         role.add_to_policy(
@@ -363,6 +375,20 @@ class SpotTraining(Construct):
                 conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
             )
         )
+        acknowledge(
+            role,
+            ["AwsSolutions-IAM5[Resource::*]"],
+            "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that SageMaker "
+            "makes in a VPC cannot be named before. Metrics are bound to SageMaker's training namespace by a "
+            "condition.",
+        )
+        acknowledge_wildcards(
+            role,
+            self,
+            [streams],
+            "Each job writes log streams that begin with its name; the pattern holds those of this construct.",
+        )
+        acknowledge_inline_policy(role)
         self._allow_image(role, image)
         return role
 
@@ -371,6 +397,12 @@ class SpotTraining(Construct):
             repositories = [
                 Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
             ]
+            acknowledge_wildcards(
+                role,
+                self,
+                repositories,
+                "The image's URI is known only at deployment; its repository is one of this account's.",
+            )
         else:
             match = _ECR_IMAGE.match(image)
             if match is None:
@@ -443,12 +475,6 @@ class SpotTraining(Construct):
         self.checkpoints.grant_read_write(self.role, self._checkpoints_prefix)
         if self.source is not None:
             self.source.zone.grant_read(self.role, self.source.key)
-        reads = {
-            "AwsSolutions-IAM5[Resource::*]": "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and EC2's "
-            "network interfaces have no resource-level permissions; the metrics are bound to SageMaker's "
-            "training namespace by a condition.",
-        }
-        acknowledge(self.role, reads)
 
     def _allow_volume_key(self, key: kms.IKey) -> None:
         # EBS uses the key through a grant that SageMaker makes with the job's role.

@@ -8,12 +8,12 @@ from typing import Any
 import jsii
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct, IConstruct
 
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.task import TrainingJobTask
 from cdk_data_science.training.values import CapacityRetry, Channel
+from constructs import Construct, IConstruct
 
 JOB_VARIABLE = "job"
 TRIES_VARIABLE = "capacityTries"
@@ -38,10 +38,10 @@ _NO_CAPACITY = " or ".join(
 class TrainingStep(sfn.StateMachineFragment):
     """States that name a training job, run it, and try again later when SageMaker has no capacity.
 
-    Usually made with :meth:`SpotTraining.step`. Each try is a new job under the same name with a number behind it;
-    all tries of a run share one checkpoint folder, so that the next one goes on where the last one stopped. Job
-    names hold a digest of the execution, since SageMaker never forgets a name, while Step Functions lets one be
-    used again after 90 days.
+    Usually made with :meth:`SpotTraining.step`. Each try is a new job under the same name with a number
+    behind it; all tries of a run share one checkpoint folder, so that the next one goes on where the last
+    one stopped. Job names hold a digest of the execution, since SageMaker never forgets a name, while Step
+    Functions lets one be used again after 90 days.
 
     The variable ``job`` holds the name of the run's job; ``failure`` is set when it failed.
 

@@ -10,12 +10,12 @@ import jsii
 from aws_cdk import Duration, IStableAnyProducer, Lazy, Stack, TagManager
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct, IConstruct
 
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.values import Channel
+from constructs import Construct, IConstruct
 
 _EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
@@ -26,12 +26,14 @@ _OVERHEAD_MINUTES = 30
 
 
 class TrainingJobTask(Task):
-    """A Step Functions task that runs a training job and waits for its end, with managed Spot and checkpoints.
+    """A Step Functions task that runs a training job and waits for its end, with managed Spot and
+    checkpoints.
 
-    It works in any state machine, alone. The state machine's role gets what ``.sync`` needs and no more: create,
-    describe, stop and tag jobs of the given name pattern, pass the job's role to SageMaker, and the event rule
-    that Step Functions manages. Calls that SageMaker throttled or refused for a quota are made again under the
-    same job name, so that no retry can start a second job. The state's result is that of ``DescribeTrainingJob``.
+    It works in any state machine, alone. The state machine's role gets what ``.sync`` needs and no more:
+    create, describe, stop and tag jobs of the given name pattern, pass the job's role to SageMaker, and the
+    event rule that Step Functions manages. Calls that SageMaker throttled or refused for a quota are made
+    again under the same job name, so that no retry can start a second job. The state's result is that of
+    ``DescribeTrainingJob``.
 
     At rest it costs nothing; a run costs what its instance costs for the billed seconds.
 
@@ -64,9 +66,10 @@ class TrainingJobTask(Task):
 
     Args:
         job: What is the same in every run.
-        job_name: Name of the job: 1 to 63 letters, digits and hyphens, or a JSONata expression that gives one.
-        job_name_pattern: The pattern of names that the state machine may use, for its permissions, in lower case
-            because SageMaker's ARNs are. The job's name if that is no expression.
+        job_name: Name of the job: 1 to 63 letters, digits and hyphens, or a JSONata expression that gives
+            one.
+        job_name_pattern: The pattern of names that the state machine may use, for its permissions, in lower
+            case because SageMaker's ARNs are. The job's name if that is no expression.
         channels: Inputs, at most 20.
         output_uri: S3 prefix for the model archive, which lands under ``<output_uri><job name>/output/``.
         output_key: Key that encrypts the archive; the bucket's default key if not given.
@@ -170,8 +173,12 @@ def _retries() -> list[dict[str, Any]]:
     ]
 
 
+def job_arn(stack: Stack, pattern: str) -> str:
+    """The ARN of the jobs whose names match a pattern."""
+    return stack.format_arn(service="sagemaker", resource="training-job", resource_name=pattern)
+
+
 def _statements(stack: Stack, role: iam.IRole, pattern: str) -> list[iam.PolicyStatement]:
-    jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=pattern)
     return [
         iam.PolicyStatement(
             actions=[
@@ -181,7 +188,7 @@ def _statements(stack: Stack, role: iam.IRole, pattern: str) -> list[iam.PolicyS
                 "sagemaker:ListTags",
                 "sagemaker:StopTrainingJob",
             ],
-            resources=[jobs],
+            resources=[job_arn(stack, pattern)],
         ),
         iam.PolicyStatement(
             actions=["iam:PassRole"],

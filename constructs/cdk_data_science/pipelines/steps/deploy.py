@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
 
-from cdk_data_science._acknowledge import acknowledge
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
 from cdk_data_science._tasks import Task
 from cdk_data_science._validation import Problems
@@ -26,6 +25,7 @@ from cdk_data_science.pipelines.outputs import (
 )
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext, allow_existence_checks
 from cdk_data_science.serving import ServerlessInference
+from constructs import Construct
 
 # What all tasks of the deployment send: what was asked for, and what is known of it so far.
 _REQUEST = "deployRequest"
@@ -220,7 +220,9 @@ class _Rollout:
             timeout=timeout,
         )
         role = function.role
-        self._allow_alias(role, move=id in ("Shift", "Promote", "Rollback"))
+        self._allow_alias(
+            role, move=id in ("Shift", "Promote", "Rollback"), reads_versions=id not in ("Shift", "Check")
+        )
         if id in ("Stage", "Rollback"):
             self._allow_latest(role, publish=id == "Stage")
         if id in ("Stage", "Check"):
@@ -229,50 +231,60 @@ class _Rollout:
             self._allow_health(role)
         if id in ("Promote", "Rollback"):
             self._inference.models.grant_write(role, self._inference.pointer_key)
-        if id != "Shift":
+        if id not in ("Shift", "Check"):
             # Versions that CloudFormation published follow the pointer, which may not be there yet.
             self._inference.models.grant_read(role, self._inference.pointer_key)
             allow_existence_checks(role, self._inference.models)
         return function
 
-    def _allow_alias(self, role: iam.IGrantable, *, move: bool) -> None:
+    def _allow_alias(self, role: iam.Role, *, move: bool, reads_versions: bool) -> None:
         function = self._inference.function
         actions = ["lambda:GetAlias"]
         if move:
             actions.append("lambda:UpdateAlias")
         self._allow(role, actions, [function.function_arn, self._inference.alias.function_arn])
+        if not reads_versions:
+            return
         # A version's configuration says which model it serves.
         self._allow(
             role, ["lambda:GetFunctionConfiguration"], [function.function_arn, f"{function.function_arn}:*"]
         )
+        self._acknowledge_versions(role)
 
-    def _allow_latest(self, role: iam.IGrantable, *, publish: bool) -> None:
+    def _allow_latest(self, role: iam.Role, *, publish: bool) -> None:
         actions = ["lambda:UpdateFunctionConfiguration"]
         if publish:
             actions.append("lambda:PublishVersion")
         self._allow(role, actions, [self._inference.function.function_arn])
 
-    def _allow_test(self, role: iam.IGrantable) -> None:
+    def _allow_test(self, role: iam.Role) -> None:
         """Invoke a version by its number, with rows and scores that the run left."""
         self._context.grant_read(role, MANIFEST, HOLDOUT, SCORES)
         function = self._inference.function
         self._allow(role, ["lambda:InvokeFunction"], [f"{function.function_arn}:*"])
+        self._acknowledge_versions(role)
 
-    def _allow_health(self, role: iam.IGrantable) -> None:
+    def _allow_health(self, role: iam.Role) -> None:
         self._allow(
             role, ["cloudwatch:DescribeAlarms"], [alarm.alarm_arn for alarm in self._inference.alarms]
         )
         self._allow(role, ["cloudwatch:GetMetricStatistics"], ["*"])
-        if Construct.is_construct(role):
-            acknowledge(
-                role,
-                {
-                    "AwsSolutions-IAM5[Resource::*]": "cloudwatch:GetMetricStatistics has no resource-level "
-                    "permissions; it reads numbers, no contents."
-                },
-            )
+        acknowledge(
+            role,
+            ["AwsSolutions-IAM5[Resource::*]"],
+            "cloudwatch:GetMetricStatistics has no resource-level permissions; it reads numbers, no contents.",
+        )
 
-    def _allow(self, role: iam.IGrantable, actions: list[str], resources: list[str]) -> None:
+    def _acknowledge_versions(self, role: iam.Role) -> None:
+        function = self._inference.function
+        acknowledge_wildcards(
+            role,
+            function,
+            [f"{function.function_arn}:*"],
+            "Lambda numbers the versions of a function; the wildcard stands for those of this one function.",
+        )
+
+    def _allow(self, role: iam.Role, actions: list[str], resources: list[str]) -> None:
         iam.Grant.add_to_principal(grantee=role, actions=actions, resource_arns=resources)
 
 

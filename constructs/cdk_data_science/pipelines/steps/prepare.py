@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from constructs import Construct
-
 from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.outputs import DATA, HOLDOUT, LABELS, TRAIN, Output
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
+from constructs import Construct
 
 
 class Prepare(Step):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from constructs import Construct
-
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.pipelines.outputs import (
     DATA,
@@ -19,6 +17,7 @@ from cdk_data_science.pipelines.outputs import (
 )
 from cdk_data_science.pipelines.registry import ModelRegistry
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
+from constructs import Construct
 
 
 class Register(Step):

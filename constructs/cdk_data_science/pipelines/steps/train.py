@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import Duration
-from constructs import Construct
+from aws_cdk import aws_iam as iam
 
 from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, Output
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
 from cdk_data_science.training import Channel, SpotTraining
+from constructs import Construct
 
 
 class Train(Step):
@@ -44,6 +45,10 @@ class Train(Step):
         tries = capacity.attempts + 1
         seconds = tries * (limit.to_seconds() + 1800) + capacity.attempts * capacity.wait_time.to_seconds()
         return Duration.seconds(seconds)
+
+    def acknowledge(self, role: iam.IRole) -> None:
+        """Jobs are named at run time."""
+        self._training.acknowledge_job_names(role)
 
     def states(self, scope: Construct, context: StepContext) -> States:
         """Make the training states."""
