@@ -1,7 +1,7 @@
 """How long `cdk synth` takes for the default platform, against the floor: its resources as raw L1s.
 
-The floor makes one `CfnResource` for each resource of the synthesized templates, with the same properties,
-and so pays for Python, jsii and synthesis, and for nothing that constructs do. An empty app pays for starting up
+The floor makes one `CfnResource` for each resource of the synthesized templates, with the same properties.
+It pays for Python, jsii and synthesis, and for nothing that constructs do. An empty app pays for starting up
 alone. The variants take turns, so that a slow moment of the machine meets them all.
 """
 

@@ -31,11 +31,13 @@ def tag_property(type: str) -> str | None:
 
 
 def physical_names(type: str) -> set[str]:
-    """Properties that name a resource and cannot change: with one set, no update can replace the resource."""
+    """Optional properties that name a resource for good: with one set, no update can replace the resource."""
     content = schema(type) or {}
     create_only = {path.removeprefix("/properties/") for path in content.get("createOnlyProperties", ())}
     kind = type.rpartition("::")[2]
     names = {"Name", f"{kind}Name", f"{kind}Identifier"}
     identifiers = {path.removeprefix("/properties/") for path in content.get("primaryIdentifier", ())}
     read_only = {path.removeprefix("/properties/") for path in content.get("readOnlyProperties", ())}
-    return (create_only & (names | {i for i in identifiers if i.endswith("Name")})) - read_only
+    # What has no other way to be named leaves no choice.
+    unavoidable = read_only | set(content.get("required", ()))
+    return (create_only & (names | {i for i in identifiers if i.endswith("Name")})) - unavoidable

@@ -168,19 +168,29 @@ class Asset:
 
     def _clients_in(self, module: _Module, scope: ast.AST) -> dict[str, str]:
         """Names and attributes that hold a client within a scope, or in the module around it."""
-        known: dict[str, str] = {}
-        for node in (*ast.walk(module.tree), *ast.walk(scope)):
-            if isinstance(node, ast.Assign) and (service := self._service(module, node.value, {})):
-                known.update({ast.unparse(target): service for target in node.targets})
-            elif isinstance(node, ast.AnnAssign) and (service := _annotated(module, node.annotation)):
-                known[ast.unparse(node.target)] = service
-            elif isinstance(node, ast.NamedExpr) and (service := self._service(module, node.value, {})):
-                known[node.target.id] = service
+        known = {
+            name: service
+            for node in ast.walk(module.tree)
+            for name, service in self._assigned(module, node)
+            # A plain name is known where it is assigned, an attribute wherever its object is.
+            if "." in name or node in module.tree.body
+        }
+        for node in ast.walk(scope):
+            known.update(self._assigned(module, node))
         if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
             for argument in (*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs):
                 if argument.annotation is not None and (service := _annotated(module, argument.annotation)):
                     known[argument.arg] = service
         return known
+
+    def _assigned(self, module: _Module, node: ast.AST) -> Iterator[tuple[str, str]]:
+        """Names that a statement binds to a client, with its service."""
+        if isinstance(node, ast.Assign) and (service := self._service(module, node.value, {})):
+            yield from ((ast.unparse(target), service) for target in node.targets)
+        elif isinstance(node, ast.AnnAssign) and (service := _annotated(module, node.annotation)):
+            yield ast.unparse(node.target), service
+        elif isinstance(node, ast.NamedExpr) and (service := self._service(module, node.value, {})):
+            yield node.target.id, service
 
 
 def _parsed(name: str, text: str) -> _Module:
@@ -256,8 +266,8 @@ def _service_of_boto3_call(call: ast.Call) -> str | None:
 
 def _annotated(module: _Module, annotation: ast.expr) -> str | None:
     name = annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
-    imported = module.imports.get(str(name))
-    return None if imported is None else sdk.service_of_stub(imported[0])
+    stub, imported = module.imports.get(str(name), ("", None))
+    return sdk.service_of_stub(stub) if imported is not None and imported.endswith("Client") else None
 
 
 def _is_module(module: _Module, value: ast.expr) -> bool:

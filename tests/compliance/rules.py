@@ -13,6 +13,9 @@ from tests.compliance.templates import Platform, Resource, as_list, walk
 
 _ASYNCHRONOUS = ("AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::Scheduler::Schedule", "AWS::S3::Bucket")
 
+# Actions whose reach is limited by a condition key of their own rather than by a resource.
+_BOUND_BY_CONDITION = {"cloudwatch:PutMetricData": "cloudwatch:namespace"}
+
 # --- IAM ---------------------------------------------------------------------------------------------------
 
 
@@ -38,6 +41,9 @@ def wildcard_resources(platform: Platform, tolerated: Mapping[str, str]) -> Iter
     for statement in iam.statements(platform):
         if statement.identity and statement.allows and "*" in statement.resources:
             for action in statement.actions:
+                bound = _BOUND_BY_CONDITION.get(action)
+                if bound is not None and f'"{bound}"' in statement.conditions:
+                    continue
                 if iam.can_be_limited(action) and action not in tolerated:
                     yield f"{statement.holder}: allows {action} on *, and it can be limited to some resources"
 
@@ -85,14 +91,15 @@ def careless_tasks(platform: Platform, refusals: Iterable[str]) -> Iterator[str]
 def silent_failures(platform: Platform) -> Iterator[str]:
     """What is caught is told to somebody and ends the execution as failed."""
     for machine in state_machines.machines(platform):
-        for task in machine.tasks():
+        tells = {
+            state.name
+            for state in machine.tasks()
+            if state.integration.startswith(("sns:publish", "events:putEvents"))
+        }
+        # Where telling itself fails, there is nobody left to tell.
+        for task in (task for task in machine.tasks() if task.name not in tells & machine.error_path()):
             for rule in task.document.get("Catch", ()):
                 after = state_machines.onward(task.siblings, rule["Next"])
-                tells = {
-                    state.name
-                    for state in machine.tasks()
-                    if state.integration.startswith(("sns:publish", "events:putEvents"))
-                }
                 where = f"{machine.resource}: what task {task.name!r} catches"
                 if not after & tells:
                     yield f"{where} is told to nobody"
@@ -301,6 +308,8 @@ def fixed_names(platform: Platform, tolerated: Mapping[str, str]) -> Iterator[st
         for name in sorted(cloudformation.physical_names(resource.type)):
             if name in resource.properties and f"{resource.type}.{name}" not in tolerated:
                 fixed = platform.text(resource.stack, resource.properties[name])
+                if platform.by_placeholder(fixed) is not None:
+                    continue  # it goes with the resource that it names
                 yield f"{resource}: {name} is fixed to {fixed!r}"
 
 

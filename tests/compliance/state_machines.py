@@ -14,7 +14,7 @@ from tests.compliance.templates import UNKNOWN, Platform, Resource, as_list, wal
 _JSONATA = re.compile(r"\{%.*?%\}", re.DOTALL)
 # A service integration of Step Functions: `sagemaker:createTrainingJob.sync`, `aws-sdk:sqs:getQueueUrl`.
 _INTEGRATION = re.compile(
-    r"arn:[^:]+:states:::(?P<sdk>aws-sdk:)?(?P<service>[^:]+):(?P<call>[^.]+)(?P<pattern>\..+)?"
+    r"arn:.+?:states:::(?P<sdk>aws-sdk:)?(?P<service>[^:]+):(?P<call>[^.]+)(?P<pattern>\..+)?"
 )
 # Where the name of a service in an integration is not botocore's.
 _SERVICES = {
@@ -81,7 +81,13 @@ class State:
         value = self.arguments.get(argument)
         if not isinstance(value, str):
             return "*"
-        return _JSONATA.sub("*", value)
+        return _JSONATA.sub(lambda found: _known_start(found.group()) + "*", value)
+
+
+def _known_start(expression: str) -> str:
+    """The text that an expression such as `{% 'failures/' & $run %}` begins with, whatever comes after it."""
+    found = re.match(r"\{%\s*(['\"])(?P<text>[^'\"]*)\1\s*&", expression)
+    return found["text"] if found else ""
 
 
 @dataclass(frozen=True)
@@ -98,14 +104,15 @@ class Machine:
         return [state for state in self.states() if state.is_task]
 
     def error_path(self) -> set[str]:
-        """The states that run only after something was caught."""
-        normal = _reach(self.definition, [self.definition["StartAt"]], follow_catch=False)
-        return {state.name for state in self.states() if state.name in self._top} - normal
-
-    @property
-    def _top(self) -> dict[str, dict[str, Any]]:
-        states: dict[str, dict[str, Any]] = self.definition["States"]
-        return states
+        """The states after which the execution can only fail."""
+        return {
+            state.name
+            for state in self.states()
+            if not any(
+                state.siblings[name].get("End") or state.siblings[name]["Type"] == "Succeed"
+                for name in _reach(state.siblings, state.name, follow_catch=False)
+            )
+        }
 
 
 def machines(platform: Platform) -> list[Machine]:
@@ -118,7 +125,7 @@ def machines(platform: Platform) -> list[Machine]:
 
 def onward(siblings: dict[str, dict[str, Any]], start: str) -> set[str]:
     """Every state that can come after ``start``, itself included, whatever happens."""
-    return _reach({"States": siblings}, [start], follow_catch=True)
+    return _reach(siblings, start, follow_catch=True)
 
 
 def errors(rules: list[dict[str, Any]] | None) -> set[str]:
@@ -183,6 +190,25 @@ def _send(platform: Platform, machine: Machine, state: State, pattern: str) -> l
     return [Need("sqs:SendMessage", arn, state.name), *_key_needs(platform, arn, "KmsMasterKeyId", state)]
 
 
+def _object(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    """One object of a bucket, and what reading and writing it needs of the bucket's key."""
+    [action] = sdk.actions("s3", "PutObject" if state.integration.endswith("putObject") else "GetObject")
+    found = platform.by_placeholder(state.text("Bucket"))
+    if found is None:
+        return [Need(action, "*", state.name)]
+    bucket = found.resource
+    arn = f"<{bucket.stack}/{bucket.logical_id}.Arn>"
+    needs = [Need(action, f"{arn}/{state.text('Key')}", state.name)]
+    for rule in walk(bucket.properties.get("BucketEncryption", {})):
+        if isinstance(rule, dict) and "KMSMasterKeyID" in rule:
+            key = platform.text(bucket.stack, rule["KMSMasterKeyID"])
+            writes = action == "s3:PutObject"
+            # An upload in parts is read again when the parts are joined.
+            needs.append(Need("kms:Decrypt", key, state.name, required=not writes))
+            needs += [Need("kms:GenerateDataKey", key, state.name)] if writes else []
+    return needs
+
+
 def _key_needs(platform: Platform, holder: str, property: str, state: State) -> list[Need]:
     """What a publisher needs of the key that encrypts the topic or the queue."""
     target = platform.by_placeholder(holder)
@@ -200,6 +226,8 @@ def _training(platform: Platform, machine: Machine, state: State, pattern: str) 
     found = [
         Need("sagemaker:CreateTrainingJob", job, state.name),
         Need("iam:PassRole", state.text("RoleArn"), state.name),
+        # Step Functions' own policy for this integration has it.
+        Need("sagemaker:ListTags", job, state.name, required=False),
     ]
     if state.arguments.get("Tags"):
         found.append(Need("sagemaker:AddTags", job, f"{state.name} tags its job"))
@@ -237,6 +265,8 @@ _SPECIAL: dict[tuple[str, str], _Rule] = {
     ("lambda", "Invoke"): _invoke,
     ("sns", "Publish"): _publish,
     ("sqs", "SendMessage"): _send,
+    ("s3", "PutObject"): _object,
+    ("s3", "GetObject"): _object,
     ("sagemaker", "CreateTrainingJob"): _training,
     ("stepfunctions", "StartExecution"): _execution,
     ("glue", "StartJobRun"): _glue_job,
@@ -262,15 +292,14 @@ def _states(definition: dict[str, Any]) -> Iterator[State]:
                 yield State(name, state, part["States"])
 
 
-def _reach(definition: dict[str, Any], start: list[str], *, follow_catch: bool) -> set[str]:
+def _reach(states: dict[str, dict[str, Any]], start: str, *, follow_catch: bool) -> set[str]:
     reached: set[str] = set()
-    waiting = list(start)
+    waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name in reached or name not in definition["States"]:
-            continue
-        reached.add(name)
-        waiting += _successors(definition["States"][name], follow_catch=follow_catch)
+        if name not in reached:
+            reached.add(name)
+            waiting += _successors(states[name], follow_catch=follow_catch)
     return reached
 
 

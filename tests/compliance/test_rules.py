@@ -12,7 +12,7 @@ from tests.compliance import iam, rules, sdk, state_machines
 from tests.compliance.templates import Platform
 
 Document = dict[str, Any]
-TASK = "arn:aws:states:::lambda:invoke"
+TASK = "arn:${AWS::Partition}:states:::lambda:invoke"
 
 
 def resource(type: str, **properties: Any) -> Document:
@@ -116,6 +116,9 @@ def function(**properties: Any) -> Document:
 LOGS = resource("AWS::Logs::LogGroup", RetentionInDays=365)
 
 
+INVOKE_CONFIG = resource("AWS::Lambda::EventInvokeConfig", FunctionName={"Ref": "F"}, Qualifier="$LATEST")
+
+
 def bucket(**properties: Any) -> Document:
     four = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     good = {
@@ -180,6 +183,30 @@ MAY_TRAIN = (
     allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], _RULE),
 )
 
+MAY_RECORD = (
+    allow("s3:PutObject", {"Fn::Join": ["", [arn("Bucket"), "/failures/*"]]}),
+    allow(["kms:Decrypt", "kms:GenerateDataKey"], arn("Key")),
+)
+
+
+def with_record(*statements: Document) -> Platform:
+    """A machine with one task that writes an object into an encrypted bucket."""
+    default = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn("Key")}}
+    record = task(
+        Resource="arn:aws:states:::aws-sdk:s3:putObject",
+        Arguments={"Bucket": "<Test/Bucket.Ref>", "Key": "{% 'failures/' & $run %}"},
+    )
+    return platform(
+        Bucket=bucket(BucketEncryption={"ServerSideEncryptionConfiguration": [default]}),
+        Key=resource("AWS::KMS::Key"),
+        Role=role(),
+        Policy=policy(*statements),
+        Machine=machine({"Work": record}),
+    )
+
+
+METRICS = allow("cloudwatch:PutMetricData", Condition={"StringEquals": {"cloudwatch:namespace": "Own"}})
+
 Rule = Callable[[Platform], Iterator[str]]
 
 
@@ -225,6 +252,8 @@ EXAMPLES: list[tuple[Rule, str, Platform, str | None]] = [
     (rules.wildcard_actions, "everything", platform(P=policy(allow("*"))), "allows *"),
     (rules.wildcard_actions, "denied", platform(P=policy({**allow("s3:*"), "Effect": "Deny"})), None),
     (no_wildcards, "cannot be limited", platform(P=policy(allow("ec2:DescribeSubnets"))), None),
+    (no_wildcards, "bound by a condition", platform(P=policy(METRICS)), None),
+    (no_wildcards, "not bound", platform(P=policy(allow("cloudwatch:PutMetricData"))), "PutMetricData on *"),
     (no_wildcards, "tolerated", platform(P=policy(allow("s3:ListAllMyBuckets"))), None),
     (no_wildcards, "can be limited", platform(P=policy(allow("s3:GetObject"))), "allows s3:GetObject on *"),
     (no_wildcards, "limited", platform(P=policy(allow("s3:GetObject", "arn:aws:s3:::b/*"))), None),
@@ -309,6 +338,12 @@ EXAMPLES: list[tuple[Rule, str, Platform, str | None]] = [
     (rules.silent_failures, "told", with_machine(), None),
     (
         rules.silent_failures,
+        "telling itself fails",
+        with_machine(states=states(Notify=notify(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Failed"}]))),
+        None,
+    ),
+    (
+        rules.silent_failures,
         "told to nobody",
         with_machine(
             states={
@@ -356,6 +391,26 @@ EXAMPLES: list[tuple[Rule, str, Platform, str | None]] = [
         "may not write its log",
         with_machine(*SUFFICIENT, LoggingConfiguration={"Level": "ERROR"}),
         "logging needs logs:CreateLogDelivery",
+    ),
+    (rules.missing_permissions, "may record", with_record(*MAY_RECORD), None),
+    (
+        rules.missing_permissions,
+        "may not use the bucket's key",
+        with_record(MAY_RECORD[0]),
+        "kms:GenerateDataKey",
+    ),
+    (
+        rules.missing_permissions,
+        "may write elsewhere",
+        with_record(allow("s3:PutObject", {"Fn::Join": ["", [arn("Bucket"), "/other/*"]]})),
+        "needs s3:PutObject on <Test/Bucket.Arn>/failures/*",
+    ),
+    (rules.unused_permissions, "all used to record", with_record(*MAY_RECORD), None),
+    (
+        rules.unused_permissions,
+        "deletes",
+        with_record(*MAY_RECORD, allow("s3:DeleteObject", "*")),
+        "s3:DeleteObject",
     ),
     (rules.missing_permissions, "may train", with_training(*MAY_TRAIN), None),
     (
@@ -549,6 +604,8 @@ EXAMPLES: list[tuple[Rule, str, Platform, str | None]] = [
     (tagged, "custom resource", platform(C=resource("Custom::Thing")), None),
     (unnamed, "no name", platform(B=resource("AWS::S3::Bucket")), None),
     (unnamed, "tolerated", platform(D=resource("AWS::Glue::Database", DatabaseName="d")), None),
+    (unnamed, "named after another", platform(F=function(), C=INVOKE_CONFIG), None),
+    (unnamed, "no choice", platform(A=resource("AWS::Lambda::Alias", FunctionName="f", Name="live")), None),
     (unnamed, "bucket", platform(B=resource("AWS::S3::Bucket", BucketName="b")), "BucketName is fixed"),
     (
         unnamed,

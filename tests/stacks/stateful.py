@@ -80,7 +80,7 @@ def losses(locked: Lock, present: Lock) -> list[str]:
             for key in sorted(after.keys() - before.keys())
         ]
         found += [
-            f"{after[key]['path']} ({key} in {stack}) is a {after[key]['type']} now, not a {before[key]['type']}"
+            f"{after[key]['path']} ({key} in {stack}) was a {before[key]['type']}, is a {after[key]['type']}"
             for key in sorted(before.keys() & after.keys())
             if before[key]["type"] != after[key]["type"]
         ]
