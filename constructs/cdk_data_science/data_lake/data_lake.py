@@ -14,7 +14,8 @@ from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import ConfigurationError, Problems
 from cdk_data_science.data_lake import _bucket
 from cdk_data_science.data_lake.lake_formation import LakeFormation, append_administrators
-from cdk_data_science.data_lake.zone import Zone, ZoneBase
+from cdk_data_science.data_lake.zone import Zone
+from cdk_data_science.data_lake.zone_base import ZoneBase
 from cdk_data_science.data_lake.zone_definition import DEFAULT_ZONES, ZoneAttributes, ZoneDefinition
 from constructs import Construct
 

@@ -1,0 +1,288 @@
+"""What every zone can do, built here or imported: addresses, grants, metrics."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from cdk_data_science._acknowledgements import acknowledge_wildcards
+from cdk_data_science._validation import ConfigurationError, Problems, is_token
+from cdk_data_science.data_lake._permissions import Catalog, let_get_credentials, principal_construct
+from constructs import Construct
+
+READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging")
+READ_BUCKET = ("s3:ListBucket",)
+# Deleting a version for ever is not part of writing: in a versioned zone every write can be undone.
+WRITE_OBJECTS = (
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+READ_KEY = ("kms:Decrypt", "kms:DescribeKey")
+WRITE_KEY = ("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey")  # multipart uploads decrypt their parts
+READ_CATALOG = (
+    "glue:GetDatabase",
+    "glue:GetTable",
+    "glue:GetTables",
+    "glue:GetPartition",
+    "glue:GetPartitions",
+    "glue:BatchGetPartition",
+)
+# On all tables of a zone. Each of them implies DESCRIBE.
+# https://docs.aws.amazon.com/lake-formation/latest/dg/lf-permissions-reference.html
+SELECT = ("SELECT",)
+INSERT = ("INSERT", "DELETE")
+
+
+class IZone(Protocol):
+    """What other constructs need of a zone, whether it was built here or imported."""
+
+    @property
+    def name(self) -> str:
+        """The zone's name in its lake."""
+
+    @property
+    def bucket(self) -> s3.IBucket:
+        """Where the zone's objects are."""
+
+    @property
+    def key(self) -> kms.IKey | None:
+        """What encrypts them. Writers that name a key must name this one."""
+
+    @property
+    def database_name(self) -> str:
+        """The zone's Glue database."""
+
+    def uri(self, key: str = "") -> str:
+        """The ``s3://`` address of a key or prefix."""
+
+    def grant_read(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
+        """Let a principal read."""
+
+    def grant_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
+        """Let a principal write."""
+
+    def grant_read_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
+        """Let a principal read and write."""
+
+
+class ZoneBase(Construct):
+    """The grants and metrics that built and imported zones share."""
+
+    name: str
+    """The zone's name in its lake."""
+
+    bucket: s3.IBucket
+    """Where the zone's objects are."""
+
+    key: kms.IKey | None
+    """What encrypts them. Writers that name a key must name this one."""
+
+    database_name: str
+    """The zone's Glue database."""
+
+    _catalog: Catalog | None = None
+
+    def uri(self, key: str = "") -> str:
+        """The ``s3://`` address of a key or prefix of this zone; of the whole zone without one."""
+        if not is_token(key) and key.startswith("/"):
+            raise ConfigurationError(
+                f"{self.node.path}: given uri({key!r}); allowed: a key relative to the bucket; "
+                f"write: uri({key.lstrip('/')!r})"
+            )
+        return f"s3://{self.bucket.bucket_name}/{key}"
+
+    def grant_read(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
+        """Let a principal read the zone, or one part of it.
+
+        The whole zone: list and read objects, decrypt them, see the database and its tables, and select from
+        all of them by Lake Formation. With a ``prefix``: S3 and KMS for that part only. Lake Formation is
+        left out then, because its permissions are on tables, and a table permission would reach past the
+        prefix; a data location permission is no substitute, it lets a principal register tables and reads
+        nothing.
+
+        Args:
+            grantee: A role, user, account or service.
+            prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
+
+        Raises:
+            ConfigurationError: For a prefix that would match more than it says.
+        """
+        return self._grant(
+            grantee, prefix, objects=READ_OBJECTS, bucket=READ_BUCKET, key=READ_KEY, tables=SELECT
+        )
+
+    def grant_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
+        """Let a principal write and delete objects in the zone, or in one part of it, and not read them.
+
+        Deleting leaves a noncurrent version: nobody with this grant can delete a version for ever. S3 and KMS
+        only: Lake Formation has no permission to write a table without reading it, its ``INSERT`` and
+        ``DELETE`` include reading. To write tables through Athena or Spark, use :meth:`grant_read_write`.
+
+        Args:
+            grantee: A role, user, account or service.
+            prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
+
+        Raises:
+            ConfigurationError: For a prefix that would match more than it says.
+        """
+        return self._grant(grantee, prefix, objects=WRITE_OBJECTS, bucket=(), key=WRITE_KEY, tables=())
+
+    def grant_read_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
+        """Both :meth:`grant_read` and :meth:`grant_write`; for the whole zone, also insert into and delete
+        from its tables by Lake Formation. Creating, altering and dropping tables is not part of writing.
+
+        Args:
+            grantee: A role, user, account or service.
+            prefix: A folder, ending in ``/``, or exactly one key. Default: the whole zone.
+
+        Raises:
+            ConfigurationError: For a prefix that would match more than it says.
+        """
+        return self._grant(
+            grantee,
+            prefix,
+            objects=(*READ_OBJECTS, *WRITE_OBJECTS),
+            bucket=READ_BUCKET,
+            key=WRITE_KEY,
+            tables=(*SELECT, *INSERT),
+        )
+
+    def metric_size_bytes(self, storage_type: str = "StandardStorage") -> cloudwatch.Metric:
+        """Bytes in the zone, once a day, of one storage type.
+
+        Args:
+            storage_type: ``StandardStorage``, ``IntelligentTieringFAStorage`` (frequent access),
+                ``IntelligentTieringIAStorage`` and so on, as S3 publishes them.
+        """
+        return self._daily_metric("BucketSizeBytes", storage_type)
+
+    def metric_number_of_objects(self) -> cloudwatch.Metric:
+        """Objects and versions in the zone, once a day."""
+        return self._daily_metric("NumberOfObjects", "AllStorageTypes")
+
+    def _daily_metric(self, name: str, storage_type: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/S3",
+            metric_name=name,
+            dimensions_map={"BucketName": self.bucket.bucket_name, "StorageType": storage_type},
+            statistic="Average",
+            period=Duration.days(1),
+        )
+
+    def _grant(
+        self,
+        grantee: iam.IGrantable,
+        prefix: str | None,
+        *,
+        objects: tuple[str, ...],
+        bucket: tuple[str, ...],
+        key: tuple[str, ...],
+        tables: tuple[str, ...],
+    ) -> iam.Grant:
+        grant = self._grant_objects(grantee, prefix, objects=objects, bucket=bucket, key=key)
+        if prefix is not None or not tables or self._catalog is None:
+            return grant
+        principal = self._catalog.principal(grantee)
+        if principal is None:
+            return grant
+        self._catalog.permit(principal, database=("DESCRIBE",), tables=tables)
+        let_get_credentials(principal)
+        return grant.combine(self._grant_definitions(grantee))
+
+    def _grant_objects(
+        self,
+        grantee: iam.IGrantable,
+        prefix: str | None,
+        *,
+        objects: tuple[str, ...],
+        bucket: tuple[str, ...],
+        key: tuple[str, ...],
+    ) -> iam.Grant:
+        """S3 and KMS. Statements go to the principal's own policy wherever it has one, so that a lake's
+        policies do not grow with its consumers and no consumer's stack is named in the lake's."""
+        pattern = _object_pattern(self.node.path, prefix)
+        grant = iam.Grant.add_to_principal_or_resource(
+            grantee=grantee,
+            actions=list(objects),
+            resource_arns=[self.bucket.arn_for_objects(pattern)],
+            resource=self.bucket,
+        )
+        if bucket:
+            listing = iam.Grant.add_to_principal_or_resource(
+                grantee=grantee,
+                actions=list(bucket),
+                resource_arns=[self.bucket.bucket_arn],
+                resource=self.bucket,
+                conditions=None if prefix is None else {"StringLike": {"s3:prefix": pattern}},
+            )
+            grant = grant.combine(listing)
+        if self.key is not None:
+            grant = grant.combine(self.key.grant(grantee, *key))
+        principal = principal_construct(grantee)
+        if principal is not None and pattern.endswith("*"):
+            acknowledge_wildcards(
+                principal,
+                self,
+                [self.bucket.arn_for_objects(pattern)],
+                "Object keys are not known before they are written. The wildcard stands for the objects "
+                f"{'in one zone' if prefix is None else 'below one prefix of one zone'} of the lake, for "
+                f"named actions without wildcards.",
+            )
+        return grant
+
+    def _grant_definitions(self, grantee: iam.IGrantable) -> iam.Grant:
+        """The definitions of the database and its tables, as far as Lake Formation lets the grantee see
+        them."""
+        stack = Stack.of(self)
+        tables_arn = stack.format_arn(
+            service="glue", resource="table", resource_name=f"{self.database_name}/*"
+        )
+        principal = principal_construct(grantee)
+        if principal is not None:
+            acknowledge_wildcards(
+                principal,
+                self,
+                [tables_arn],
+                "The names of the tables of one database, for reading their definitions. Lake Formation "
+                "decides which of them the principal may see.",
+            )
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=list(READ_CATALOG),
+            resource_arns=[
+                stack.format_arn(service="glue", resource="catalog"),
+                stack.format_arn(service="glue", resource="database", resource_name=self.database_name),
+                tables_arn,
+            ],
+        )
+
+
+def _object_pattern(path: str, prefix: str | None) -> str:
+    """``*`` for the whole zone, ``folder/*`` for a folder, and a key for itself."""
+    if prefix is None:
+        return "*"
+    if is_token(prefix):
+        return f"{prefix}*"
+    problems = Problems(f"Grant on {path}")
+    problems.check(
+        prefix not in ("", "/") and not prefix.startswith("/"),
+        given=f"prefix={prefix!r}",
+        allowed="a key relative to the bucket, or None for the whole zone",
+        write='prefix="reviews/"',
+    )
+    problems.check(
+        not any(wild in prefix for wild in "*?$"),
+        given=f"prefix={prefix!r}",
+        allowed="a prefix without IAM's wildcards * ? and ${…}",
+        write='prefix="reviews/"',
+    )
+    problems.raise_if_any()
+    return f"{prefix}*" if prefix.endswith("/") else prefix
