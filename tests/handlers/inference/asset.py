@@ -3,6 +3,8 @@
 Other assets have modules of the same names, so the names are given back once the modules are imported.
 """
 
+import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -12,16 +14,17 @@ _NAMES = [path.stem for path in FOLDER.glob("*.py")]
 _others = {name: sys.modules.pop(name) for name in _NAMES if name in sys.modules}
 sys.path.insert(0, str(FOLDER))
 try:
-    import contract
-    import emf
-    import manifest
-    import model
-    import ort
-    import s3
-    import score
-    import sigv4
+    with contextlib.redirect_stdout(io.StringIO()):  # without a model, `app` says so
+        import contract
+        import emf
+        import manifest
+        import model
+        import ort
+        import s3
+        import score
+        import sigv4
 
-    import app
+        import app
 finally:
     sys.path.remove(str(FOLDER))
     for _name in _NAMES:
