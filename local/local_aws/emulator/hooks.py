@@ -57,6 +57,13 @@ HOOKS = (
     Hook("core.iam_actions", "SERVICE_TO_IAM_NAMESPACE", "IAM for services that ministack lacks"),
     Hook("core.iam_actions", "extract_resource_arn", "IAM on SageMaker's resources", (*_ACTION, "region")),
     Hook(
+        "core.iam_actions",
+        "_s3_object_context",
+        "policies on the key that an upload names",
+        ("iam_action", "query_params", "path", "headers"),
+    ),
+    Hook("services.s3", "_multipart_uploads", "the key of an upload in parts"),
+    Hook(
         "core.iam_evaluator",
         "enforce",
         "iam:PassRole when a job is created",

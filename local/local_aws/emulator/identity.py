@@ -1,4 +1,4 @@
-"""IAM: SageMaker's resources by their ARNs, and loopback as secure transport.
+"""IAM: SageMaker's resources by their ARNs, the encryption key of uploads, and loopback as secure transport.
 
 Policies that deny plain HTTP (``aws:SecureTransport``) are right in AWS and must work here unchanged. The
 emulator is reached on the loopback only, where nobody else listens.
@@ -21,13 +21,20 @@ _NAMED = {
     "FeatureGroupName": "feature-group",
 }
 _BY_ARN = ("ModelPackageArn", "ResourceArn")
+# Condition keys of an upload that a policy may ask for and that ministack leaves out.
+_ENCRYPTION_HEADERS = (
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+)
 
 
 def install() -> None:
     from ministack import app
     from ministack.core import iam_actions
+    from ministack.services import s3
 
     pin_origin, resource_arn = app.pin_request_origin, iam_actions.extract_resource_arn
+    object_context = iam_actions._s3_object_context
 
     def pin_secure_origin(source_ip: str, secure_transport: bool) -> None:
         pin_origin(source_ip, secure_transport or source_ip.startswith("127.") or source_ip == "::1")
@@ -46,8 +53,30 @@ def install() -> None:
             return sagemaker_resource(body, region, account_id)
         return str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
 
+    def with_encryption_key(
+        iam_action: str, query_params: dict[str, Any], path: str, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        context: dict[str, Any] = object_context(iam_action, query_params, path, headers)
+        if iam_action == "s3:PutObject":
+            # A part of a multipart upload is encrypted as its first request said.
+            upload = s3._multipart_uploads.get(_first(query_params.get("uploadId")))
+            given = headers if upload is None else _asked_for(upload)
+            context |= {f"s3:{name}": given[name] for name in _ENCRYPTION_HEADERS if given.get(name)}
+        return context
+
     app.pin_request_origin = pin_secure_origin
+    iam_actions._s3_object_context = with_encryption_key
     iam_actions.extract_resource_arn = with_sagemaker
+
+
+def _asked_for(upload: dict[str, Any]) -> dict[str, str]:
+    """The headers of an upload in parts, where it named an encryption and did not get the bucket's default."""
+    headers: dict[str, str] = upload["preserved_headers"]
+    return headers if upload.get("requested_sse") else {}
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else value
 
 
 def sagemaker_resource(body: bytes, region: str, account: str) -> str:
