@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,9 @@ from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, defau
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _as_interrupt)
+    # The caller's profiles and credentials are for another AWS: neither we nor a deploy command may use them.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
     arguments = _parser().parse_args()
     try:
         return int(arguments.run(arguments))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -52,6 +53,9 @@ async def _serve(settings: Settings) -> None:
         await serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
     finally:
         emulator.shut_down()
+        logging.shutdown()
+        # Threads that wait for what will never come, such as a custom resource's answer, do not keep it.
+        os._exit(0)
 
 
 if __name__ == "__main__":

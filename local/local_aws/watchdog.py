@@ -28,9 +28,8 @@ _LOG_NOISE = re.compile(r" (INFO|DEBUG) ")
 
 
 def environment(status: dict[str, Any]) -> dict[str, str]:
-    """The caller's environment, pointed at the instance and free of other AWS settings."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return clean | {
+    """The caller's environment, pointed at the instance."""
+    return dict(os.environ) | {
         "AWS_ENDPOINT_URL": status["endpoint"],
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
