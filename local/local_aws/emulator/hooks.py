@@ -62,6 +62,14 @@ HOOKS = (
         "policies on the key that an upload names",
         ("iam_action", "query_params", "path", "headers"),
     ),
+    Hook("core.iam_actions", "_lambda_action", "Lambda's actions by their own names", ("method", "path")),
+    Hook("core.iam_actions", "_BOTOCORE_SERVICE_MAP", "Lambda's actions by botocore's routes"),
+    Hook(
+        "core.iam_actions",
+        "_match_rest_action",
+        "Lambda's actions by botocore's routes",
+        ("service", "method", "path"),
+    ),
     Hook("services.s3", "_multipart_uploads", "the key of an upload in parts"),
     Hook(
         "core.iam_evaluator",

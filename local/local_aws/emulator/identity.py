@@ -20,6 +20,8 @@ _NAMED = {
     "PipelineName": "pipeline",
     "FeatureGroupName": "feature-group",
 }
+# Operations of Lambda that IAM calls otherwise.
+_LAMBDA_ACTIONS = {"Invoke": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunction"}
 _BY_ARN = ("ModelPackageArn", "ResourceArn")
 # Condition keys of an upload that a policy may ask for and that ministack leaves out.
 _ENCRYPTION_HEADERS = (
@@ -34,12 +36,12 @@ def install() -> None:
     from ministack.services import s3
 
     pin_origin, resource_arn = app.pin_request_origin, iam_actions.extract_resource_arn
-    object_context = iam_actions._s3_object_context
+    object_context, lambda_action = iam_actions._s3_object_context, iam_actions._lambda_action
 
     def pin_secure_origin(source_ip: str, secure_transport: bool) -> None:
         pin_origin(source_ip, secure_transport or source_ip.startswith("127.") or source_ip == "::1")
 
-    def with_sagemaker(
+    def own_resource(
         service: str,
         method: str,
         path: str,
@@ -51,7 +53,10 @@ def install() -> None:
     ) -> str:
         if service == "sagemaker":
             return sagemaker_resource(body, region, account_id)
-        return str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
+        arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
+        qualifier = _first(query_params.get("Qualifier"))
+        # A call of one version or alias is authorized on that, not on the function.
+        return f"{arn}:{qualifier}" if service == "lambda" and qualifier and arn.count(":") == 6 else arn
 
     def with_encryption_key(
         iam_action: str, query_params: dict[str, Any], path: str, headers: dict[str, str]
@@ -64,9 +69,17 @@ def install() -> None:
             context |= {f"s3:{name}": given[name] for name in _ENCRYPTION_HEADERS if given.get(name)}
         return context
 
+    def lambda_operation(method: str, path: str) -> str | None:
+        # ministack's own table takes GetAlias for ListAliases; botocore's routes know each operation.
+        operation = iam_actions._match_rest_action("lambda", method, path)
+        known = lambda_action(method, path) if operation is None else _LAMBDA_ACTIONS.get(operation, operation)
+        return None if known is None else str(known)
+
     app.pin_request_origin = pin_secure_origin
+    iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+    iam_actions._lambda_action = lambda_operation
     iam_actions._s3_object_context = with_encryption_key
-    iam_actions.extract_resource_arn = with_sagemaker
+    iam_actions.extract_resource_arn = own_resource
 
 
 def _asked_for(upload: dict[str, Any]) -> dict[str, str]:
