@@ -46,8 +46,8 @@ def _architecture(value: str) -> str:
 class Platform(Section):
     """Where the platform lives and what it is called."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
-    """Prefix of every stack's name: lower-case letters, digits and hyphens, 2 to 31 characters."""
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")]
+    """Prefix of every stack's name: lower-case letters, digits and hyphens, 2 to 20 characters."""
     account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
     """The account to deploy to; without it, that of the credentials at hand."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
@@ -60,8 +60,8 @@ class Platform(Section):
 class Lake(Section):
     """The data lake."""
 
-    administrators: tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sso)::")], ...] = ()
-    """ARNs of the Lake Formation administrators beside the role that deploys."""
+    administrators: tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+")], ...] = ()
+    """ARNs of roles that administer Lake Formation beside the role that deploys."""
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
 
@@ -109,7 +109,7 @@ class Pipeline(Section):
     label_column: str
     feature_columns: Annotated[tuple[str, ...], Field(min_length=1)]
     positive_above: float = 0.0
-    """Labels above this value are positive, below it negative, equal to it left out."""
+    """Labels above this value are positive, all others negative."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     minimum_auroc: Annotated[float, Field(ge=0, le=1)] = 0.8
     canary_percent: Annotated[int, Field(ge=1, le=99)] = 10

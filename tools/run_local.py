@@ -80,7 +80,7 @@ def deploy(endpoint: str, stages: Stages) -> None:
     cdk = shutil.which("cdk") or str(ROOT / "node_modules" / ".bin" / "cdk")
     quiet = ["--no-notices", "--ci"]
     variables = environment(endpoint)
-    context = ["-c", "environment=local", "-c", "cdk-data-science:destroyData=true"]
+    context = ["-c", "environment=local"]
     with stages.stage("Synthesize the stacks, all checks on"):
         run([cdk, "synth", "--quiet", *quiet, *context, "--output", "cdk.out/local"], variables)
     assembly = ["--app", "cdk.out/local"]

@@ -1,1 +1,43 @@
-"""Data-science infrastructure on AWS as CDK constructs."""
+"""Data-science infrastructure on AWS as CDK constructs.
+
+The names here are what most apps need. Each domain's package (``cdk_data_science.pipelines`` and so on) has the
+pieces to compose your own from.
+"""
+
+from cdk_data_science._validation import ConfigurationError
+from cdk_data_science.cost import AnomalyDetection, CostGuardrails, RequiredTags
+from cdk_data_science.data_lake import DataLake, LakeFormation, Zone, ZoneAttributes, ZoneDefinition
+from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.pipelines import (
+    Canary,
+    ModelRegistry,
+    Pipeline,
+    QualityRules,
+    Split,
+    TrainingPipeline,
+)
+from cdk_data_science.serving import FunctionNetwork, ServerlessInference
+from cdk_data_science.training import SourceCode, SpotTraining
+
+__all__ = [
+    "AlertTopic",
+    "AnomalyDetection",
+    "Canary",
+    "ConfigurationError",
+    "CostGuardrails",
+    "DataLake",
+    "FunctionNetwork",
+    "LakeFormation",
+    "ModelRegistry",
+    "Pipeline",
+    "QualityRules",
+    "RequiredTags",
+    "ServerlessInference",
+    "SourceCode",
+    "Split",
+    "SpotTraining",
+    "TrainingPipeline",
+    "Zone",
+    "ZoneAttributes",
+    "ZoneDefinition",
+]

@@ -1,0 +1,30 @@
+"""What it may cost, and who is told."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_data_science import CostGuardrails
+from settings.model import Cost, Settings
+
+
+class CostStack(cdk.Stack):
+    """A monthly budget for what carries the platform's tags, with alerts and anomaly detection."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, settings: Settings, cost: Cost, env: cdk.Environment
+    ) -> None:
+        super().__init__(scope, id, env=env, description="Cost: budget, alerts, anomaly detection")
+        self.guardrails = CostGuardrails(
+            self,
+            "Guardrails",
+            monthly_limit_usd=cost.monthly_limit_usd,
+            alert_emails=cost.alert_emails,
+        )
+        cdk.CfnOutput(
+            self,
+            "AlertTopicArn",
+            value=self.guardrails.topic.topic_arn,
+            description="Topic of the budget's alerts; subscribe a chat or a pager to it",
+        )

@@ -1,0 +1,72 @@
+"""From new data to a deployed model, without a hand on it."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_data_science import (
+    Canary,
+    DataLake,
+    ModelRegistry,
+    QualityRules,
+    ServerlessInference,
+    Split,
+    SpotTraining,
+    TrainingPipeline,
+)
+from settings.model import Pipeline, Settings
+from stacks.serving import architecture, python_runtime
+
+
+class PipelineStack(cdk.Stack):
+    """The training pipeline, started by new objects in the raw zone, and the model's registry group."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        pipeline: Pipeline,
+        lake: DataLake,
+        training: SpotTraining,
+        inference: ServerlessInference,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(scope, id, env=env, description="Pipeline: gate, train, evaluate, register, deploy")
+        self.registry = ModelRegistry(self, "Registry", group_name=f"{settings.platform.name}-{pipeline.model}")
+        self.pipeline = TrainingPipeline(
+            self,
+            "Pipeline",
+            data=lake.raw,
+            prefix=pipeline.prefix,
+            work=lake.features,
+            models=lake.models,
+            training=training,
+            rules=QualityRules(pipeline.rules),
+            split=Split(
+                id_column=pipeline.id_column,
+                group_column=pipeline.group_column,
+                label_column=pipeline.label_column,
+                feature_columns=pipeline.feature_columns,
+                holdout=pipeline.holdout,
+                positive_above=pipeline.positive_above,
+            ),
+            minimum={"auroc": pipeline.minimum_auroc},
+            deploy_to=inference,
+            rollout=Canary(
+                percent=pipeline.canary_percent, bake=cdk.Duration.seconds(round(pipeline.bake_minutes * 60))
+            ),
+            registry=self.registry,
+            runtime=python_runtime(settings),
+            architecture=architecture(settings),
+        )
+        outputs = {
+            "StateMachineArn": (self.pipeline.state_machine.state_machine_arn, "The pipeline's state machine"),
+            "FailureTopicArn": (self.pipeline.failures.topic_arn, "Subscribe here to hear of failed runs"),
+            "ModelPackageGroup": (self.registry.group_name, "Registry group of the model's versions"),
+            "DataPrefix": (lake.raw.uri(pipeline.prefix), "Upload CSV files here to start the pipeline"),
+        }
+        for name, (value, description) in outputs.items():
+            cdk.CfnOutput(self, name, value=value, description=description)

@@ -1,0 +1,48 @@
+"""The whole platform: which stacks there are and what each needs of the others."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+
+from cdk_data_science import RequiredTags
+from settings.model import Settings
+from stacks.cost import CostStack
+from stacks.lake import LakeStack
+from stacks.pipeline import PipelineStack
+from stacks.serving import ServingStack
+from stacks.training import TrainingStack
+
+
+def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
+    """Add the stacks of one environment to ``app``, in the order in which they depend on each other."""
+    name = settings.platform.name
+    env = cdk.Environment(account=settings.platform.account, region=settings.platform.region)
+    lake = LakeStack(app, f"{name}-lake", settings=settings, env=env)
+    stacks: list[cdk.Stack] = [lake]
+    training = serving = None
+    if settings.training is not None:
+        training = TrainingStack(
+            app, f"{name}-training", settings=settings, training=settings.training, lake=lake.lake, env=env
+        )
+        stacks.append(training)
+    if settings.inference is not None:
+        serving = ServingStack(
+            app, f"{name}-serving", settings=settings, inference=settings.inference, lake=lake.lake, env=env
+        )
+        stacks.append(serving)
+    if settings.pipeline is not None and training is not None and serving is not None:
+        pipeline = PipelineStack(
+            app,
+            f"{name}-pipeline",
+            settings=settings,
+            pipeline=settings.pipeline,
+            lake=lake.lake,
+            training=training.training,
+            inference=serving.inference,
+            env=env,
+        )
+        stacks.append(pipeline)
+    if settings.cost is not None:
+        stacks.append(CostStack(app, f"{name}-cost", settings=settings, cost=settings.cost, env=env))
+    RequiredTags(app, settings.tags)
+    return stacks
