@@ -211,8 +211,7 @@ class CostGuardrails(Construct):
                 for percent in percents
             ],
         )
-        # The topic admits AWS Budgets before there is anything to publish.
-        budget.node.add_dependency(self.topic)
+        self._after_topic_policy(budget)
         return budget
 
     def _make_monitor(self, tags: Mapping[str, Sequence[str]]) -> ce.CfnAnomalyMonitor:
@@ -258,7 +257,14 @@ class CostGuardrails(Construct):
                     for kind, address in addresses
                 ],
             )
-            subscription.node.add_dependency(self.topic)
+            self._after_topic_policy(subscription)
+
+    def _after_topic_policy(self, publisher: Construct) -> None:
+        """The topic admits a publisher before there is anything to publish. An imported topic has no policy
+        here."""
+        policy = self.topic.node.try_find_child("Policy")
+        if policy is not None:
+            publisher.node.add_dependency(policy)
 
 
 def _filter(tags: Mapping[str, Sequence[str]]) -> budgets.CfnBudget.ExpressionProperty | None:
