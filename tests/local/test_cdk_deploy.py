@@ -3,51 +3,48 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.local.conftest import ROOT, LocalAws, eventually
+from tests.local.conftest import COMMAND, ROOT, LocalAws, eventually
 
 APP = Path(__file__).parent / "app" / "app.py"
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
-
-# One after the other, on one instance: each test goes on from the one before.
-pytestmark = pytest.mark.xdist_group("local-cdk")
+VARIANTS = {"first": {}, "changed": {"REVISION": "2"}, "broken": {"REVISION": "2", "BROKEN": "1"}}
 
 
 class Deployer:
-    """The CDK command line under the watchdog, in a folder of its own."""
+    """The CDK command line under the watchdog, with the app synthesized in each variant beforehand."""
 
     def __init__(self, aws: LocalAws, folder: Path) -> None:
         self.aws, self._folder = aws, folder
-        weak = {"@aws-cdk/core:defaultCrossStackReferences": "weak"}
-        config = {"app": f"{sys.executable} {APP}", "versionReporting": False, "context": weak}
-        (folder / "cdk.json").write_text(json.dumps(config))
+        synths = [
+            subprocess.Popen(
+                [sys.executable, str(APP)], env=os.environ | {"CDK_OUTDIR": str(folder / name)} | variables
+            )
+            for name, variables in VARIANTS.items()
+        ]
+        assert [synth.wait(120) for synth in synths] == [0] * len(synths)
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        import os
-
+    def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
-                *(str(ROOT / "local" / ".venv" / "bin" / "local-aws"), "deploy-watch"),
-                *("--state-dir", str(self.aws.state_dir), "--", str(CDK)),
-                *arguments,
+                *(str(COMMAND), "deploy-watch", "--state-dir", str(self.aws.state_dir), "--"),
+                *(str(CDK), *arguments),
             ],
             cwd=self._folder,
-            env=os.environ | environment,
             capture_output=True,
             text=True,
             timeout=150,
             check=False,
         )
 
-    def deploy(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run(
-            *("deploy", "--all", "--require-approval", "never", "--outputs-file", "outputs.json"),
-            **environment,
+    def deploy(self, variant: str) -> subprocess.CompletedProcess[str]:
+        return self.cdk(
+            *("deploy", "--all", "--app", variant, "--require-approval", "never"),
+            *("--outputs-file", "outputs.json"),
         )
 
     @property
@@ -55,21 +52,31 @@ class Deployer:
         stacks = json.loads((self._folder / "outputs.json").read_text())
         return {name: value for stack in stacks.values() for name, value in stack.items()}
 
+    def live_version(self) -> str:
+        answer = self.aws.client("lambda").invoke(FunctionName=self.outputs["Function"], Qualifier="live")
+        return str(json.loads(answer["Payload"].read())["version"])
 
-@pytest.fixture(scope="module")
-def deployed(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Deployer:
-    deployer = Deployer(local_aws, tmp_path_factory.mktemp("cdk"))
-    bootstrapped = deployer.run("bootstrap", "aws://000000000000/us-east-1")
+
+def test_an_app_is_deployed_used_changed_and_destroyed(local_aws: LocalAws, tmp_path: Path) -> None:
+    deployer = Deployer(local_aws, tmp_path)
+    bootstrapped = deployer.cdk("bootstrap", "aws://000000000000/us-east-1")
     assert bootstrapped.returncode == 0, bootstrapped.stdout
-    done = deployer.deploy()
+    it_is_deployed_with_a_line_for_each_resource(deployer)
+    an_upload_runs_the_machine_across_the_stacks(deployer)
+    a_change_is_a_new_version_behind_the_alias(deployer)
+    a_failing_resource_is_told_with_its_cause_and_rolled_back(deployer)
+    destroying_leaves_nothing(deployer)
+
+
+def it_is_deployed_with_a_line_for_each_resource(deployer: Deployer) -> None:
+    done = deployer.deploy("first")
     assert done.returncode == 0, done.stdout
     assert "CREATE_COMPLETE              Work | Machine" in done.stdout
     assert "Recorded without effect: AWS::CloudTrail::Trail (1)" in done.stdout
-    return deployer
 
 
-def test_an_upload_runs_the_machine_across_the_stacks(deployed: Deployer) -> None:
-    aws, outputs = deployed.aws, deployed.outputs
+def an_upload_runs_the_machine_across_the_stacks(deployer: Deployer) -> None:
+    aws, outputs = deployer.aws, deployer.outputs
     aws.client("s3").put_object(Bucket=outputs["Bucket"], Key="in/a.csv", Body=b"1")
     states = aws.client("stepfunctions")
 
@@ -83,28 +90,28 @@ def test_an_upload_runs_the_machine_across_the_stacks(deployed: Deployer) -> Non
     assert json.loads(described["output"]) == {"objects": 1, "version": "1"}
 
 
-def test_a_change_is_deployed_as_a_new_version_behind_the_alias(deployed: Deployer) -> None:
-    done = deployed.deploy(REVISION="2")
+def a_change_is_a_new_version_behind_the_alias(deployer: Deployer) -> None:
+    done = deployer.deploy("changed")
     assert done.returncode == 0, done.stdout
-    answer = deployed.aws.client("lambda").invoke(FunctionName=deployed.outputs["Function"], Qualifier="live")
-    assert json.loads(answer["Payload"].read())["version"] == "2"
+    assert deployer.live_version() == "2"
 
 
-def test_a_failing_resource_is_told_with_its_cause_and_rolled_back(deployed: Deployer) -> None:
-    done = deployed.deploy(REVISION="2", BROKEN="1")
+def a_failing_resource_is_told_with_its_cause_and_rolled_back(deployer: Deployer) -> None:
+    done = deployer.deploy("broken")
     assert done.returncode == 1
     assert "The deployment failed" in done.stdout
     assert "NameError: name 'undefined_name' is not defined" in done.stdout
-    stacks = deployed.aws.client("cloudformation").describe_stacks(StackName="Work")["Stacks"]
+    stacks = deployer.aws.client("cloudformation").describe_stacks(StackName="Work")["Stacks"]
     assert stacks[0]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert deployer.live_version() == "2"
 
 
-def test_destroying_the_app_leaves_nothing(deployed: Deployer) -> None:
-    bucket = deployed.outputs["Bucket"]
-    done = deployed.run("destroy", "--all", "--force")
+def destroying_leaves_nothing(deployer: Deployer) -> None:
+    bucket = deployer.outputs["Bucket"]
+    done = deployer.cdk("destroy", "--all", "--app", "changed", "--force")
     assert done.returncode == 0, done.stdout
     assert "DELETE_COMPLETE              Lake" in done.stdout
-    aws = deployed.aws
+    aws = deployer.aws
     remaining = [stack["StackName"] for stack in aws.client("cloudformation").describe_stacks()["Stacks"]]
     assert not {"Lake", "Work"} & set(remaining)
     assert bucket not in [found["Name"] for found in aws.client("s3").list_buckets()["Buckets"]]

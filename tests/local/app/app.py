@@ -113,7 +113,7 @@ class Work(cdk.Stack):
             cdk.CustomResource(self, "Broken", service_token=broken.function_arn)
 
 
-app = cdk.App()
+app = cdk.App(context={"@aws-cdk/core:defaultCrossStackReferences": "weak"})
 env = cdk.Environment(account="000000000000", region="us-east-1")
 Work(app, "Work", Lake(app, "Lake", env=env), env=env)
 app.synth()
