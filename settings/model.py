@@ -130,7 +130,11 @@ class Cost(Section):
 
     monthly_limit_usd: Annotated[float, Field(gt=0, le=100_000_000)]
     alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    tag_keys: tuple[str, ...] = ("application",)
+    """The budget counts what carries the platform's values of these tags; none counts the whole account.
+    They have to be active cost allocation tags. Anomaly detection can follow one key only."""
     anomaly_detection: bool = True
+    anomaly_minimum_usd: Annotated[float, Field(ge=0)] = 10
 
 
 class Settings(Section):
@@ -147,6 +151,13 @@ class Settings(Section):
     inference: Inference | None = None
     pipeline: Pipeline | None = None
     cost: Cost | None = None
+
+    @model_validator(mode="after")
+    def _budget_counts_known_tags(self) -> Settings:
+        unknown = sorted(set(self.cost.tag_keys) - set(self.tags)) if self.cost is not None else []
+        if unknown:
+            raise ValueError(f"cost.tag_keys names {unknown}, but [tags] has only {sorted(self.tags)}")
+        return self
 
     @model_validator(mode="after")
     def _pipeline_has_its_stages(self) -> Settings:

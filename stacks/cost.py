@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_data_science import CostGuardrails
+from cdk_data_science import AnomalyDetection, CostGuardrails
 from settings.model import Cost, Settings
 
 
@@ -21,6 +21,10 @@ class CostStack(cdk.Stack):
             "Guardrails",
             monthly_limit_usd=cost.monthly_limit_usd,
             alert_emails=cost.alert_emails,
+            tags={key: [settings.tags[key]] for key in cost.tag_keys},
+            anomalies=(
+                AnomalyDetection(minimum_impact_usd=cost.anomaly_minimum_usd) if cost.anomaly_detection else None
+            ),
         )
         cdk.CfnOutput(
             self,
