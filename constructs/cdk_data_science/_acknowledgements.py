@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_cdk import Acknowledgment, Stack, Validations
 
-from constructs import Construct, IConstruct
+from constructs import IConstruct
 
 _REFERENCES = "@aws-cdk/core:defaultCrossStackReferences"
 _INLINE_POLICY_RULES = (
@@ -38,7 +38,7 @@ def acknowledge_inline_policy(role: IConstruct) -> None:
 
 
 def acknowledge_wildcards(
-    consumer: IConstruct, owner: Construct, resources: Iterable[str], reason: str
+    consumer: IConstruct, owner: IConstruct, resources: Iterable[str], reason: str
 ) -> None:
     """Accept wildcard resources in the policy of ``consumer``.
 
@@ -55,7 +55,7 @@ def acknowledge_wildcards(
     )
 
 
-def _as_written(consumer: IConstruct, owner: Construct, resource: str) -> str:
+def _as_written(consumer: IConstruct, owner: IConstruct, resource: str) -> str:
     """A resource as cdk-nag prints it, for its finding's id.
 
     In the owner's own stack that is ``<LogicalId.Arn>/*``. In another stack the reference has become a

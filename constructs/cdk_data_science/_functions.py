@@ -42,7 +42,8 @@ class FunctionNetwork:
 
 
 class PlatformFunction(Construct):
-    """A Lambda function with a role of its own that may write its log and nothing else, until more is granted."""
+    """A Lambda function with a role of its own that may write its log and nothing else, until more is
+    granted."""
 
     def __init__(
         self,
@@ -117,8 +118,8 @@ class PlatformFunction(Construct):
         acknowledge(
             self.role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "Lambda makes the network interfaces of a VPC with the function's role, and their ids are not known "
-            "before; AWS's own AWSLambdaVPCAccessExecutionRole has the same statement.",
+            "Lambda makes the network interfaces of a VPC with the function's role, and their ids are not "
+            "known before; AWS's own AWSLambdaVPCAccessExecutionRole has the same statement.",
         )
 
     def _acknowledge_findings(
@@ -129,28 +130,29 @@ class PlatformFunction(Construct):
             acknowledge(
                 self.function,
                 ["AwsSolutions-L1"],
-                "The runtime is a supported one, chosen by the app and the one that the dependencies are built, "
-                "compiled and tested for. It is raised with them, not on the day that Lambda offers a newer one.",
+                "The runtime is a supported one, chosen by the app and the one that the dependencies are "
+                "built, compiled and tested for. It is raised with them, not on the day that Lambda offers "
+                "a newer one.",
             )
         if not in_vpc:
             acknowledge(
                 self.function,
                 [f"{pack}-LambdaInsideVPC" for pack in _PACKS],
-                "The function calls AWS APIs alone, each allowed by its role for named resources, and reaches no "
-                "private resource. Who must keep API traffic in a VPC gives `network`.",
+                "The function calls AWS APIs alone, each allowed by its role for named resources, and "
+                "reaches no private resource. Who must keep API traffic in a VPC gives `network`.",
             )
         # PCI DSS has no rules on concurrency and dead letters.
         if not bounded:
             acknowledge(
                 self.function,
                 [f"{pack}-LambdaConcurrency" for pack in _PACKS[:2]],
-                "Reserved concurrency is taken from the account's pool whether it is used or not, and cannot be "
-                "had at all under the initial quota. The account's own limit bounds the function.",
+                "Reserved concurrency is taken from the account's pool whether it is used or not, and "
+                "cannot be had at all under the initial quota. The account's own limit bounds the function.",
             )
         if not has_dead_letters:
             acknowledge(
                 self.function,
                 [f"{pack}-LambdaDLQ" for pack in _PACKS[:2]],
-                "A state machine invokes the function synchronously, sees each failure and records it. Lambda "
-                "never puts a synchronous invocation into a dead-letter queue.",
+                "A state machine invokes the function synchronously, sees each failure and records it. "
+                "Lambda never puts a synchronous invocation into a dead-letter queue.",
             )

@@ -16,8 +16,8 @@ from constructs import Construct
 class Task(sfn.CustomState):
     """A task of any service integration, written as the Amazon States Language has it.
 
-    Where CDK has no class for an integration, or one that grants more than the task needs, this gives the state
-    machine's role exactly ``statements`` once the task is part of a state machine.
+    Where CDK has no class for an integration, or one that grants more than the task needs, this gives the
+    state machine's role exactly ``statements`` once the task is part of a state machine.
     """
 
     def __init__(

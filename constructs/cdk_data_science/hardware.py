@@ -1,7 +1,8 @@
 """Facts about SageMaker's instance types that every domain asks.
 
 The lists of legal types come from ``hardware_types.json``, which one command makes from the service models of
-botocore: ``python tests/constructs/hardware_types.py``. A test compares the two, so that a new type is noticed.
+botocore: ``python tests/constructs/hardware_types.py``. A test compares the two, so that a new type is
+noticed.
 """
 
 from __future__ import annotations

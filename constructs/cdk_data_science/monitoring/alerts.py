@@ -20,8 +20,8 @@ from constructs import Construct
 class AlertTopic(Construct):
     """An SNS topic, encrypted, that the alarms and event rules of this account may publish to.
 
-    SNS's own AWS-managed key cannot be used by alarms, so the topic has a customer-managed key: one that is given,
-    or one of its own. Publishing needs TLS.
+    SNS's own AWS-managed key cannot be used by alarms, so the topic has a customer-managed key: one that is
+    given, or one of its own. Publishing needs TLS.
 
     At rest it costs 1 USD a month for a key of its own, and nothing with a given one.
 
@@ -35,8 +35,8 @@ class AlertTopic(Construct):
         ```
 
     Args:
-        key: Key of the topic; a new one if not given. A given key that this app owns is extended so that alarms
-            and event rules may use it; one that is imported must allow them already.
+        key: Key of the topic; a new one if not given. A given key that this app owns is extended so that
+            alarms and event rules may use it; one that is imported must allow them already.
         emails: Addresses that are subscribed; each has to confirm the first message.
         display_name: Sender that mail programs show, at most 100 characters.
 
@@ -65,7 +65,8 @@ class AlertTopic(Construct):
         self.topic = sns.Topic(
             self, "Topic", master_key=self.key, enforce_ssl=True, display_name=display_name
         )
-        # CDK writes a policy of its own for TLS, which replaces the default one that lets the account publish.
+        # CDK writes a policy of its own for TLS, which replaces the default one that lets the account
+        # publish.
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsAndRulesOfThisAccount",

@@ -1,4 +1,5 @@
-"""Pipelines: state machines that are put together from steps, and the usual one from data to a deployed model."""
+"""Pipelines: state machines that are put together from steps, and the usual one from data to a deployed
+model."""
 
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.pipelines.options import Canary, Split

@@ -28,8 +28,8 @@ _CONSOLE = (
 class FailurePath(Construct):
     """States that record a failure in the work zone, notify once, and fail with the original error.
 
-    Every task's Catch leads here, with the variable ``failure``. Neither a record that cannot be written nor a
-    message that cannot be sent hides the failure itself.
+    Every task's Catch leads here, with the variable ``failure``. Neither a record that cannot be written nor
+    a message that cannot be sent hides the failure itself.
     """
 
     def __init__(self, scope: Construct, id: str, *, work: IZone, prefix: str, alerts: AlertTopic) -> None:
@@ -120,7 +120,8 @@ class FailurePath(Construct):
             integration="sns:publish",
             arguments={
                 "TopicArn": alerts.topic.topic_arn,
-                "Subject": "{% $substring('Pipeline failed: ' & $failure.error & ' in ' & $failure.state, 0, 99) %}",
+                "Subject": "{% $substring('Pipeline failed: ' & $failure.error & ' in ' & $failure.state, "
+                "0, 99) %}",
                 "Message": f"{{% $join([{', '.join(lines)}], '\\n') %}}",
             },
             timeout=Duration.minutes(1),
@@ -130,7 +131,8 @@ class FailurePath(Construct):
                     actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[alerts.key.key_arn]
                 ),
             ],
-            # Only what SNS refused is sent again: a message that may have gone out is not, lest it come twice.
+            # Only what SNS refused is sent again: a message that may have gone out is not, lest it come
+            # twice.
             retry=[
                 retry(
                     ["SNS.ThrottledException", "SNS.KmsThrottlingException", "SNS.KMSThrottlingException"],

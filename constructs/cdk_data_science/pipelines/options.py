@@ -19,8 +19,8 @@ _CHECK_SECONDS = 60
 class Split:
     """What is in the data, and how it is divided into training and held-out rows.
 
-    Groups are divided by a hash of their name, so that the rows of one group never stand on both sides, and the
-    same data is always divided in the same way.
+    Groups are divided by a hash of their name, so that the rows of one group never stand on both sides, and
+    the same data is always divided in the same way.
     """
 
     id_column: str

@@ -25,7 +25,8 @@ class Output:
         """Refuse names that Step Functions cannot use, or that the pipeline uses itself."""
         if not _NAME.fullmatch(self.name) or self.name in _RESERVED:
             raise ValueError(
-                f"Output: given name {self.name!r}; allowed: 1 to 80 letters and digits that begin with a small "
+                f"Output: given name {self.name!r}; allowed: 1 to 80 letters and digits that begin with a "
+                f"small "
                 f"letter, except {', '.join(sorted(_RESERVED))}"
             )
 

@@ -34,11 +34,13 @@ _LONGEST_MACHINE_DAYS = 365
 class Pipeline(Construct):
     """A pipeline of the steps that are given, started by new data, with one place where every failure ends.
 
-    Builds a state machine (standard, JSONata, traced, with an encrypted log), the functions of the steps with a
-    role each, a topic for alerts, and the trigger. Each task has a timeout, is tried again after throttling and
-    service faults, and on any other error leads to the failure path: an object ``failures/<run>.json`` in the work
-    zone with the error, its cause, the state, the data and a link to the execution; one message to the topic; and
-    the end of the run under the error's own name. :class:`TrainingPipeline` has the usual steps.
+    Builds a state machine (standard, JSONata, traced, with an encrypted log), the functions of the steps
+    with a role each, a topic for alerts, and the trigger. Each task has a timeout, is tried again after
+    throttling and
+    service faults, and on any other error leads to the failure path: an object ``failures/<run>.json`` in
+    the work zone with the error, its cause, the state, the data and a link to the execution; one message to
+    the topic; and the end of the run under the error's own name. :class:`TrainingPipeline` has the usual
+    steps.
 
     At rest it costs 1 USD a month for its key and about 0.30 USD for its three alarms.
 
@@ -77,7 +79,8 @@ class Pipeline(Construct):
         timeout: Longest time of a run; what the steps may take at most, and an hour, if not given.
 
     Raises:
-        ConfigurationError: steps that do not fit each other, or options that cannot work; all of them at once.
+        ConfigurationError: steps that do not fit each other, or options that cannot work; all of them at
+        once.
 
     See https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
     """
@@ -223,12 +226,12 @@ class Pipeline(Construct):
                 given=f"two steps named {step.name!r}",
                 allowed="each name once",
             )
-            missing = [output for output in step.needs if output not in available]
+            missing = ", ".join(output.name for output in step.needs if output not in available)
             problems.check(
                 not missing,
-                given=f"step {step.name!r} without {', '.join(output.name for output in missing)}",
+                given=f"step {step.name!r} without {missing}",
                 allowed="steps whose needs an earlier step gives",
-                write=f"a step before {step.name!r} that gives {', '.join(output.name for output in missing)}",
+                write=f"a step before {step.name!r} that gives {missing}",
             )
             step.check(problems)
             names.add(step.name)
@@ -301,8 +304,9 @@ class Pipeline(Construct):
         # A failed run has told of itself already; one that timed out could not.
         self.alerts.notify(timed_out)
         reason = (
-            "The failure path of the state machine publishes each failure with its cause; an action would send a "
-            "second message for the same failure. The alarm is there for dashboards and composite alarms."
+            "The failure path of the state machine publishes each failure with its cause; an action would "
+            "send a second message for the same failure. The alarm is there for dashboards and composite "
+            "alarms."
         )
         packs = ("NIST.800.53.R5", "HIPAA.Security")
         acknowledge(failed, [f"{pack}-CloudWatchAlarmAction" for pack in packs], reason)
@@ -333,13 +337,14 @@ class Pipeline(Construct):
             role,
             work.bucket,
             [self._failure.records_arn],
-            "Records of failures are named by their runs; the wildcard stands for the objects below one prefix.",
+            "Records of failures are named by their runs; the wildcard stands for the objects below one "
+            "prefix.",
         )
         for step in self.steps:
             step.acknowledge(role)
         acknowledge(
             self.state_machine,
             ["AwsSolutions-SF1"],
-            "The failures are what has to be kept beyond the 90 days for which Step Functions keeps the history "
-            "of every execution; logging each event of every run would keep the rest twice.",
+            "The failures are what has to be kept beyond the 90 days for which Step Functions keeps the "
+            "history of every execution; logging each event of every run would keep the rest twice.",
         )

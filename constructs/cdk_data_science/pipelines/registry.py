@@ -17,7 +17,8 @@ _NAME = re.compile(r"[a-z0-9](-*[a-z0-9]){0,62}")
 
 
 class ModelRegistry(Construct):
-    """A SageMaker model package group. It is kept when the stack is deleted: it is the record of what was made.
+    """A SageMaker model package group. It is kept when the stack is deleted: it is the record of what was
+    made.
 
     At rest it costs nothing.
 
@@ -30,7 +31,8 @@ class ModelRegistry(Construct):
         ```
 
     Args:
-        group_name: 1 to 63 lower-case letters, digits and hyphens; made from the construct's place if not given.
+        group_name: 1 to 63 lower-case letters, digits and hyphens; made from the construct's place if not
+            given.
         description: At most 1024 characters.
 
     Raises:
@@ -89,7 +91,8 @@ class ModelRegistry(Construct):
                 principal,
                 self,
                 [self._versions_arn],
-                "The registry numbers the versions of a group; the wildcard stands for those of this one group.",
+                "The registry numbers the versions of a group; the wildcard stands for those of this one "
+                "group.",
             )
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=list(actions), resource_arns=[self._group_arn, self._versions_arn]

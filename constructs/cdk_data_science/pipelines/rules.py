@@ -46,7 +46,8 @@ class QualityRules:
     rules = QualityRules('Rules = [ RowCount > 1000, IsUnique "id", ColumnValues "rating" between -4 and 4 ]')
     ```
 
-    The shape is checked here: brackets, quotes, names of rules. The quality gate checks the rest when it runs.
+    The shape is checked here: brackets, quotes, names of rules. The quality gate checks the rest when it
+    runs.
 
     Raises:
         ConfigurationError: the text is no ruleset, or uses a rule that the quality gate does not know.

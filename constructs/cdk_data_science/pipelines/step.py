@@ -54,11 +54,12 @@ class FunctionOptions:
 
 
 class Step(ABC):
-    """One stage of a pipeline: the states it adds, the outputs it needs from earlier stages, and those it gives.
+    """One stage of a pipeline: the states it adds, the outputs it needs from earlier stages, and those it
+    gives.
 
-    Subclass it to add a stage of your own. ``needs`` and ``gives`` are checked when the pipeline is built, so that
-    a stage that is left out is missed at synthesis. In :meth:`states`, make a task for each call, let it fail into
-    the pipeline's failure path with ``context.fails_into``, and assign the outputs.
+    Subclass it to add a stage of your own. ``needs`` and ``gives`` are checked when the pipeline is built,
+    so that a stage that is left out is missed at synthesis. In :meth:`states`, make a task for each call,
+    let it fail into the pipeline's failure path with ``context.fails_into``, and assign the outputs.
 
     Example:
         ```python
@@ -106,7 +107,7 @@ class Step(ABC):
         """Outputs that later steps may read."""
         return ()
 
-    def check(self, problems: Problems) -> None:
+    def check(self, problems: Problems) -> None:  # noqa: B027 (most steps have nothing to report)
         """Report options that cannot work."""
 
     @property
@@ -114,7 +115,7 @@ class Step(ABC):
         """The longest time that the step takes, retries included."""
         return Duration.hours(1)
 
-    def acknowledge(self, role: iam.IRole) -> None:
+    def acknowledge(self, role: iam.IRole) -> None:  # noqa: B027 (most steps bring none)
         """Acknowledge wildcards that the step's tasks bring into the policy of the state machine's role."""
 
     @abstractmethod
@@ -147,7 +148,8 @@ class StepContext:
         return Location(self.work, self._runs_prefix)
 
     def run_prefix(self, folder: str = "") -> dict[str, str]:
-        """Return a reference to the run's own prefix in the work zone, or a folder in it, for a task's arguments."""
+        """Return a reference to the run's own prefix in the work zone, or a folder in it, for a task's
+        arguments."""
         tail = f"{folder}/" if folder else ""
         return self._reference(f"/{tail}")
 
@@ -223,11 +225,12 @@ class StepContext:
         fails_into: sfn.State | None = None,
         catch: bool = True,
     ) -> Task:
-        """Make a task that invokes a function, tries again what a retry can mend, and fails into the failure path.
+        """Make a task that invokes a function, tries again what a retry can mend, and fails into the failure
+        path.
 
-        ``assign`` reads the function's answer as ``$states.result.Payload``. The function may be invoked twice
-        with the same event, so it must be idempotent. ``fails_into`` is for steps that have something to undo
-        first; with ``catch=False`` the step has to catch the task's errors itself.
+        ``assign`` reads the function's answer as ``$states.result.Payload``. The function may be invoked
+        twice with the same event, so it must be idempotent. ``fails_into`` is for steps that have something
+        to undo first; with ``catch=False`` the step has to catch the task's errors itself.
         """
         lambda_function = function.function
         timeout = lambda_function.timeout
@@ -281,8 +284,8 @@ class StepContext:
 def allow_existence_checks(grantee: iam.IGrantable, zone: IZone) -> None:
     """Let a principal learn that an object does not exist: S3 answers 403 instead of 404 otherwise.
 
-    The zone's grant on a prefix lets the principal list with that prefix only, which a HEAD or GET request does
-    not carry. What it may see beyond that are names, not contents.
+    The zone's grant on a prefix lets the principal list with that prefix only, which a HEAD or GET request
+    does not carry. What it may see beyond that are names, not contents.
     """
     iam.Grant.add_to_principal(
         grantee=grantee, actions=["s3:ListBucket"], resource_arns=[zone.bucket.bucket_arn]

@@ -32,9 +32,10 @@ from constructs import Construct
 class TrainingPipeline(Pipeline):
     """New data is checked, divided and trained on; the model is evaluated, registered and deployed.
 
-    The steps are :class:`QualityGate`, :class:`Prepare`, :class:`Train`, :class:`PackageModel`, :class:`Score`,
-    :class:`Evaluate`, :class:`Register` and :class:`Deploy`. To leave one out, replace one or add your own, give
-    the steps to :class:`Pipeline`. A failure in any of them leaves what is deployed as it was.
+    The steps are :class:`QualityGate`, :class:`Prepare`, :class:`Train`, :class:`PackageModel`,
+    :class:`Score`, :class:`Evaluate`, :class:`Register` and :class:`Deploy`. To leave one out, replace one
+    or add your own, give the steps to :class:`Pipeline`. A failure in any of them leaves what is deployed as
+    it was.
 
     At rest it costs what a :class:`Pipeline` costs; a run costs its training job and some seconds of Lambda.
 

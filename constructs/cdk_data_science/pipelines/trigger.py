@@ -20,9 +20,9 @@ from constructs import Construct
 class DataTrigger(Construct):
     """Starts a state machine when an object is created under a prefix of a zone.
 
-    EventBridge delivers at least once, and people upload the same file twice: a function names the execution by
-    the object's place and content, so that Step Functions refuses the second one. Events that cannot be delivered
-    or handled lie in a dead-letter queue for 14 days, and an alarm tells of them.
+    EventBridge delivers at least once, and people upload the same file twice: a function names the execution
+    by the object's place and content, so that Step Functions refuses the second one. Events that cannot be
+    delivered or handled lie in a dead-letter queue for 14 days, and an alarm tells of them.
     """
 
     def __init__(

@@ -28,16 +28,17 @@ class ServerlessInference(Construct):
     """A function that answers predictions of an ONNX model from the lake, behind the alias ``live``.
 
     Each published version of the function serves one model, which its environment names with a SHA-256. A
-    pipeline's deploy step publishes versions and moves the alias, a few per cent of the traffic first; rolling
-    back is moving it back. A version that CloudFormation published names no model and follows the pointer object
-    ``<models_prefix>current.json``, which the last promotion wrote, so that an update of the stack goes on serving
-    the model that was live. Until a first model is there, it answers 503.
+    pipeline's deploy step publishes versions and moves the alias, a few per cent of the traffic first;
+    rolling back is moving it back. A version that CloudFormation published names no model and follows the
+    pointer object ``<models_prefix>current.json``, which the last promotion wrote, so that an update of the
+    stack goes on serving the model that was live. Until a first model is there, it answers 503.
 
     Builds the function (arm64), its role with read access to the model prefix and nothing else, the alias, a
-    Function URL on the alias that takes signed requests only, a dead-letter queue for asynchronous invocations,
-    and alarms on errors, throttles, duration, and answers without a model.
+    Function URL on the alias that takes signed requests only, a dead-letter queue for asynchronous
+    invocations, and alarms on errors, throttles, duration, and answers without a model.
 
-    At rest it costs 1 USD a month for its key and about 0.40 USD for its four alarms; it is billed by the request.
+    At rest it costs 1 USD a month for its key and about 0.40 USD for its four alarms; it is billed by the
+    request.
 
     Example:
         ```python
@@ -60,7 +61,8 @@ class ServerlessInference(Construct):
         max_rows: Rows that a request may hold, 1 to 100000.
         architecture: arm64 if not given.
         runtime: Python 3.13 if not given.
-        reserved_concurrency: Upper bound of parallel executions, taken from the account's pool; none if not given.
+        reserved_concurrency: Upper bound of parallel executions, taken from the account's pool; none if not
+            given.
         network: VPC that the function is attached to.
         alerts: Topic of the alarms; a new one if not given.
         key: Key of the log, the queue and the new topic; a new one if not given. CloudWatch Logs, alarms and
@@ -177,7 +179,8 @@ class ServerlessInference(Construct):
         return f"{self.models_prefix}{POINTER_NAME}"
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a principal ask for predictions, by the URL or directly, from the alias and from nothing else."""
+        """Let a principal ask for predictions, by the URL or directly, from the alias and from nothing
+        else."""
         direct = self.alias.grant_invoke(grantee)
         return direct.combine(self.url.grant_invoke_url(grantee))
 

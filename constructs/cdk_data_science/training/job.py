@@ -111,7 +111,8 @@ class TrainingJob:
             problems.check(
                 not has_local_storage(self.instance_type),
                 given=f"volume_key with instance_type={self.instance_type!r}",
-                allowed="no volume key on types with local NVMe disks, which hardware encrypts: the API refuses it",
+                allowed="no volume key on types with local NVMe disks, which the API refuses (hardware "
+                "encrypts them)",
                 write="volume_key=None",
             )
         if not is_token(self.instance_count):
@@ -197,7 +198,7 @@ class TrainingJob:
                     and _TAG_TEXT.fullmatch(key) is not None
                     and (_is_expression(value) or _TAG_TEXT.fullmatch(value) is not None),
                     given=f"tag {key!r}={value!r}",
-                    allowed="letters, digits, spaces and _.:/=+-@ in key and value; no key that begins with aws:",
+                    allowed="letters, digits, spaces and _.:/=+-@ in key and value; keys not aws:",
                 )
 
 
@@ -222,7 +223,7 @@ def _seconds(duration: Duration) -> float | None:
 
 
 def _check_map(
-    name: str, values: Mapping[str, str], problems: Problems, *, entries: int, key: int, value: int
+    name: str, values: Mapping[str, object], problems: Problems, *, entries: int, key: int, value: int
 ) -> None:
     problems.check(len(values) <= entries, given=f"{len(values)} {name}", allowed=f"at most {entries}")
     for given_key, given_value in values.items():

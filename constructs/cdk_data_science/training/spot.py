@@ -40,9 +40,10 @@ _RESERVED_HYPERPARAMETERS = ("sagemaker_program", "sagemaker_submit_directory", 
 class SpotTraining(Construct):
     """How a model is trained: on managed Spot capacity, from its last checkpoint if it is interrupted.
 
-    Builds the role of the jobs with what they need and nothing more: their log, their metrics, their image, the
-    source archive, the output and checkpoint prefixes. It trusts SageMaker in this account only. A pipeline or
-    any state machine runs the jobs (:meth:`step`); access to further data is granted to :attr:`role`.
+    Builds the role of the jobs with what they need and nothing more: their log, their metrics, their image,
+    the source archive, the output and checkpoint prefixes. It trusts SageMaker in this account only. A
+    pipeline or any state machine runs the jobs (:meth:`step`); access to further data is granted to
+    :attr:`role`.
 
     At rest it costs nothing. A run costs the billed seconds of its instances, on Spot up to 90 % less than
     on demand.
@@ -73,13 +74,14 @@ class SpotTraining(Construct):
         checkpoints: Zone of the checkpoints, which each run keeps under ``<checkpoints_prefix><job>/``.
         output: Zone of the model archives, which each run keeps under ``<output_prefix><job>/output/``.
         max_runtime: Longest time that a job may run, one second to 28 days.
-        max_wait: Longest time from creation to end, waiting for Spot capacity included; at least ``max_runtime``.
+        max_wait: Longest time from creation to end, waiting for Spot capacity included; at least
+            ``max_runtime``.
         source: Script-mode source archive; none for images that hold their own program.
         instance_type: One that SageMaker's training API knows.
         instance_count: Instances of a job, 1 or more.
         volume_size_gb: Size of each instance's volume, 1 to 16384 GB.
-        volume_key: Key of the volumes; the key of ``output`` if not given. Types with local NVMe disks get none,
-            because the API refuses it there and hardware encrypts those disks; giving one is an error.
+        volume_key: Key of the volumes; the key of ``output`` if not given. Types with local NVMe disks get
+            none, because the API refuses it there and hardware encrypts those disks; giving one is an error.
         hyperparameters: At most 100; keys to 256 and values to 2500 characters.
         environment: Variables of the container, at most 100; keys and values to 512 characters.
         metrics: At most 40 names with the regular expression, of one group, that finds the value in the log.
@@ -234,7 +236,8 @@ class SpotTraining(Construct):
         )
 
     def acknowledge_job_names(self, role: iam.IRole) -> None:
-        """Acknowledge, for a state machine's role, that the names of its jobs are a pattern (cdk-nag's IAM5)."""
+        """Acknowledge, for a state machine's role, that the names of its jobs are a pattern (cdk-nag's
+        IAM5)."""
         acknowledge_wildcards(
             role,
             self,
@@ -254,7 +257,8 @@ class SpotTraining(Construct):
     def metric_instance(
         self, name: str, *, job_name: str, host: int = 1, statistic: str = "Average"
     ) -> cloudwatch.Metric:
-        """What SageMaker measures of one instance: ``CPUUtilization``, ``MemoryUtilization``, ``DiskUtilization`` …"""
+        """What SageMaker measures of one instance: ``CPUUtilization``, ``MemoryUtilization``,
+        ``DiskUtilization`` …"""
         return cloudwatch.Metric(
             namespace=METRICS_NAMESPACE,
             metric_name=name,
@@ -319,7 +323,8 @@ class SpotTraining(Construct):
         }
 
     def _default_volume_key(self, instance_type: str) -> kms.IKey | None:
-        # A type that is known only at deployment may have local disks, where a key makes the API refuse the job.
+        # A type that is known only at deployment may have local disks, where a key makes the API refuse the
+        # job.
         if is_token(instance_type) or len(instance_type.split(".")) != 3:
             return None
         try:
@@ -378,15 +383,16 @@ class SpotTraining(Construct):
         acknowledge(
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that SageMaker "
-            "makes in a VPC cannot be named before. Metrics are bound to SageMaker's training namespace by a "
-            "condition.",
+            "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that "
+            "SageMaker makes in a VPC cannot be named before. Metrics are bound to SageMaker's training "
+            "namespace by a condition.",
         )
         acknowledge_wildcards(
             role,
             self,
             [streams],
-            "Each job writes log streams that begin with its name; the pattern holds those of this construct.",
+            "Each job writes log streams that begin with its name; the pattern holds those of this "
+            "construct.",
         )
         acknowledge_inline_policy(role)
         self._allow_image(role, image)
@@ -437,7 +443,7 @@ class SpotTraining(Construct):
                 self, "SecurityGroup", vpc=vpc, description="Training jobs; nothing is let in from outside"
             )
             # The instances of one job talk to each other.
-            group.connections.allow_internally(ec2.Port.all_traffic(), "between the instances of a job")
+            group.add_ingress_rule(group, ec2.Port.all_traffic(), "between the instances of a job")
             security_groups = [group]
         self.security_groups = list(security_groups)
         self.role.add_to_policy(

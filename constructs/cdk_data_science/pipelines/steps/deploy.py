@@ -36,9 +36,9 @@ class Deploy(Step):
     """Publishes a version of the inference function that serves the model, and moves the alias to it.
 
     The version is tested with held-out rows before it gets any traffic. It then gets the canary's share, is
-    checked every minute (the function's alarms, its errors, the test again), and is promoted at the end of the
-    bake. A model that is live already changes nothing, and the first model of a function is promoted at once.
-    Any failure goes back to the version that was live before the run fails.
+    checked every minute (the function's alarms, its errors, the test again), and is promoted at the end of
+    the bake. A model that is live already changes nothing, and the first model of a function is promoted at
+    once. Any failure goes back to the version that was live before the run fails.
 
     Args:
         to: The function that serves.
@@ -181,7 +181,8 @@ class _Rollout:
         )
 
     def _rollback(self) -> Task:
-        """Undo whatever the deployment did, then go on to the failure path; a failing undo is recorded there."""
+        """Undo whatever the deployment did, then go on to the failure path; a failing undo is recorded
+        there."""
         function = self._function("Rollback", Duration.minutes(14), "Goes back to the version that was live")
         task = self._context.invoke(
             self._scope,
@@ -272,7 +273,8 @@ class _Rollout:
         acknowledge(
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "cloudwatch:GetMetricStatistics has no resource-level permissions; it reads numbers, no contents.",
+            "cloudwatch:GetMetricStatistics has no resource-level permissions; it reads numbers, no "
+            "contents.",
         )
 
     def _acknowledge_versions(self, role: iam.Role) -> None:
