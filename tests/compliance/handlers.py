@@ -10,6 +10,7 @@ is meant.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ class Asset:
         self._known_methods = {method for service in made for method in sdk.methods(service)}
 
     @classmethod
+    @functools.cache
     def in_folder(cls, folder: Path) -> Asset:
         return cls(
             {
@@ -69,6 +71,7 @@ class Asset:
         module, _, function = handler.rpartition(".")
         return module in self._modules and function in self._modules[module].definitions
 
+    @functools.cache  # noqa: B019 (there are a handful of assets, and they live as long as the tests)
     def calls(self, handler: str) -> set[Call]:
         """The SDK calls that ``module.function`` can reach."""
         module, _, function = handler.rpartition(".")
@@ -168,13 +171,7 @@ class Asset:
 
     def _clients_in(self, module: _Module, scope: ast.AST) -> dict[str, str]:
         """Names and attributes that hold a client within a scope, or in the module around it."""
-        known = {
-            name: service
-            for node in ast.walk(module.tree)
-            for name, service in self._assigned(module, node)
-            # A plain name is known where it is assigned, an attribute wherever its object is.
-            if "." in name or node in module.tree.body
-        }
+        known = dict(self._known_everywhere(module.name))
         for node in ast.walk(scope):
             known.update(self._assigned(module, node))
         if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -182,6 +179,17 @@ class Asset:
                 if argument.annotation is not None and (service := _annotated(module, argument.annotation)):
                     known[argument.arg] = service
         return known
+
+    @functools.cache  # noqa: B019
+    def _known_everywhere(self, name: str) -> dict[str, str]:
+        """A plain name is known where it is assigned, an attribute wherever its object is."""
+        module = self._modules[name]
+        return {
+            bound: service
+            for node in ast.walk(module.tree)
+            for bound, service in self._assigned(module, node)
+            if "." in bound or node in module.tree.body
+        }
 
     def _assigned(self, module: _Module, node: ast.AST) -> Iterator[tuple[str, str]]:
         """Names that a statement binds to a client, with its service."""

@@ -47,8 +47,12 @@ def test_every_acknowledgement_gives_a_reason_of_substance(synthesized: Assembly
 
 def test_every_acknowledgement_is_needed(synthesized: Assembly, twin: Assembly) -> None:
     found = twin.findings()
-    stale = [a for a in synthesized.acknowledgements() if not any(a.covers(finding) for finding in found)]
-    assert stale == [], "these acknowledge what is not found (any more): remove them"
+    stale = [
+        f"{acknowledged.path}: {acknowledged.rule}"
+        for acknowledged in synthesized.acknowledgements()
+        if not any(acknowledged.covers(finding) for finding in found)
+    ]
+    assert not stale, "\n  - ".join(["these acknowledge what is not found (any more); remove them:", *stale])
 
 
 def test_nothing_is_acknowledged_for_a_whole_stack(synthesized: Assembly) -> None:

@@ -88,7 +88,7 @@ def test_the_platform_has_what_these_rules_are_about(platform: Platform) -> None
         "AWS::Events::Rule",
         "AWS::IAM::Policy",
         "AWS::KMS::Key",
-        "AWS::LakeFormation::PrincipalPermissions",
+        "AWS::LakeFormation::Resource",
         "AWS::Lambda::Function",
         "AWS::Logs::LogGroup",
         "AWS::S3::Bucket",

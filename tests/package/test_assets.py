@@ -16,8 +16,6 @@ from cdk_data_science import _assets
 from cdk_data_science._assets import AssetBuildError, _Recipe
 from tests.constructs import support
 
-pytestmark = pytest.mark.xdist_group("package")
-
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 # A small one without dependencies, pinned as the real ones are.
 HASH = "a5663118de4908c91729bea0acadca56526eb2698e83de10cd116ae0f4e97c64"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,7 @@ import pytest
 from uv import find_uv_bin
 
 from tests.compliance.assembly import ROOT, Assembly
-
-pytestmark = pytest.mark.xdist_group("package")
-Once = Callable[[str, Callable[[Path], None]], Path]
+from tests.conftest import Once
 
 
 def uv(*arguments: str | Path) -> None:
@@ -50,44 +49,52 @@ def content(wheel: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def interpreter(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def interpreter(wheel: Path, once: Once) -> Path:
     """The Python of an environment that holds the wheel and what it requires, and nothing else."""
-    folder = tmp_path_factory.mktemp("installed")
-    # The tested versions of the dependencies: what is newest today must not decide over this test.
-    constraints = folder / "constraints.txt"
-    constraints.write_text(
-        "".join(
-            f"{distribution.metadata['Name']}=={distribution.version}\n"
-            for distribution in importlib.metadata.distributions()
-            if distribution.metadata["Name"] != "cdk-data-science"
-        ),
-        encoding="utf-8",
-    )
-    uv("venv", "--quiet", "--python", sys.executable, folder / "environment")
-    python = folder / "environment" / "bin" / "python"
-    uv("pip", "install", "--quiet", "--python", python, "--constraints", constraints, wheel)
-    return python
+
+    def install(folder: Path) -> None:
+        uv("venv", "--quiet", "--python", sys.executable, folder)
+        # The tested versions of the dependencies: what is newest today must not decide over this test.
+        constraints = folder / "constraints.txt"
+        constraints.write_text(
+            "".join(
+                f"{distribution.metadata['Name']}=={distribution.version}\n"
+                for distribution in importlib.metadata.distributions()
+                if distribution.metadata["Name"] != "cdk-data-science"
+            ),
+            encoding="utf-8",
+        )
+        python = folder / "bin" / "python"
+        uv("pip", "install", "--quiet", "--python", python, "--constraints", constraints, wheel)
+
+    return once("installed", install) / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
-def synthesized_elsewhere(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+def synthesized_elsewhere(interpreter: Path, once: Once) -> Assembly:
     """The ten-line app, synthesized in a folder of its own with the installed wheel."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    shutil.copyfile(ROOT / "examples" / "ten_lines" / "app.py", folder / "app.py")
-    kept = ("HOME", "PATH", "LANG", "TMPDIR", "JSII_NODE", "XDG_CACHE_HOME", "CDK_DATA_SCIENCE_CACHE")
-    kept += tuple(name for name in os.environ if name.startswith(("UV_", "PIP_", "SSL_")))
-    variables = {name: os.environ[name] for name in kept if name in os.environ}
-    done = subprocess.run(
-        [interpreter, "app.py"],
-        cwd=folder,
-        env=variables | {"CDK_OUTDIR": str(folder / "cdk.out")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return Assembly(folder / "cdk.out")
+
+    def synthesize(folder: Path) -> None:
+        folder.mkdir()
+        shutil.copyfile(ROOT / "examples" / "ten_lines" / "app.py", folder / "app.py")
+        kept = {"HOME", "PATH", "LANG", "TMPDIR", "JSII_NODE", "XDG_CACHE_HOME", "CDK_DATA_SCIENCE_CACHE"}
+        variables = {
+            name: value
+            for name, value in os.environ.items()
+            if name in kept or name.startswith(("UV_", "PIP_", "SSL_"))
+        }
+        done = subprocess.run(
+            [interpreter, "app.py"],
+            cwd=folder,
+            env=variables | {"CDK_OUTDIR": str(folder / "cdk.out")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return Assembly(once("elsewhere", synthesize) / "cdk.out")
 
 
 def test_every_module_of_the_library_is_in_the_wheel(content: dict[str, bytes]) -> None:
@@ -181,8 +188,7 @@ def python_functions(assembly: Assembly) -> Iterator[tuple[str, str, Path]]:
 def modules_required(asset: str) -> set[str]:
     """Top-level names that the direct requirements of an asset bring along."""
     text = (ROOT / "lambda" / asset / "requirements.in").read_text(encoding="utf-8")
-    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-    return {line.partition("=")[0].partition("[")[0].replace("-", "_") for line in lines if line}
+    return {name.replace("-", "_") for name in re.findall(r"^[\w-]+", text, re.MULTILINE)}
 
 
 def magic_number(version: str) -> bytes | None:

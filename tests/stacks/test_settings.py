@@ -34,7 +34,7 @@ def test_the_settings_in_the_repository_are_right(environment: str) -> None:
         ("memory_mb = 1024", "memory_mb = 64", ["inference.memory_mb", "greater than or equal to 256", "64"]),
         ("holdout = 0.2", "holdout = 2", ["pipeline.holdout", "less than 1", "given: 2"]),
         ("holdout = 0.2", 'holdout = "much"', ["pipeline.holdout", "valid number", "'much'"]),
-        ('name = "ds-dev"', 'name = "DS dev"', ["platform.name", "^[a-z][a-z0-9-]{1,30}$", "'DS dev'"]),
+        ('name = "ds-dev"', 'name = "DS dev"', ["platform.name", "match pattern", "'DS dev'"]),
         ('python = "3.13"', 'python = "2.7"', ["functions.python", '"3.11" to "3.14"', "'2.7'"]),
         ('architecture = "arm64"', 'architecture = "riscv"', ["functions.architecture", '"arm64", "x86_64"']),
         (
