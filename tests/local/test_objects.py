@@ -120,3 +120,62 @@ def test_a_wrong_secret_is_refused(local_aws: LocalAws) -> None:
     stranger = local_aws.client("s3", **keys | {"aws_secret_access_key": "guessed"})
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         stranger.list_buckets()
+
+
+@pytest.fixture
+def key(local_aws: LocalAws, versioned: str) -> str:
+    """The key with which a bucket's objects are encrypted."""
+    rules = local_aws.client("s3").get_bucket_encryption(Bucket=versioned)[
+        "ServerSideEncryptionConfiguration"
+    ]
+    return str(rules["Rules"][0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"])
+
+
+def test_reading_and_writing_need_the_permission_for_the_key_too(
+    local_aws: LocalAws, versioned: str, key: str
+) -> None:
+    local_aws.client("s3").put_object(Bucket=versioned, Key="a", Body=b"1")
+
+    def as_role(*actions: str) -> Any:
+        objects = [f"arn:aws:s3:::{versioned}", f"arn:aws:s3:::{versioned}/*"]
+        statements = [allow("s3:*", resource=objects)]
+        statements += [allow(*actions, resource=key)] if actions else []
+        return local_aws.session_for_role(local_aws.role("lambda", *statements)).client("s3")
+
+    without, reader, writer = as_role(), as_role("kms:Decrypt"), as_role("kms:GenerateDataKey*")
+    with pytest.raises(ClientError, match="not authorized to perform: kms:Decrypt on resource: arn:aws:kms"):
+        without.get_object(Bucket=versioned, Key="a")
+    with pytest.raises(ClientError, match="403"):
+        without.head_object(Bucket=versioned, Key="a", ChecksumMode="ENABLED")
+    without.head_object(Bucket=versioned, Key="a")
+    without.list_objects_v2(Bucket=versioned)
+    assert reader.get_object(Bucket=versioned, Key="a")["Body"].read() == b"1"
+    with pytest.raises(ClientError, match="kms:GenerateDataKey"):
+        reader.put_object(Bucket=versioned, Key="b", Body=b"2")
+    with pytest.raises(ClientError, match="kms:GenerateDataKey"):
+        reader.create_multipart_upload(Bucket=versioned, Key="b")
+    writer.put_object(Bucket=versioned, Key="b", Body=b"2")
+    assert local_aws.client("s3").get_object(Bucket=versioned, Key="b")["Body"].read() == b"2"
+
+
+def test_encryption_without_a_key_uses_the_managed_one(local_aws: LocalAws) -> None:
+    bucket = local_aws.bucket()
+    objects = f"arn:aws:s3:::{bucket}/*"
+    role = local_aws.role("lambda", allow("s3:PutObject", "s3:GetObject", resource=objects))
+    s3 = local_aws.session_for_role(role).client("s3")
+    put = s3.put_object(Bucket=bucket, Key="a", Body=b"1", ServerSideEncryption="aws:kms")
+    assert put["ServerSideEncryption"] == "aws:kms"
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
+
+
+def test_the_policy_of_a_key_can_shut_a_role_out(local_aws: LocalAws, versioned: str, key: str) -> None:
+    role = local_aws.role("lambda", allow("s3:*", "kms:*"))
+    s3 = local_aws.session_for_role(role).client("s3")
+    s3.put_object(Bucket=versioned, Key="a", Body=b"1")
+    account = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "kms:*"}
+    deny = {"Effect": "Deny", "Principal": {"AWS": role}, "Action": "kms:Decrypt"}
+    statements = [statement | {"Resource": "*"} for statement in (account, deny)]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    local_aws.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        s3.get_object(Bucket=versioned, Key="a")

@@ -294,6 +294,25 @@ def test_buckets_are_emptied_where_cdk_asks_for_it(stack: Stack) -> None:
         s3.head_bucket(Bucket=bucket)
 
 
+def test_a_bucket_has_the_encryption_and_the_tags_of_its_template(stack: Stack) -> None:
+    s3 = stack.aws.client("s3")
+    key = stack.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    encryption = [{"ServerSideEncryptionByDefault": default, "BucketKeyEnabled": "true"}]
+    encrypted = {"BucketEncryption": {"ServerSideEncryptionConfiguration": encryption}}
+    tags = [{"Key": "team", "Value": "reviews"}]
+    outputs = {"Name": {"Ref": "Bucket"}}
+    bucket = stack.deploy({"Bucket": resource("S3::Bucket", Tags=tags, **encrypted)}, outputs)["Name"]
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == default
+    assert rule["BucketKeyEnabled"] is True
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    assert s3.put_object(Bucket=bucket, Key="a", Body=b"1")["SSEKMSKeyId"] == key
+    assert stack.deploy({"Bucket": resource("S3::Bucket")}, outputs)["Name"] == bucket
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
 def test_a_role_of_a_stack_is_enforced(stack: Stack) -> None:
     trust = {
         "Version": "2012-10-17",

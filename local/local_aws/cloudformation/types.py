@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws import context
-from local_aws.cloudformation import recorded
+from local_aws.cloudformation import buckets, recorded
 
 Props = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -21,7 +21,7 @@ Handlers = dict[str, dict[str, Any]]
 def install() -> None:
     from ministack.services.cloudformation import provisioners, stacks
 
-    types = _ours()
+    types = _ours() | {buckets.TYPE: buckets.handlers(provisioners._RESOURCE_HANDLERS[buckets.TYPE])}
     provisioners._RESOURCE_HANDLERS.update(types)
     on_worker_thread = stacks._runs_on_worker_thread
 

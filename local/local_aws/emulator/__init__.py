@@ -12,6 +12,7 @@ def install() -> None:
         hooks,
         identity,
         object_events,
+        object_keys,
         services,
         stack_operations,
         step_functions,
@@ -24,6 +25,7 @@ def install() -> None:
     functions.install()
     custom_resources.install()
     object_events.install()
+    object_keys.install()
     stack_operations.install()
     types.install()
 

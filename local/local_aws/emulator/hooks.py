@@ -85,6 +85,24 @@ HOOKS = (
     Hook("services.stepfunctions", "_run_execution", "role, timeout and stop of executions", ("exec_arn",)),
     Hook(
         "services.stepfunctions",
+        "_apply_output_path",
+        "the JSONata Output of Succeed",
+        ("state_def", "data", "ctx"),
+    ),
+    Hook(
+        "services.stepfunctions",
+        "_apply_jsonata_output",
+        "the JSONata Output of Succeed",
+        ("state_def", "raw_input", "ctx"),
+    ),
+    Hook(
+        "services.stepfunctions",
+        "_state_query_language",
+        "the JSONata Output of Succeed",
+        ("state_def", "ctx"),
+    ),
+    Hook(
+        "services.stepfunctions",
         "_execute_task",
         "TimeoutSeconds as JSONata",
         ("state_def", "raw_input", "execution", "ctx"),
@@ -225,6 +243,18 @@ HOOKS = (
         "_fire_s3_event",
         "events name the object's version",
         ("bucket_name", "key", "event_name"),
+    ),
+    Hook(
+        "services.s3",
+        "handle_request",
+        "permissions for the key of an object",
+        ("method", "path", "headers", "body", "query_params"),
+    ),
+    Hook(
+        "services.s3",
+        "_bucket_default_sse_headers",
+        "permissions for the key of an object",
+        ("bucket_name",),
     ),
     Hook("services.eventbridge", "_dispatch_event", "events name the object's version", ("event",)),
     Hook("services.cloudformation", "_stacks", "a stack operation that is soon over"),
