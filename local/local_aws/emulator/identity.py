@@ -72,7 +72,9 @@ def install() -> None:
     def lambda_operation(method: str, path: str) -> str | None:
         # ministack's own table takes GetAlias for ListAliases; botocore's routes know each operation.
         operation = iam_actions._match_rest_action("lambda", method, path)
-        known = lambda_action(method, path) if operation is None else _LAMBDA_ACTIONS.get(operation, operation)
+        known = (
+            lambda_action(method, path) if operation is None else _LAMBDA_ACTIONS.get(operation, operation)
+        )
         return None if known is None else str(known)
 
     app.pin_request_origin = pin_secure_origin
@@ -83,7 +85,7 @@ def install() -> None:
 
 
 def _asked_for(upload: dict[str, Any]) -> dict[str, str]:
-    """The headers of an upload in parts, where it named an encryption and did not get the bucket's default."""
+    """The headers of an upload in parts that named an encryption; others get the bucket's default."""
     headers: dict[str, str] = upload["preserved_headers"]
     return headers if upload.get("requested_sse") else {}
 
