@@ -53,7 +53,8 @@ class Assembly:
 
     @functools.cached_property
     def manifest(self) -> dict[str, Any]:
-        return self._json("manifest.json")
+        found: dict[str, Any] = self._json("manifest.json")
+        return found
 
     @functools.cached_property
     def templates(self) -> dict[str, dict[str, Any]]:

@@ -47,7 +47,8 @@ class UnknownCall(LookupError):
 
 
 def services() -> list[str]:
-    return _session().get_available_services()
+    """The services that botocore knows."""
+    return list(_session().get_available_services())
 
 
 @functools.cache

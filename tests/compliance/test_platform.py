@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import gzip
 import json
 from collections.abc import Callable, Iterable
@@ -119,6 +120,7 @@ def named_refusals() -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 
 
+@functools.cache
 def instances_with_nvme() -> set[str]:
     """What EC2 says about each of its types, as moto recorded it; Inf1 and Inf2 have none."""
     file = resources.files("moto.ec2.resources") / "instance_types.json.gz"
