@@ -1,0 +1,91 @@
+"""Source archives for training jobs: the real one, a slow one, and a stand-in that is quick and can fail."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from examples.review_sentiment.uploads import SOURCE, SOURCE_FILES, source_archive
+from tests.local.jobs import archive
+
+# Hands over a finished model instead of training one: which one, or which fault, the data's ids tell.
+STAND_IN = """
+import csv, os, pathlib, shutil
+
+channel = pathlib.Path(os.environ["SM_CHANNEL_TRAIN"], "train.csv")
+with channel.open(encoding="utf-8", newline="") as file:
+    mark = next(csv.DictReader(file))["id"].partition("@")[2]
+if mark == "raises":
+    raise RuntimeError("the script was asked to fail")
+print("cv_auroc=0.81")
+models = pathlib.Path(__file__).parent / "models"
+shutil.copytree(models / mark, os.environ["SM_MODEL_DIR"], dirs_exist_ok=True)
+"""
+# The real script, with time between its folds to take the machine away.
+SLOW = """
+import sys, time
+import real
+
+add = real.Checkpoint.add
+
+
+def add_and_wait(self, fold):
+    add(self, fold)
+    time.sleep(0.6)
+
+
+real.Checkpoint.add = add_and_wait
+sys.exit(real.main())
+"""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The two files that training leaves."""
+
+    onnx: bytes
+    manifest: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.onnx).hexdigest()
+
+    def variant(self, name: str) -> Model:
+        """The same model in other bytes: with a comment behind it, field 6 of an ONNX file."""
+        comment = name.encode()
+        onnx = self.onnx + bytes([0x32, len(comment)]) + comment
+        return Model(onnx, self.manifest | {"sha256": hashlib.sha256(onnx).hexdigest()})
+
+    def torn(self) -> Model:
+        """Bytes that are not those of which the manifest tells."""
+        return Model(self.onnx[:-1000], self.manifest)
+
+    def unusable(self) -> Model:
+        """Bytes with the right hash that are no model."""
+        onnx = b"this is not a model " * 50
+        return Model(onnx, self.manifest | {"sha256": hashlib.sha256(onnx).hexdigest()})
+
+    def files(self, folder: str) -> dict[str, str | bytes]:
+        return {f"{folder}/model.onnx": self.onnx, f"{folder}/model.json": json.dumps(self.manifest)}
+
+
+def real() -> bytes:
+    return source_archive()
+
+
+def slow() -> bytes:
+    files: dict[str, str | bytes] = {name: (SOURCE / name).read_bytes() for name in SOURCE_FILES}
+    return archive(files | {"real.py": files["train.py"], "train.py": SLOW})
+
+
+def stand_in(model: Model, variants: Iterable[str]) -> bytes:
+    """Knows the trained model as `trained`, its variants by their names, and two that are spoilt."""
+    files: dict[str, str | bytes] = {"train.py": STAND_IN}
+    files |= model.files("models/trained")
+    files |= model.torn().files("models/torn") | model.unusable().files("models/unusable")
+    for name in variants:
+        files |= model.variant(name).files(f"models/{name}")
+    return archive(files)
