@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import statistics
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -197,6 +200,34 @@ def handler(event, context):
     assert call(local_aws, name, {"bucket": mine}) == 0
     error = call(local_aws, name, {"bucket": other})
     assert "(AccessDenied)" in error["errorMessage"]
+
+
+def test_a_call_of_a_warm_function_takes_milliseconds(local_aws: LocalAws) -> None:
+    name = local_aws.function("def handler(event, context): return 1", local_aws.role("lambda"))
+    call(local_aws, name)
+    seconds = []
+    for _ in range(21):
+        began = time.monotonic()
+        call(local_aws, name)
+        seconds.append(time.monotonic() - began)
+    assert statistics.median(seconds) < 0.04
+
+
+def test_all_that_a_function_prints_is_in_its_log_call_by_call(local_aws: LocalAws) -> None:
+    source = """
+import sys
+def handler(event, context):
+    for number in range(200):
+        print("call", event["n"], "line", number)
+    sys.stdout.write("no newline")
+"""
+    name = local_aws.function(source, local_aws.role("lambda"))
+    for number in range(2):
+        answer = local_aws.client("lambda").invoke(
+            FunctionName=name, Payload=json.dumps({"n": number}).encode(), LogType="Tail"
+        )
+        tail = base64.b64decode(answer["LogResult"]).decode().splitlines()
+        assert tail[-2:] == [f"call {number} line 199", "no newline"]
 
 
 def test_what_a_function_prints_is_in_its_log_group(local_aws: LocalAws) -> None:

@@ -5,6 +5,7 @@
 - PublishVersion keeps its guards: RevisionId and CodeSha256.
 - An asynchronous invocation keeps to the retries of the function or alias that was invoked, and a dead-letter
   queue gets the event itself with the error as attributes, in the function's role.
+- What a function prints is whole in its log, and no call waits for output that does not come.
 - A burst waits for an execution environment instead of starting a process for each call.
 """
 
@@ -14,9 +15,11 @@ import contextvars
 import json
 import logging
 import os
+import queue
 import random
 import re
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -37,6 +40,16 @@ _slots_lock = threading.Lock()
 _REPORTED = '"error": str(e), "trace": traceback.format_exc()'
 _REPORTED_WITH_TYPE = '"type": type(e).__name__, ' + _REPORTED
 
+_CALLED = "            result = handler_fn(event, context)"
+_END_OF_OUTPUT = "\x1elocal-aws: end of this call's output"
+_CALLED_WITH_END = f"""            try:
+                result = handler_fn(event, context)
+            finally:
+                sys.stderr.write({_END_OF_OUTPUT!r} + chr(10))
+                sys.stderr.flush()"""
+_OUTPUT_SECONDS = 1.0
+"""How long the end of a call's output is waited for, where the process died before it wrote that."""
+
 
 def install() -> None:
     from ministack.core import lambda_runtime
@@ -54,13 +67,39 @@ def script_problem() -> str | None:
     from ministack.core import lambda_runtime
 
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
-    count = script.count(_REPORTED)
-    return None if count == 1 else f"expected one {_REPORTED!r}, found {count}"
+    counts = {text: script.count(text) for text in (_REPORTED, _CALLED)}
+    wrong = [f"expected one {text.strip()!r}, found {count}" for text, count in counts.items() if count != 1]
+    return "; ".join(wrong) or None
 
 
 def _report_the_type(lambda_runtime: Any) -> None:
-    script = lambda_runtime._PYTHON_WORKER_SCRIPT
-    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(_REPORTED, _REPORTED_WITH_TYPE)
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(_REPORTED, _REPORTED_WITH_TYPE)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(_CALLED, _CALLED_WITH_END)
+    drain = lambda_runtime.Worker._drain_stderr_bounded
+
+    def drain_to_the_end(worker: Any) -> str:
+        if not str(worker.config.get("Runtime", "")).startswith("python"):
+            return str(drain(worker))
+        return _output(worker._stderr_queue)
+
+    lambda_runtime.Worker._drain_stderr_bounded = drain_to_the_end
+
+
+def _output(lines: queue.Queue[str]) -> str:
+    """What a function printed in this call: up to the line that says so."""
+    found: list[str] = []
+    deadline = time.monotonic() + _OUTPUT_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            line = lines.get(timeout=left)
+        except queue.Empty:
+            break
+        before, end, _ = line.partition(_END_OF_OUTPUT)
+        if before or not end:
+            found.append(before)
+        if end:
+            break
+    return "\n".join(found)
 
 
 def _wrap_execution(lambda_svc: Any, lambda_runtime: Any) -> None:
