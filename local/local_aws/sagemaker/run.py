@@ -144,7 +144,8 @@ class Attempt:
             context.settings().region,
         )
         command = [str(python), program, *script_mode.arguments(self.layout, self._request)]
-        self._runtime_ends = time.time() + self._job.max_runtime
+        # The limit is the job's: what earlier attempts took of it is gone.
+        self._runtime_ends = time.time() + self._job.max_runtime - self._job.capacity_seconds
         return self._supervise(command, self.layout.code, variables)
 
     def _run_to_log(self, command: list[str], folder: Path, variables: dict[str, str]) -> int:
