@@ -181,7 +181,7 @@ def load(environment: str, *, folder: Path = FOLDER) -> Settings:
     path = folder / f"{environment}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.toml"))) or "none"
-        raise SettingsError(f"There is no settings file {path.name} in {path.parent.name}/; there are: {known}")
+        raise SettingsError(f"There is no settings file {_shown(path)}; the environments there are: {known}")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

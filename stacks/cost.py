@@ -16,15 +16,14 @@ class CostStack(cdk.Stack):
         self, scope: Construct, id: str, *, settings: Settings, cost: Cost, env: cdk.Environment
     ) -> None:
         super().__init__(scope, id, env=env, description="Cost: budget, alerts, anomaly detection")
+        anomalies = AnomalyDetection(minimum_impact_usd=cost.anomaly_minimum_usd)
         self.guardrails = CostGuardrails(
             self,
             "Guardrails",
             monthly_limit_usd=cost.monthly_limit_usd,
             alert_emails=cost.alert_emails,
             tags={key: [settings.tags[key]] for key in cost.tag_keys},
-            anomalies=(
-                AnomalyDetection(minimum_impact_usd=cost.anomaly_minimum_usd) if cost.anomaly_detection else None
-            ),
+            anomalies=anomalies if cost.anomaly_detection else None,
         )
         cdk.CfnOutput(
             self,

@@ -35,7 +35,9 @@ class PipelineStack(cdk.Stack):
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Pipeline: gate, train, evaluate, register, deploy")
-        self.registry = ModelRegistry(self, "Registry", group_name=f"{settings.platform.name}-{pipeline.model}")
+        self.registry = ModelRegistry(
+            self, "Registry", group_name=f"{settings.platform.name}-{pipeline.model}"
+        )
         self.pipeline = TrainingPipeline(
             self,
             "Pipeline",
@@ -62,8 +64,12 @@ class PipelineStack(cdk.Stack):
             runtime=python_runtime(settings),
             architecture=architecture(settings),
         )
+        machine = self.pipeline.state_machine
         outputs = {
-            "StateMachineArn": (self.pipeline.state_machine.state_machine_arn, "The pipeline's state machine"),
+            "StateMachineArn": (
+                machine.state_machine_arn,
+                "The pipeline's state machine",
+            ),
             "FailureTopicArn": (self.pipeline.failures.topic_arn, "Subscribe here to hear of failed runs"),
             "ModelPackageGroup": (self.registry.group_name, "Registry group of the model's versions"),
             "DataPrefix": (lake.raw.uri(pipeline.prefix), "Upload CSV files here to start the pipeline"),

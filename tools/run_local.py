@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,40 +60,51 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
-def run(command: list[str], variables: dict[str, str] | None = None) -> None:
-    """Run one command in the foreground; an interruption reaches it before it reaches us."""
-    process = subprocess.Popen(command, cwd=ROOT, env=variables)
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
+def run(command: list[str], variables: dict[str, str] | None = None, *, quiet: bool = False) -> None:
+    """Run one command in the foreground, and end it when we are interrupted. If `quiet`, only failures speak."""
+    with tempfile.TemporaryFile("w+") as kept:
+        output = kept if quiet else None
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
+        if code:
+            kept.seek(0)
+            sys.stderr.write(kept.read())
+            shown = [Path(part).name if part.startswith("/") else part for part in command]
+            raise StageFailed(f"`{' '.join(shown)}`")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let an interrupted command end by itself: at a terminal it has had the interruption too."""
+    for signalled, seconds in ((None, 1), (signal.SIGINT, 15), (signal.SIGKILL, 5)):
+        if signalled is not None:
+            process.send_signal(signalled)
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.wait(timeout=10)
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        raise
-    if code:
-        raise StageFailed(f"`{' '.join(Path(part).name if part.startswith('/') else part for part in command)}`")
+            process.wait(timeout=seconds)
+            return
 
 
 def deploy(endpoint: str, stages: Stages) -> None:
     """Bring up the local AWS and the platform's stacks on it."""
     cdk = shutil.which("cdk") or str(ROOT / "node_modules" / ".bin" / "cdk")
-    quiet = ["--no-notices", "--ci"]
+    options = ["--no-notices", "--ci"]
     variables = environment(endpoint)
     context = ["-c", "environment=local"]
     with stages.stage("Synthesize the stacks, all checks on"):
-        run([cdk, "synth", "--quiet", *quiet, *context, "--output", "cdk.out/local"], variables)
+        run([cdk, "synth", "--quiet", *options, *context, "--output", "cdk.out/local"], variables, quiet=True)
     assembly = ["--app", "cdk.out/local"]
     with stages.stage("Deploy them with the CDK"):
-        run([cdk, "bootstrap", *quiet, *assembly, f"aws://{ACCOUNT}/{REGION}"], variables)
-        deployment = [cdk, "deploy", "--all", *quiet, *assembly, "--require-approval", "never"]
+        run([cdk, "bootstrap", *options, *assembly, f"aws://{ACCOUNT}/{REGION}"], variables, quiet=True)
+        deployment = [cdk, "deploy", "--all", *options, *assembly, "--require-approval", "never"]
         deployment += ["--concurrency", "4", "--progress", "events"]
-        run([str(LOCAL_AWS), "deploy-watch", "--", *deployment], variables)
+        run([str(LOCAL_AWS), "deploy-watch", "--show", "stacks", "--", *deployment], variables)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Run the platform on this machine.")
     parser.add_argument("--port", type=int, default=int(os.environ.get("LOCAL_AWS_PORT", "4566")))
     parser.add_argument("--json", type=Path, help="write the seconds of each stage to this file")
     arguments = parser.parse_args()
@@ -114,7 +126,8 @@ def main() -> int:
         if not deployed:
             subprocess.run([str(LOCAL_AWS), "down"], check=False)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
-    print(f"\nDone in {sum(stages.seconds.values()):.0f} s. It stays up at {endpoint}; `make local-down` ends it.")
+    total = sum(stages.seconds.values())
+    print(f"\nDone in {total:.0f} s. The local AWS stays up at {endpoint}; `make local-down` ends it.")
     if arguments.json:
         arguments.json.write_text(json.dumps(stages.seconds, indent=2) + "\n", encoding="utf-8")
     return 0

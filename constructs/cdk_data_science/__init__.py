@@ -1,7 +1,7 @@
 """Data-science infrastructure on AWS as CDK constructs.
 
-The names here are what most apps need. Each domain's package (``cdk_data_science.pipelines`` and so on) has the
-pieces to compose your own from.
+The names here are what most apps need. Each domain's package (``cdk_data_science.pipelines`` and so on) has
+the pieces to compose your own from.
 """
 
 from cdk_data_science._validation import ConfigurationError

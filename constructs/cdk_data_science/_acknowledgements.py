@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from aws_cdk import Acknowledgment, Stack, Validations
-
 from constructs import IConstruct
 
 _REFERENCES = "@aws-cdk/core:defaultCrossStackReferences"

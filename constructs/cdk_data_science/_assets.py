@@ -1,8 +1,8 @@
 """Builds the Lambda assets: for the function's own platform, without Docker, with bytecode, reproducibly.
 
 An asset is one folder under ``lambda/``: its modules, a ``requirements.txt`` with hashes, and optionally an
-``exclude.txt`` with glob patterns of installed files that the function does not need. The result is a zip file
-in a per-user cache, named by the hash of everything that went into it, so that it is built once a machine.
+``exclude.txt`` with glob patterns of installed files that the function does not need. The result is a zip
+file in a per-user cache, named by the hash of everything that went into it, so that a machine builds it once.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def function_code(
     )
     if recipe.compiler is None:
         Annotations.of(scope).add_info(
-            f"The asset {name!r} is shipped without bytecode, because no Python {python} was found to compile it "
-            f"with; cold starts take two to three times as long. `uv python install {python}` mends it."
+            f"The asset {name!r} is shipped without bytecode, because no Python {python} was found to make it; "
+            f"cold starts take two to three times as long. `uv python install {python}` mends it."
         )
     # The hash of the inputs names the asset: compressors differ between machines, what is inside does not.
     key = recipe.hash()
@@ -98,7 +98,9 @@ def _asset_folder(name: str) -> Path:
     for candidate in (package / "_lambda" / name, package.parents[1] / "lambda" / name):
         if (candidate / "requirements.txt").is_file():
             return candidate
-    raise AssetBuildError(f"There is no Lambda asset {name!r} beside {package}. Is the installation complete?")
+    raise AssetBuildError(
+        f"There is no Lambda asset {name!r} beside {package}. Is the installation complete?"
+    )
 
 
 @functools.cache

@@ -12,10 +12,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._assets import function_code
-from constructs import Construct
 
 _NETWORK_ACTIONS = (
     "ec2:AssignPrivateIpAddresses",

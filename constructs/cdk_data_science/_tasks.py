@@ -9,7 +9,6 @@ import jsii
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
-
 from constructs import Construct
 
 

@@ -24,12 +24,12 @@ class Problems:
     """Collects the mistakes in one construct's arguments, to raise them as one error.
 
     >>> problems = Problems("SpotTraining")
-    >>> problems.check(3 > 4, given="max_wait=3 h", allowed="at least max_runtime (4 h)", write="max_wait=Duration.hours(4)")
+    >>> problems.check(3 > 4, given="max_wait=3 h", allowed="at least max_runtime (4 h)", write="max_wait=…")
     >>> problems.raise_if_any()
     Traceback (most recent call last):
         ...
     cdk_data_science._validation.ConfigurationError: SpotTraining: 1 problem
-      - given max_wait=3 h; allowed: at least max_runtime (4 h); write: max_wait=Duration.hours(4)
+      - given max_wait=3 h; allowed: at least max_runtime (4 h); write: max_wait=…
     """
 
     def __init__(self, what: str, scope: Construct | None = None) -> None:

@@ -93,7 +93,7 @@ def quality_table(outcome: Outcome) -> Table:
     )
     for key, name in (
         ("accuracy", "accuracy"),
-        ("base_rate", "share of positives"),
+        ("base_rate", "share of the commoner class"),
         ("log_loss", "log loss"),
         ("brier", "Brier score"),
     ):

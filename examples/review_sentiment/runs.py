@@ -178,7 +178,7 @@ def _enter(states: dict[str, State], name: str, when: datetime, given: Any) -> S
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a finished run made, gathered from what its states gave back."""
+    """What a finished run made."""
 
     metrics: dict[str, Any]
     counts: dict[str, Any]
@@ -189,18 +189,15 @@ class Outcome:
 
 
 def outcome(progress: Progress) -> Outcome:
-    """Look for the known results in what the states gave back, the last ones first."""
-    trees = [progress.output, *(state.output for state in reversed(progress.states))]
-    metrics = _first(trees, "metrics", lambda value: isinstance(value, dict) and "auroc" in value)
-    counts = _first(trees, "counts", lambda value: isinstance(value, dict))
-    package = _first(trees, "model_package_arn", lambda value: isinstance(value, str))
+    """Read the run's output: the pipeline ends with the outputs of all its steps by name."""
+    output: dict[str, Any] = progress.output or {}
     return Outcome(
-        metrics=metrics or {},
-        counts=counts or {},
-        model=_uri(_first(trees, "model", _is_location)),
-        scores=_uri(_first(trees, "scores", _is_location)),
-        report=_uri(_first(trees, "report", _is_location)),
-        model_package_arn=package,
+        metrics=output.get("metrics", {}),
+        counts=output.get("counts", {}),
+        model=_uri(output.get("model")),
+        scores=_uri(output.get("scores")),
+        report=_uri(output.get("evaluation")),
+        model_package_arn=output.get("modelPackage", {}).get("model_package_arn"),
     )
 
 

@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         help="no stack event for so long is a hang (default 60)",
     )
     watch.add_argument(
+        "--show",
+        choices=("resources", "stacks"),
+        default="resources",
+        help="a line for each event of each resource, or of each stack and what failed (default resources)",
+    )
+    watch.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="for example: -- cdk deploy --all"
     )
     return parser
@@ -189,7 +195,7 @@ def _deploy_watch(arguments: argparse.Namespace) -> int:
     if status is None:
         message = f"no local AWS is up for {arguments.state_dir}: start it with local-aws up"
         raise launcher.LaunchError(message)
-    return watchdog.watch(command, status, arguments.timeout)
+    return watchdog.watch(command, status, arguments.timeout, each_resource=arguments.show == "resources")
 
 
 def _port(text: str) -> int:

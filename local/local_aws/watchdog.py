@@ -41,8 +41,18 @@ def environment(status: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def watch(command: list[str], status: dict[str, Any], timeout: float, out: TextIO = sys.stdout) -> int:
-    """Run the command to its end. Returns its exit code, or 1 when the deployment failed or hung."""
+def watch(
+    command: list[str],
+    status: dict[str, Any],
+    timeout: float,
+    out: TextIO = sys.stdout,
+    *,
+    each_resource: bool = True,
+) -> int:
+    """Run the command to its end. Returns its exit code, or 1 when the deployment failed or hung.
+
+    Without ``each_resource`` only the stacks' own events are shown, and what fails.
+    """
     log = Path(status["state_dir"]) / "deploy.log"
     stacks = _Stacks(status)
     with log.open("wb") as output:
@@ -59,7 +69,7 @@ def watch(command: list[str], status: dict[str, Any], timeout: float, out: TextI
             print(f"{command[0]} cannot be run: {error.strerror}", file=out)
             return 127
         try:
-            problem = _follow(process, stacks, timeout, out)
+            problem = _follow(process, stacks, timeout, out, each_resource=each_resource)
         finally:
             _end(process)
     code = process.returncode
@@ -70,7 +80,9 @@ def watch(command: list[str], status: dict[str, Any], timeout: float, out: TextI
     return code if problem is None and code > 0 else 1
 
 
-def _follow(process: subprocess.Popen[bytes], stacks: _Stacks, timeout: float, out: TextIO) -> str | None:
+def _follow(
+    process: subprocess.Popen[bytes], stacks: _Stacks, timeout: float, out: TextIO, *, each_resource: bool
+) -> str | None:
     """Show events until the command ends. Returns what is wrong when it must be ended."""
     last_event = failed_at = time.monotonic()
     while True:
@@ -78,7 +90,8 @@ def _follow(process: subprocess.Popen[bytes], stacks: _Stacks, timeout: float, o
         for event in stacks.new_events():
             last_event = time.monotonic()
             failed_at = last_event if not stacks.failures else failed_at
-            print(event.line(stacks.began), file=out, flush=True)
+            if each_resource or event.is_stack or event.is_cause:
+                print(event.line(stacks.began), file=out, flush=True)
             if event.is_cause:
                 stacks.failures.append(event)
         if ended:

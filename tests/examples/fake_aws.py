@@ -56,13 +56,15 @@ def history(*states: tuple[str, Any], failure: tuple[str, str, str] | None = Non
     return [{**event, "timestamp": BEGAN + timedelta(seconds=i / 2)} for i, event in enumerate(events)]
 
 
-SUCCESS = history(
-    ("QualityGate", {"passed": True, "report": {"bucket": "work", "key": "quality.json"}}),
-    ("Prepare", {"counts": {"train": 2900, "holdout": 700, "groups_train": 240, "groups_holdout": 60}}),
-    ("Evaluate", {"metrics": {"auroc": 0.8312, "auroc_ci95": [0.8, 0.86], "accuracy": 0.74}}),
-    ("Register", {"model_package_arn": "arn:aws:sagemaker:::model-package/reviews/1"}),
-    ("Deploy", {"model": {"bucket": "models", "key": "m/model.onnx"}}),
-)
+SUCCESS = history(*((name, {}) for name in ("QualityGate", "Prepare", "Evaluate", "Register", "Deploy")))
+# A run ends with the outputs of all its steps, by name.
+RESULT = {
+    "counts": {"train": 2900, "holdout": 700, "groups_train": 240, "groups_holdout": 60},
+    "metrics": {"auroc": 0.8312, "auroc_ci95": [0.8, 0.86], "accuracy": 0.74},
+    "evaluation": {"bucket": "work", "key": "runs/evaluation.json"},
+    "modelPackage": {"model_package_arn": "arn:aws:sagemaker:::model-package/reviews/1", "version": 1},
+    "model": {"bucket": "models", "key": "m/model.onnx"},
+}
 
 
 @dataclass(kw_only=True)
@@ -122,7 +124,7 @@ class FakeAws:
                     ]
                 }
             ],
-            describe_execution=lambda executionArn: {"status": self._execution(executionArn).status},
+            describe_execution=self._describe,
             get_execution_history=self._history,
         )
 
@@ -155,6 +157,10 @@ class FakeAws:
 
     def _execution(self, arn: str) -> Execution:
         return next(e for e in self.executions if e.arn == arn)
+
+    def _describe(self, executionArn: str) -> dict[str, str]:
+        status = self._execution(executionArn).status
+        return {"status": status, **({"output": json.dumps(RESULT)} if status == "SUCCEEDED" else {})}
 
     def _history(self, executionArn: str) -> Iterator[dict[str, Any]]:
         self.on_history()

@@ -12,10 +12,10 @@ from aws_cdk import aws_ce as ce
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from constructs import Construct
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.cost import _checks
-from constructs import Construct
 
 BUDGETS = "budgets.amazonaws.com"
 COST_ALERTS = "costalerts.amazonaws.com"

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsii
 from aws_cdk import (
+    CfnResource,
     IPolicyValidationContext,
     IPolicyValidationPlugin,
     PolicyValidationPluginReport,
@@ -17,13 +18,14 @@ from aws_cdk import (
     PolicyViolation,
     Stack,
     Stage,
+    TagManager,
     Tags,
     Validations,
 )
+from constructs import Construct, IConstruct
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.cost.taggable import tag_properties
-from constructs import Construct
 
 _CHARACTERS = re.compile(r"[\w .:/=+\-@]*")
 _LONGEST_KEY, _LONGEST_VALUE, _MOST_TAGS = 128, 256, 50
@@ -37,6 +39,9 @@ class RequiredTags:
     that name their tags otherwise (``FileSystemTags``, ``ResourceTags`` …). The error names the resource, the
     key and the fix. A tag that a construct overrides is fine as long as it is not empty and its value is
     allowed.
+
+    Make it last: CDK does not tag the functions behind its own custom resources (emptying a bucket before it
+    is deleted, for one), so those that exist by then are tagged here; the check tells of later ones.
 
     **Costs at rest**: nothing. To see the tags in cost reports, activate the keys once as cost allocation
     tags in the billing account.
@@ -77,7 +82,27 @@ class RequiredTags:
         self._plugin = _RequiredTagsPlugin(scope.node.path, self.tags, allowed)
         for key, value in tags.items():
             Tags.of(scope).add(key, value)
+        for provider in _custom_resource_providers(scope):
+            _tag_raw_resources(provider, self.tags)
         Validations.of(scope).add_plugins(self._plugin)
+
+
+def _custom_resource_providers(scope: Construct) -> Iterator[IConstruct]:
+    """The functions behind CDK's own custom resources, which CDK makes of raw resources and does not tag."""
+    for child in scope.node.children:
+        if Stack.is_stack(child) or Stage.is_stage(child):
+            yield from _custom_resource_providers(child)
+        elif child.node.id.startswith("Custom::"):
+            yield child
+
+
+def _tag_raw_resources(provider: IConstruct, tags: Mapping[str, str]) -> None:
+    for child in provider.node.children:
+        if isinstance(child, CfnResource) and not TagManager.is_taggable(child):
+            tag_property = tag_properties().get(child.cfn_resource_type)
+            if tag_property is not None:
+                written = [{"Key": key, "Value": value} for key, value in tags.items()]
+                child.add_property_override(tag_property, written)
 
 
 @jsii.implements(IPolicyValidationPlugin)

@@ -8,10 +8,10 @@ from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science.data_lake.zone_definition import ZoneDefinition
-from constructs import Construct
 
 ACCESS_LOG_DAYS = 365
 
@@ -82,17 +82,6 @@ def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3
         ],
         removal_policy=policy,
         auto_delete_objects=policy == RemovalPolicy.DESTROY,
-    )
-    acknowledge(
-        bucket,
-        (
-            "AwsSolutions-S1",
-            "NIST.800.53.R5-S3BucketLoggingEnabled",
-            "HIPAA.Security-S3BucketLoggingEnabled",
-            "PCI.DSS.321-S3BucketLoggingEnabled",
-        ),
-        "This bucket receives access logs. Logging its own access into itself would write a log for each "
-        "log, without end; only the S3 log delivery service writes here.",
     )
     acknowledge(
         bucket,

@@ -17,10 +17,10 @@ from typing import Any
 from aws_cdk import Annotations, CfnResource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lakeformation as lakeformation
+from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._validation import ConfigurationError, is_token
-from constructs import Construct, IConstruct
 
 _CONTAINER = "LakeFormationGrants"
 

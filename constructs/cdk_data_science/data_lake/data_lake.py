@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lakeformation as lakeformation
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import ConfigurationError, Problems
@@ -17,7 +18,6 @@ from cdk_data_science.data_lake.lake_formation import LakeFormation, append_admi
 from cdk_data_science.data_lake.zone import Zone
 from cdk_data_science.data_lake.zone_base import ZoneBase
 from cdk_data_science.data_lake.zone_definition import DEFAULT_ZONES, ZoneAttributes, ZoneDefinition
-from constructs import Construct
 
 _ZoneT = TypeVar("_ZoneT", bound=ZoneBase)
 

@@ -9,10 +9,10 @@ from aws_cdk import DefaultStackSynthesizer, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lakeformation as lakeformation
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science._validation import Problems
-from constructs import Construct
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

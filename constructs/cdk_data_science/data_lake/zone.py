@@ -7,6 +7,7 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lakeformation as lakeformation
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import Problems
@@ -15,7 +16,6 @@ from cdk_data_science.data_lake._permissions import Catalog
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
 from cdk_data_science.data_lake.zone_base import READ_BUCKET, READ_OBJECTS, WRITE_KEY, WRITE_OBJECTS, ZoneBase
 from cdk_data_science.data_lake.zone_definition import ZoneAttributes, ZoneDefinition
-from constructs import Construct
 
 
 class Zone(ZoneBase):

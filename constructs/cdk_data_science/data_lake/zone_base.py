@@ -9,11 +9,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.data_lake._permissions import Catalog, let_get_credentials, principal_construct
-from constructs import Construct
 
 READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging")
 READ_BUCKET = ("s3:ListBucket",)

@@ -11,10 +11,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
 
 from cdk_data_science._encryption import allow_publishers, operations_key
 from cdk_data_science._validation import Problems, is_token
-from constructs import Construct
 
 
 class AlertTopic(Construct):

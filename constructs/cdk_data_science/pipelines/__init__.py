@@ -5,6 +5,7 @@ from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.pipelines.options import Canary, Split
 from cdk_data_science.pipelines.outputs import (
     ARTIFACT,
+    COUNTS,
     DATA,
     DEPLOYMENT,
     EVALUATION,
@@ -38,6 +39,7 @@ from cdk_data_science.pipelines.trigger import DataTrigger
 
 __all__ = [
     "ARTIFACT",
+    "COUNTS",
     "DATA",
     "DEPLOYMENT",
     "EVALUATION",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
 
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.training.step import FAILURE
-from constructs import Construct
 
 ROLLBACK_VARIABLE = "rollback"
 # Step Functions takes at most 32,768 characters as the cause of a failed execution.

@@ -13,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
@@ -24,7 +25,6 @@ from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE, FailurePath
 from cdk_data_science.pipelines.outputs import DATA, Output
 from cdk_data_science.pipelines.step import FunctionOptions, Location, States, Step, StepContext
 from cdk_data_science.pipelines.trigger import DataTrigger
-from constructs import Construct
 
 _PREFIX = re.compile(r"([A-Za-z0-9!_.'()=-]+/)+")
 _SUFFIX = re.compile(r"[A-Za-z0-9!_.'()=-]*")

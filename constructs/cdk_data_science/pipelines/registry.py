@@ -8,10 +8,10 @@ from typing import Any
 from aws_cdk import Names, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
-from constructs import Construct
 
 _NAME = re.compile(r"[a-z0-9](-*[a-z0-9]){0,62}")
 

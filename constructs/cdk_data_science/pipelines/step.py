@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
 
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._tasks import Task, retry
@@ -20,7 +21,6 @@ from cdk_data_science.data_lake import IZone
 from cdk_data_science.pipelines.failure import FAILURE
 from cdk_data_science.pipelines.outputs import Output
 from cdk_data_science.training import Channel, SpotTraining, TrainingStep
-from constructs import Construct
 
 RUN = "{% $run %}"
 """The run's name: that of the execution."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from aws_cdk import Duration
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
 
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.data_lake import IZone
@@ -26,7 +27,6 @@ from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.train import Train
 from cdk_data_science.serving import ServerlessInference
 from cdk_data_science.training import SpotTraining
-from constructs import Construct
 
 
 class TrainingPipeline(Pipeline):
@@ -138,8 +138,7 @@ class TrainingPipeline(Pipeline):
         network: FunctionNetwork | None = None,
         timeout: Duration | None = None,
     ) -> None:
-        # The registry stands beside the pipeline's own children, whose scope does not exist yet.
-        self.registry = registry if registry is not None else ModelRegistry(scope, f"{id}Registry")
+        register = Register(registry, image=inference_image)
         steps: list[Step] = [
             QualityGate(rules),
             Prepare(split),
@@ -147,7 +146,7 @@ class TrainingPipeline(Pipeline):
             PackageModel(models, prefix=deploy_to.models_prefix if deploy_to is not None else "models/"),
             Score(),
             Evaluate(minimum=minimum, maximum=maximum),
-            Register(self.registry, image=inference_image),
+            register,
         ]
         if deploy_to is not None:
             steps.append(Deploy(deploy_to, rollout=rollout))
@@ -168,3 +167,4 @@ class TrainingPipeline(Pipeline):
             network=network,
             timeout=timeout,
         )
+        self.registry = register.registry

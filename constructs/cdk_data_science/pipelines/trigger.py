@@ -10,11 +10,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
 from cdk_data_science.pipelines.step import FunctionOptions, Location, allow_existence_checks
-from constructs import Construct
 
 
 class DataTrigger(Construct):

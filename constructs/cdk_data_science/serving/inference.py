@@ -10,13 +10,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
+from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
-from constructs import Construct
 
 ALIAS_NAME = "live"
 POINTER_NAME = "current.json"

@@ -12,6 +12,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
@@ -21,7 +22,6 @@ from cdk_data_science.training.job import TrainingJob, check_instance_type
 from cdk_data_science.training.step import TrainingStep
 from cdk_data_science.training.task import job_arn
 from cdk_data_science.training.values import CapacityRetry, Channel, SourceCode, TrainingNetwork
-from constructs import Construct
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker writes the logs of all training jobs of a region to this log group."""

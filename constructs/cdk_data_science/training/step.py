@@ -8,12 +8,12 @@ from typing import Any
 import jsii
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct, IConstruct
 
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.task import TrainingJobTask
 from cdk_data_science.training.values import CapacityRetry, Channel
-from constructs import Construct, IConstruct
 
 JOB_VARIABLE = "job"
 TRIES_VARIABLE = "capacityTries"

@@ -10,12 +10,12 @@ import jsii
 from aws_cdk import Duration, IStableAnyProducer, Lazy, Stack, TagManager
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from constructs import Construct, IConstruct
 
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.values import Channel
-from constructs import Construct, IConstruct
 
 _EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")

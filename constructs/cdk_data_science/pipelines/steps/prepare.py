@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from constructs import Construct
+
 from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines.options import Split
-from cdk_data_science.pipelines.outputs import DATA, HOLDOUT, LABELS, TRAIN, Output
+from cdk_data_science.pipelines.outputs import COUNTS, DATA, HOLDOUT, LABELS, TRAIN, Output
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
-from constructs import Construct
 
 
 class Prepare(Step):
@@ -31,7 +32,7 @@ class Prepare(Step):
     @property
     def gives(self) -> Sequence[Output]:
         """The three parts."""
-        return (TRAIN, HOLDOUT, LABELS)
+        return (TRAIN, HOLDOUT, LABELS, COUNTS)
 
     def check(self, problems: Problems) -> None:
         """Check the split."""
@@ -48,7 +49,7 @@ class Prepare(Step):
         )
         context.grant_read_data(function.role)
         context.grant_write_runs(function.role)
-        for output in self.gives:
+        for output in (TRAIN, HOLDOUT, LABELS):
             context.place(output, context.runs)
         task = context.invoke(
             scope,

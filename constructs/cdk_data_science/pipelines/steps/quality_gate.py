@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from constructs import Construct
+
 from cdk_data_science.pipelines.outputs import DATA, QUALITY, Output
 from cdk_data_science.pipelines.rules import QualityRules
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
-from constructs import Construct
 
 
 class QualityGate(Step):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cdk_data_science._validation import Problems, is_token
+from constructs import Construct
+
+from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.pipelines.outputs import (
     DATA,
     EVALUATION,
@@ -17,22 +19,28 @@ from cdk_data_science.pipelines.outputs import (
 )
 from cdk_data_science.pipelines.registry import ModelRegistry
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
-from constructs import Construct
 
 
 class Register(Step):
     """Creates a version in a model package group, with its data, job and metrics; the same model only once.
 
     Args:
-        registry: The group.
+        registry: The group; a new one if not given.
         image: Image that serves the model on SageMaker; none if it is served by a function only.
     """
 
     name = "Register"
 
-    def __init__(self, registry: ModelRegistry, *, image: str | None = None) -> None:
+    def __init__(self, registry: ModelRegistry | None = None, *, image: str | None = None) -> None:
         self._registry = registry
         self._image = image
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The group. A new one exists once the step is part of a pipeline."""
+        if self._registry is None:
+            raise ConfigurationError("Register: a new registry exists once the step is part of a pipeline")
+        return self._registry
 
     @property
     def needs(self) -> Sequence[Output]:
@@ -61,6 +69,8 @@ class Register(Step):
             handler="register.handler",
             description="Enters the model into the registry",
         )
+        if self._registry is None:
+            self._registry = ModelRegistry(scope, "Registry")
         self._registry.grant_register(function.role)
         payload = {
             "run": RUN,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import Duration
+from constructs import Construct
 
 from cdk_data_science.pipelines.outputs import HOLDOUT, MANIFEST, MODEL, SCORES, SHA256, Output
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
-from constructs import Construct
 
 
 class Score(Step):

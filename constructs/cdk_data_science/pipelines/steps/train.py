@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, Output
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
 from cdk_data_science.training import Channel, SpotTraining
-from constructs import Construct
 
 
 class Train(Step):
