@@ -61,7 +61,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def run(command: list[str], variables: dict[str, str] | None = None, *, quiet: bool = False) -> None:
-    """Run one command in the foreground, and end it when we are interrupted. If `quiet`, only failures speak."""
+    """Run one command, and end it when we are interrupted. If `quiet`, it is heard only when it fails."""
     with tempfile.TemporaryFile("w+") as kept:
         output = kept if quiet else None
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)

@@ -84,7 +84,7 @@ def function_code(
     )
     if recipe.compiler is None:
         Annotations.of(scope).add_info(
-            f"The asset {name!r} is shipped without bytecode, because no Python {python} was found to make it; "
+            f"The asset {name!r} is shipped without bytecode, for want of a Python {python} to make it with; "
             f"cold starts take two to three times as long. `uv python install {python}` mends it."
         )
     # The hash of the inputs names the asset: compressors differ between machines, what is inside does not.
