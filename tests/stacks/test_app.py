@@ -27,7 +27,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             DEV.replace("memory_mb =", "memory ="),
             ["settings/wrong.toml", "inference.memory", "memory_mb"],
         ),
-        ("absent", None, ["no settings file absent.toml", "dev", "local", "prod"]),
+        ("absent", None, ["no settings file settings/absent.toml", "dev", "local", "prod"]),
         ("wrong", DEV.replace("ml.m5.xlarge", "ml.m5.nope"), ["ml.m5.nope", "ml.m5.xlarge"]),
         ("wrong", DEV.replace("RowCount > 1000", "RowCont > 1000"), ["RowCont"]),
     ],

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_toml_is_told_with_its_place(tmp_path: Path, text: str
 def test_an_environment_without_a_file_names_those_that_have_one(tmp_path: Path) -> None:
     (tmp_path / "settings").mkdir()
     (tmp_path / "settings" / "dev.toml").touch()
-    with pytest.raises(SettingsError, match=r"no settings file stage\.toml in settings/; there are: dev$"):
+    with pytest.raises(SettingsError, match=r"no settings file settings/stage\.toml; the environments there are: dev$"):
         load("stage", folder=tmp_path / "settings")
 
 
