@@ -70,9 +70,23 @@ def deployed(aws: LocalAws) -> Deployed:
     outputs = {
         output["OutputKey"]: output["OutputValue"] for stack in stacks for output in stack.get("Outputs", [])
     }
+    return Deployed(aws, outputs, subscribed(aws, outputs["FailureTopicArn"]))
+
+
+def subscribed(aws: LocalAws, topic: str) -> str:
+    """The URL of a queue that gets the topic's messages."""
     url, arn = aws.queue()
-    aws.client("sns").subscribe(TopicArn=outputs["FailureTopicArn"], Protocol="sqs", Endpoint=arn)
-    return Deployed(aws, outputs, url)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -52,11 +52,15 @@ def job(platform: Deployed, run: Run) -> dict[str, Any]:
 
 def log(platform: Deployed, run: Run) -> list[str]:
     name = run.output["trainingJob"]["name"]
-    logs = platform.aws.client("logs")
-    pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/"
-    )
-    return [event["message"] for page in pages for event in page["events"]]
+    logs, group = platform.aws.client("logs"), {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+    streams = logs.describe_log_streams(**group, logStreamNamePrefix=f"{name}/")["logStreams"]
+    return [
+        event["message"]
+        for stream in streams
+        for event in logs.get_log_events(**group, logStreamName=stream["logStreamName"], startFromHead=True)[
+            "events"
+        ]
+    ]
 
 
 def test_an_interrupted_job_goes_on_and_the_run_succeeds(platform: Deployed, interrupted: Run) -> None:

@@ -94,10 +94,10 @@ def test_the_registry_knows_what_the_model_was_made_of(
     platform: Deployed, first_run: Run, content: bytes
 ) -> None:
     metadata = package_of(platform, first_run)["CustomerMetadataProperties"]
-    key = f"reviews/{DATA_NAME}"
-    head = platform.aws.client("s3").head_object(Bucket=platform.raw, Key=key)
-    assert metadata["data"] == f"s3://{platform.raw}/{key}"
-    assert metadata["data.version"] == head["VersionId"]
+    place = {"Bucket": platform.raw, "Key": f"reviews/{DATA_NAME}"}
+    assert metadata["data"] == "s3://{Bucket}/{Key}".format_map(place)
+    of_version = platform.aws.client("s3").get_object(**place, VersionId=metadata["data.version"])
+    assert of_version["Body"].read() == content
     assert metadata["data.checksum"] == first_run.output["data"]["checksum"]
     assert metadata["data.checksum"].endswith(f":{len(content)}")
     assert metadata["run"] == first_run.name

@@ -266,15 +266,13 @@ class _Rollout:
         self._acknowledge_versions(role)
 
     def _allow_health(self, role: iam.Role) -> None:
-        self._allow(
-            role, ["cloudwatch:DescribeAlarms"], [alarm.alarm_arn for alarm in self._inference.alarms]
-        )
-        self._allow(role, ["cloudwatch:GetMetricStatistics"], ["*"])
+        # CloudWatch answers a request that may concern composite alarms only where it is allowed on all.
+        self._allow(role, ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics"], ["*"])
         acknowledge(
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "cloudwatch:GetMetricStatistics has no resource-level permissions; it reads numbers, no "
-            "contents.",
+            "cloudwatch:GetMetricStatistics has no resource-level permissions, and cloudwatch:DescribeAlarms "
+            "none that cover composite alarms; they read numbers and states, no contents.",
         )
 
     def _acknowledge_versions(self, role: iam.Role) -> None:
