@@ -5,14 +5,11 @@ Every environment is one TOML file in this folder; ``load("dev")`` reads ``dev.t
 
 from __future__ import annotations
 
-import platform
-import re
-import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -25,22 +22,6 @@ class Section(BaseModel):
     """One table of the file: unknown keys are mistakes, and values never change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
-
-
-def _python_version(value: str) -> str:
-    if value == "host":
-        return f"{sys.version_info.major}.{sys.version_info.minor}"
-    if not re.fullmatch(r"3\.1[1-4]", value):
-        raise ValueError('a Lambda runtime from "3.11" to "3.14", or "host" for that of this machine')
-    return value
-
-
-def _architecture(value: str) -> str:
-    if value == "host":
-        return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
-    if value not in ("arm64", "x86_64"):
-        raise ValueError('"arm64", "x86_64", or "host" for that of this machine')
-    return value
 
 
 class Platform(Section):
@@ -69,8 +50,11 @@ class Lake(Section):
 class Functions(Section):
     """The Python and the processor of the platform's Lambda functions."""
 
-    python: Annotated[str, AfterValidator(_python_version)] = "3.13"
-    architecture: Annotated[str, AfterValidator(_architecture)] = "arm64"
+    python: Literal["3.12", "3.13", "3.14"] = "3.13"
+    """Python 3.11 is left out: Lambda runs it on a system that ONNX Runtime cannot be loaded on."""
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    build_for_host: bool = False
+    """Build the functions for this machine, for a local AWS that runs them in its own Python."""
 
 
 class Training(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 
-from cdk_data_science import RequiredTags
+from cdk_data_science import BUILD_FOR_HOST_CONTEXT, RequiredTags
 from settings.model import Settings
 from stacks.cost import CostStack
 from stacks.lake import LakeStack
@@ -15,6 +15,8 @@ from stacks.training import TrainingStack
 
 def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     """Add the stacks of one environment to ``app``, in the order in which they depend on each other."""
+    if settings.functions.build_for_host:
+        app.node.set_context(BUILD_FOR_HOST_CONTEXT, True)
     name = settings.platform.name
     env = cdk.Environment(account=settings.platform.account, region=settings.platform.region)
     lake = LakeStack(app, f"{name}-lake", settings=settings, env=env)

@@ -4,6 +4,7 @@ The names here are what most apps need. Each domain's package (``cdk_data_scienc
 the pieces to compose your own from.
 """
 
+from cdk_data_science._assets import BUILD_FOR_HOST_CONTEXT
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import AnomalyDetection, CostGuardrails, RequiredTags
 from cdk_data_science.data_lake import DataLake, LakeFormation, Zone, ZoneAttributes, ZoneDefinition
@@ -20,6 +21,7 @@ from cdk_data_science.serving import FunctionNetwork, ServerlessInference
 from cdk_data_science.training import SourceCode, SpotTraining
 
 __all__ = [
+    "BUILD_FOR_HOST_CONTEXT",
     "AlertTopic",
     "AnomalyDetection",
     "Canary",

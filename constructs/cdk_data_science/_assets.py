@@ -14,20 +14,25 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws_cdk import Annotations
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 from uv import find_uv_bin
 
 _BUILDER_VERSION = "1"  # part of every hash: raise it when the steps below change what comes out
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip entry can carry
-_PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+_MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+_HOST = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+BUILD_FOR_HOST_CONTEXT = "cdk-data-science:buildFunctionsForHost"
+"""Context key: build for this machine and its Python, for a local AWS that runs functions in them."""
 _NOT_SHIPPED = ("requirements.in", "requirements.txt", "exclude.txt")
 
 
@@ -41,7 +46,7 @@ class _Recipe:
 
     source: Path
     python: str  # "3.13"
-    platform: str  # a uv --python-platform
+    platform: str  # a uv --python-platform, or empty for that of this machine
     compiler: str | None  # an interpreter of that Python version, to compile bytecode with
 
     @property
@@ -52,7 +57,8 @@ class _Recipe:
 
     def hash(self) -> str:
         digest = hashlib.sha256()
-        for part in (_BUILDER_VERSION, self.python, self.platform, "pyc" if self.compiler else "py"):
+        platform = self.platform or sysconfig.get_platform()
+        for part in (_BUILDER_VERSION, self.python, platform, "pyc" if self.compiler else "py"):
             digest.update(part.encode() + b"\0")
         for path in self.files:
             digest.update(path.relative_to(self.source).as_posix().encode() + b"\0")
@@ -75,21 +81,36 @@ def function_code(
     Raises:
         AssetBuildError: the folder does not exist or its dependencies cannot be installed.
     """
-    python = runtime.name.removeprefix("python")
+    for_host = scope.node.try_get_context(BUILD_FOR_HOST_CONTEXT) in (True, "true")
+    python = _HOST if for_host else runtime.name.removeprefix("python")
     recipe = _Recipe(
         source=_asset_folder(name),
         python=python,
-        platform=_PLATFORMS[architecture.name],
+        platform="" if for_host else _platform(python, architecture),
         compiler=_interpreter(python),
     )
     if recipe.compiler is None:
-        Annotations.of(scope).add_info(
-            f"The asset {name!r} is shipped without bytecode, for want of a Python {python} to make it with; "
-            f"cold starts take two to three times as long. `uv python install {python}` mends it."
-        )
+        _tell_of_missing_bytecode(scope, python)
     # The hash of the inputs names the asset: compressors differ between machines, what is inside does not.
     key = recipe.hash()
     return lambda_.Code.from_asset(str(_built(recipe, key)), asset_hash=key)
+
+
+def _tell_of_missing_bytecode(scope: Construct, python: str) -> None:
+    """Say it once a stack, which may have many functions."""
+    stack = Stack.of(scope)
+    message = (
+        f"Lambda functions are shipped without bytecode, for want of a Python {python} to make it with; cold "
+        f"starts take two to three times as long. `uv python install {python}` mends it."
+    )
+    if not any(str(entry.data).startswith(message) for entry in stack.node.metadata):
+        Annotations.of(stack).add_info(message)
+
+
+def _platform(python: str, architecture: lambda_.Architecture) -> str:
+    """The wheels that the runtime's system can load; Python 3.11's is Amazon Linux 2, with glibc 2.26."""
+    glibc = "2014" if python == "3.11" else "_2_28"
+    return f"{_MACHINES[architecture.name]}-manylinux{glibc}"
 
 
 def _asset_folder(name: str) -> Path:
@@ -106,7 +127,7 @@ def _asset_folder(name: str) -> Path:
 @functools.cache
 def _interpreter(python: str) -> str | None:
     """Find an interpreter of exactly this version: bytecode of another one is of no use."""
-    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if python == _HOST:
         return sys.executable
     found = subprocess.run(
         [find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", python],
@@ -168,7 +189,10 @@ def _assemble(recipe: _Recipe, root: Path) -> None:
 def _install_requirements(recipe: _Recipe, root: Path) -> None:
     command = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--require-hashes", "--no-compile"]
     command += ["--only-binary", ":all:", "--target", str(root)]
-    command += ["--python-version", recipe.python, "--python-platform", recipe.platform]
+    if recipe.platform:
+        command += ["--python-version", recipe.python, "--python-platform", recipe.platform]
+    else:
+        command += ["--python", sys.executable]
     command += ["--requirement", str(recipe.source / "requirements.txt")]
     # A compile wish of the caller's environment would compile with the caller's Python, not the function's.
     environment = {k: v for k, v in os.environ.items() if k not in ("UV_COMPILE_BYTECODE", "PYTHONPATH")}
@@ -176,8 +200,8 @@ def _install_requirements(recipe: _Recipe, root: Path) -> None:
     if done.returncode:
         raise AssetBuildError(
             f"The dependencies of the Lambda asset {recipe.source.name!r} could not be installed for Python "
-            f"{recipe.python} on {recipe.platform}. Is the package index reachable? The installer said:\n"
-            f"{done.stderr.strip()}"
+            f"{recipe.python} on {recipe.platform or 'this machine'}. Is the package index reachable? "
+            f"The installer said:\n{done.stderr.strip()}"
         )
 
 

@@ -170,11 +170,37 @@ def test_missing_bytecode_is_told_at_synthesis(
     monkeypatch.setattr(_assets, "_interpreter", lambda python: None)
     stack = support.stack()
     cdk.CfnWaitConditionHandle(stack, "Nothing")
-    _assets.function_code(
-        stack, "asset", runtime=lambda_.Runtime.PYTHON_3_13, architecture=lambda_.Architecture.X86_64
-    )
+    for _ in range(2):
+        _assets.function_code(
+            stack, "asset", runtime=lambda_.Runtime.PYTHON_3_13, architecture=lambda_.Architecture.X86_64
+        )
     [told] = cdk.assertions.Annotations.from_stack(stack).find_info("*", cdk.assertions.Match.any_value())
     assert "without bytecode" in str(told.entry.data)
+
+
+def test_a_local_aws_gets_what_this_machine_can_run_whatever_the_function_says(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = source(tmp_path / "asset")
+    built: list[_assets._Recipe] = []
+    monkeypatch.setattr(_assets, "_asset_folder", lambda name: folder)
+    monkeypatch.setattr(_assets, "_built", lambda recipe, key: built.append(recipe) or folder)
+    for context in ({}, {_assets.BUILD_FOR_HOST_CONTEXT: True}):
+        _assets.function_code(
+            support.stack(context=context),
+            "asset",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+        )
+    lambdas, ours = built
+    assert (lambdas.python, lambdas.platform) == ("3.14", "aarch64-manylinux_2_28")
+    assert (ours.python, ours.platform) == (f"{sys.version_info.major}.{sys.version_info.minor}", "")
+    assert ours.compiler == sys.executable
+
+
+def test_python_3_11_gets_wheels_for_the_older_system_that_lambda_runs_it_on() -> None:
+    assert _assets._platform("3.11", lambda_.Architecture.X86_64) == "x86_64-manylinux2014"
+    assert _assets._platform("3.12", lambda_.Architecture.X86_64) == "x86_64-manylinux_2_28"
 
 
 def test_the_cache_may_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

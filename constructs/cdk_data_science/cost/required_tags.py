@@ -87,7 +87,7 @@ class RequiredTags:
         Validations.of(scope).add_plugins(self._plugin)
 
 
-def _custom_resource_providers(scope: Construct) -> Iterator[IConstruct]:
+def _custom_resource_providers(scope: IConstruct) -> Iterator[IConstruct]:
     """The functions behind CDK's own custom resources, which CDK makes of raw resources and does not tag."""
     for child in scope.node.children:
         if Stack.is_stack(child) or Stage.is_stage(child):
