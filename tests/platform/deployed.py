@@ -7,7 +7,6 @@ import functools
 import http.client
 import io
 import json
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.local.conftest import ACCOUNT, REGION, LocalAws, eventually, zipped
+from tests.local.conftest import REGION, LocalAws, eventually, zipped
 
 LONGEST_RUN = 90.0
 MODEL_VARIABLES = ("MODEL_BUCKET", "MODEL_KEY", "MODEL_SHA256")
@@ -165,6 +164,14 @@ class Deployed:
         """Upload a file, and follow its run to the end."""
         (arn,) = self.started(self.upload(name, content))
         return self.end_of(arn)
+
+    def start_by_hand(self, key: str, name: str) -> str:
+        """Start a run without an upload's event; its ARN."""
+        data = {"bucket": self.raw, "key": key}
+        started = self.aws.client("stepfunctions").start_execution(
+            stateMachineArn=self.machine, name=name, input=json.dumps({"data": data})
+        )
+        return str(started["executionArn"])
 
     def end_of(self, arn: str) -> Run:
         described = self.aws.execution_end(arn, LONGEST_RUN)
@@ -317,11 +324,11 @@ class Deployed:
     # Faults
 
     @contextlib.contextmanager
-    def denied(self, role: str, *actions: str) -> Iterator[None]:
+    def denied(self, role: str, *actions: str, resource: str = "*") -> Iterator[None]:
         """Take permissions away from a role, for a while."""
         name = role.rsplit("/", 1)[-1]
         iam = self.aws.client("iam")
-        statement = {"Effect": "Deny", "Action": list(actions), "Resource": "*"}
+        statement = {"Effect": "Deny", "Action": list(actions), "Resource": resource}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         iam.put_role_policy(RoleName=name, PolicyName="fault", PolicyDocument=document)
         try:
@@ -359,10 +366,6 @@ class Deployed:
         return content
 
 
-def arn_of_run(machine: str, name: str) -> str:
-    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-
-
 def assert_failed_once(
     platform: Deployed, run: Run, *, state: str, error: str, cause: tuple[str, ...] = ()
 ) -> None:
@@ -381,19 +384,3 @@ def assert_failed_once(
     assert message["Subject"] == f"Pipeline failed: {error} in {state}"[:99]
     for text in (*cause, f"State: {state}", f"s3://{platform.features}/failures/{run.name}.json"):
         assert text in message["Message"], message["Message"]
-
-
-def wait_until(moment: float) -> None:
-    time.sleep(max(0.0, moment - time.monotonic()))
-
-
-__all__ = [
-    "ACCOUNT",
-    "REGION",
-    "Deployed",
-    "HttpAnswer",
-    "Run",
-    "Serving",
-    "arn_of_run",
-    "assert_failed_once",
-]

@@ -36,21 +36,33 @@ class Early:
     before: Before
     runs: dict[str, Run]
     after: Before
+    unregistered: str
+    """The hash of the model that could not be registered."""
 
 
 @pytest.fixture(scope="module")
-def early(platform: Deployed, quick: Quick) -> Early:
-    """Runs whose training fails, or leaves what later steps refuse."""
+def early(platform: Deployed, quick: Quick, unrecorded: str) -> Early:
+    """Runs whose training fails, or leaves what later steps refuse; and one that may not register."""
     before = Before.of(platform)
-    mark, _ = quick.new_model()
-    random_ratings = quick.reviews.with_random_ratings().marked(mark).csv()
-    contents = {fault: quick.data(fault) for fault in ("raises", "torn", "unusable")}
-    keys = {
-        fault: platform.upload(f"fault-{fault}.csv", content)
-        for fault, content in (contents | {"random": random_ratings}).items()
+    random, (denied, digest) = quick.new_model()[0], quick.new_model()
+    contents = {fault: quick.data(fault) for fault in ("raises", "torn", "unusable")} | {
+        "random": quick.reviews.with_random_ratings().marked(random).csv(),
+        "denied": quick.data(denied),
     }
-    runs = {fault: platform.end_of(platform.started(key)[0]) for fault, key in keys.items()}
-    return Early(before, runs, Before.of(platform))
+    with platform.denied(platform.role_of("register.handler"), "sagemaker:CreateModelPackage"):
+        keys = {fault: platform.upload(f"fault-{fault}.csv", content) for fault, content in contents.items()}
+        runs = {fault: platform.end_of(platform.started(key)[0]) for fault, key in keys.items()}
+    return Early(before, runs, Before.of(platform), digest)
+
+
+@pytest.fixture(scope="module")
+def unrecorded(platform: Deployed, quick: Quick) -> Iterator[str]:
+    """A failing run whose record may not be written: retried for half a minute, while others run."""
+    name = "unrecorded"
+    platform.put(platform.raw, f"reviews/{name}.txt", quick.reviews.first(2).csv())
+    record = f"arn:aws:s3:::{platform.features}/failures/{name}.json"
+    with platform.denied(platform.machine_role, "s3:PutObject", resource=record):
+        yield platform.start_by_hand(f"reviews/{name}.txt", name)
 
 
 def test_training_code_that_raises(platform: Deployed, early: Early) -> None:
@@ -81,6 +93,12 @@ def test_a_model_that_is_not_good_enough(platform: Deployed, early: Early) -> No
     )
 
 
+def test_a_registration_without_permission(platform: Deployed, early: Early) -> None:
+    cause = ("sagemaker:CreateModelPackage", "not authorized")
+    assert_failed_once(platform, early.runs["denied"], state="Register", error="ClientError", cause=cause)
+    assert early.unregistered not in registered(platform)
+
+
 def test_none_of_these_models_is_registered_or_deployed(platform: Deployed, early: Early) -> None:
     assert early.after == early.before
 
@@ -101,7 +119,7 @@ def test_a_quality_gate_that_cannot_write_its_report(platform: Deployed, quick: 
     with unchanged(platform), platform.denied(platform.role_of("quality_gate.handler"), "s3:PutObject"):
         run = quick.run("denied-gate")
     assert_failed_once(
-        platform, run, state="QualityGate", error="ClientError", cause=("AccessDenied", "s3:PutObject")
+        platform, run, state="QualityGate", error="AccessDenied", cause=("AccessDenied", "s3:PutObject")
     )
 
 
@@ -111,24 +129,18 @@ def test_a_preparation_that_breaks(platform: Deployed, quick: Quick) -> None:
     assert_failed_once(platform, run, state="Prepare", error="RuntimeError", cause=("out of paper",))
 
 
-def test_a_registration_without_permission(platform: Deployed, quick: Quick) -> None:
+def test_a_version_that_cannot_load_its_model_gets_no_traffic(platform: Deployed, quick: Quick) -> None:
     mark, digest = quick.new_model()
-    role = platform.role_of("register.handler")
-    with unchanged(platform), platform.denied(role, "sagemaker:CreateModelPackage"):
+    model = f"arn:aws:s3:::{platform.models}/models/{digest}/*"
+    role = platform.role_of("app.handler")
+    with unchanged(platform), platform.denied(role, "s3:GetObject", resource=model):
         run = quick.run(mark)
     assert_failed_once(
-        platform, run, state="Register", error="ClientError", cause=("sagemaker:CreateModelPackage",)
-    )
-    assert digest not in registered(platform)
-
-
-def test_a_stage_that_cannot_publish_puts_the_variables_back(platform: Deployed, quick: Quick) -> None:
-    mark, _ = quick.new_model()
-    role = platform.role_of("deploy.stage")
-    with unchanged(platform), platform.denied(role, "lambda:PublishVersion"):
-        run = quick.run(mark)
-    assert_failed_once(
-        platform, run, state="Deploy: stage", error="ClientError", cause=("lambda:PublishVersion",)
+        platform,
+        run,
+        state="Deploy: stage",
+        error="DeploymentFailed",
+        cause=("ModelUnavailable", f"models/{digest}/"),
     )
     assert platform.record(run)["rollback"]["rolled_back"] is False
 
@@ -152,7 +164,7 @@ def test_a_promotion_that_cannot_write_the_pointer_is_taken_back(platform: Deplo
     mark, _ = quick.new_model()
     with unchanged(platform), platform.denied(platform.role_of("deploy.promote"), "s3:PutObject"):
         run = quick.run(mark)
-    assert_failed_once(platform, run, state="Deploy: promote", error="ClientError", cause=("s3:PutObject",))
+    assert_failed_once(platform, run, state="Deploy: promote", error="AccessDenied", cause=("s3:PutObject",))
     assert platform.record(run)["rollback"]["rolled_back"] is True
 
 
@@ -202,9 +214,10 @@ def send_all_calls_to(platform: Deployed, before: Serving) -> None:
     platform.aws.wait_for_function(platform.function)
 
 
-def test_a_failure_that_cannot_be_recorded_is_notified_all_the_same(platform: Deployed, quick: Quick) -> None:
-    with unchanged(platform), platform.denied(platform.machine_role, "s3:PutObject"):
-        run = platform.run("unrecorded.csv", quick.reviews.first(2).csv())
+def test_a_failure_that_cannot_be_recorded_is_notified_all_the_same(
+    platform: Deployed, unrecorded: str
+) -> None:
+    run = platform.end_of(unrecorded)
     assert (run.status, run.error) == ("FAILED", "QualityGateFailed")
     assert run.name not in platform.recorded()
     (message,) = platform.notifications(run)

@@ -1,0 +1,196 @@
+"""A new model gets a share of the calls first, and nobody who calls notices."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.local.conftest import eventually
+from tests.platform import training_sources
+from tests.platform.conftest import Quick, source_of_training
+from tests.platform.data import Reviews
+from tests.platform.deployed import Deployed, Run, Serving, assert_failed_once
+
+pytestmark = pytest.mark.xdist_group("platform")
+
+
+@dataclass
+class Caller:
+    """Somebody who asks the alias again and again."""
+
+    platform: Deployed
+    answers: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def call(self) -> None:
+        while not self._over.is_set():
+            try:
+                answer = self.platform.predict("It works, and it looks good.")
+                self.answers[answer["model"]["sha256"]] += 1
+                assert len(answer["predictions"]) == 1
+            except Exception as error:  # noqa: BLE001 (whatever it is, a caller has seen it)
+                self.failures.append(repr(error))
+            time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def calling(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self.call, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join(30)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    before: Serving
+    run: Run
+    caller: Caller
+    after: Serving
+    seen: list[dict[str, float]]
+    """The shares of the candidate, as the alias had them."""
+
+
+@contextlib.contextmanager
+def watching(platform: Deployed) -> Iterator[list[dict[str, float]]]:
+    seen: list[dict[str, float]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            weights = dict(platform.serving().weights)
+            if weights and weights not in seen:
+                seen.append(weights)
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def rollout(platform: Deployed, first_run: Run, reviews: Reviews) -> Rollout:
+    """Other data, trained with the real script, while somebody calls."""
+    before, caller = platform.serving(), Caller(platform)
+    with (
+        source_of_training(platform, training_sources.real()),
+        caller.calling(),
+        watching(platform) as seen,
+    ):
+        run = platform.run("most-reviews.csv", reviews.without_reviews(12, seed=1).csv())
+    assert run.status == "SUCCEEDED", run
+    return Rollout(before, run, caller, platform.serving(), seen)
+
+
+def test_new_data_goes_through_shift_bake_check_and_promote(platform: Deployed, rollout: Rollout) -> None:
+    states = [state for state in platform.states(rollout.run) if state.startswith("Deploy: ")]
+    assert [state for state in states if "?" not in state] == [
+        *("Deploy: begin", "Deploy: stage", "Deploy: shift", "Deploy: bake", "Deploy: check"),
+        *("Deploy: promote", "Deploy: done"),
+    ]
+
+
+def test_the_candidate_gets_a_tenth_of_the_calls_first(platform: Deployed, rollout: Rollout) -> None:
+    assert rollout.seen == [{rollout.run.output["deployment"]["version"]: 0.1}]
+
+
+def test_then_it_gets_all_of_them(platform: Deployed, rollout: Rollout) -> None:
+    after, digest = rollout.after, rollout.run.output["sha256"]
+    assert digest != rollout.before.sha256
+    assert (after.sha256, after.weights) == (digest, {})
+    assert after.version == rollout.run.output["deployment"]["version"] != rollout.before.version
+    assert after.latest["MODEL_SHA256"] == digest
+    assert platform.model_of_version(after.version)["MODEL_SHA256"] == digest
+
+
+def test_no_call_fails_while_a_model_is_rolled_out(rollout: Rollout) -> None:
+    caller = rollout.caller
+    assert caller.failures == []
+    assert set(caller.answers) <= {rollout.before.sha256, rollout.run.output["sha256"]}
+    assert caller.answers[rollout.before.sha256] > 20
+
+
+def test_the_version_before_still_answers_by_its_number(platform: Deployed, rollout: Rollout) -> None:
+    answer = platform.predict("fine", qualifier=rollout.before.version)
+    assert answer["model"] == {"sha256": rollout.before.sha256, "version": rollout.before.version}
+
+
+def alarms(platform: Deployed) -> list[dict[str, Any]]:
+    found = platform.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return [alarm for alarm in found if "Inference" in alarm["AlarmName"]]
+
+
+def test_an_alarm_during_the_bake_brings_the_old_version_back(
+    platform: Deployed, rollout: Rollout, quick: Quick
+) -> None:
+    cloudwatch, name = platform.aws.client("cloudwatch"), alarms(platform)[0]["AlarmName"]
+    before, caller = platform.serving(), Caller(platform)
+    mark, digest = quick.new_model()
+    try:
+        with caller.calling():
+            arn = quick.start(mark)
+            eventually(lambda: bool(platform.serving().weights), 30, "a share for the candidate")
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="too many errors")
+            run = platform.end_of(arn)
+    finally:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="over")
+    assert_failed_once(
+        platform,
+        run,
+        state="Deploy: check",
+        error="DeploymentFailed",
+        cause=("The new version does not do well", f"the alarm {name} is in ALARM"),
+    )
+    assert platform.record(run)["rollback"]["rolled_back"] is True
+    assert platform.serving() == before
+    assert caller.failures == []
+    assert set(caller.answers) <= {before.sha256, digest}
+
+
+def test_a_canary_that_somebody_else_stops_is_left_as_they_left_it(
+    platform: Deployed, rollout: Rollout, quick: Quick
+) -> None:
+    before = platform.serving()
+    arn = quick.start(quick.new_model()[0])
+    eventually(lambda: bool(platform.serving().weights), 30, "a share for the candidate")
+    platform.aws.client("lambda").update_alias(
+        FunctionName=platform.function,
+        Name=platform.alias,
+        RoutingConfig={"AdditionalVersionWeights": {}},
+    )
+    run = platform.end_of(arn)
+    assert_failed_once(
+        platform, run, state="Deploy: check", error="DeploymentFailed", cause=("somebody else moved it",)
+    )
+    assert platform.serving() == before
+
+
+def test_a_model_that_was_taken_back_can_be_deployed_later(
+    platform: Deployed, rollout: Rollout, quick: Quick
+) -> None:
+    """Its version is there already; the same data, uploaded under another name, brings it back."""
+    before = rollout.before
+    mark = "trained"  # the model of the first run, which another one has replaced
+    run = platform.run("back-again.csv", quick.data(mark))
+    assert run.status == "SUCCEEDED", run
+    assert run.output["sha256"] == before.sha256
+    serving = platform.serving()
+    assert (serving.sha256, serving.weights) == (before.sha256, {})
+    digests = [each["CustomerMetadataProperties"]["sha256"] for each in platform.packages()]
+    assert digests.count(before.sha256) == 1
