@@ -224,7 +224,7 @@ def test_an_unknown_property_of_an_added_type_fails_and_rolls_back(stack: Stack)
     name = unique("group")
     wrong = resource("SageMaker::ModelPackageGroup", ModelPackageGroupName=name, ModelPackageGroupDesc="x")
     assert stack.attempt({"Group": wrong}) == "ROLLBACK_COMPLETE"
-    assert "Encountered unsupported property ModelPackageGroupDesc" in stack.reasons()
+    assert "#: extraneous key [ModelPackageGroupDesc] is not permitted" in stack.reasons()
 
 
 def test_references_between_stacks_are_read_when_a_stack_is_deployed(local_aws: LocalAws) -> None:

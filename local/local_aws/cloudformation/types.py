@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws import context
-from local_aws.cloudformation import buckets, recorded
+from local_aws.cloudformation import buckets, conditions, recorded, validation
 
 Props = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -29,6 +29,8 @@ def install() -> None:
         return resource_type in types or bool(on_worker_thread(resource_type))
 
     stacks._runs_on_worker_thread = runs_on_worker_thread
+    conditions.install()
+    validation.install()
 
 
 def _ours() -> Handlers:
