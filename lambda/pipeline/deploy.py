@@ -132,6 +132,8 @@ def promote(event: DeployEvent) -> PromoteResult:
         if not alias.target.weights:
             _check_revision(alias, event)
         aliases.move(alias, Target(candidate))
+    # A rival that was staged meanwhile and gave up has put back what was live at that time.
+    versions.set_model(event["function"], _variables({**event["model"], "sha256": event["sha256"]}))
     pointer = objects.put_json(_pointer(event), _pointed(event, candidate))
     logger.info("promoted", extra={"version": candidate})
     return {"version": candidate, "pointer": pointer}

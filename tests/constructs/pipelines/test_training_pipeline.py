@@ -248,7 +248,10 @@ def test_the_machine_writes_records_of_failures_and_nothing_else(deployed: cdk.S
         ),
         ("PipelineDeployShift", {"lambda:GetAlias", "lambda:UpdateAlias"}),
         ("PipelineDeployCheck", {"cloudwatch:DescribeAlarms", "lambda:InvokeFunction", "lambda:GetAlias"}),
-        ("PipelineDeployPromote", {"lambda:UpdateAlias", "s3:PutObject"}),
+        (
+            "PipelineDeployPromote",
+            {"lambda:UpdateAlias", "lambda:UpdateFunctionConfiguration", "s3:PutObject"},
+        ),
         (
             "PipelineDeployRollback",
             {"lambda:UpdateAlias", "lambda:UpdateFunctionConfiguration", "s3:PutObject"},
@@ -268,7 +271,7 @@ def test_each_function_may_do_what_its_step_does(deployed: cdk.Stack, role: str,
             {"lambda:UpdateFunctionConfiguration", "lambda:PublishVersion", "s3:PutObject"},
         ),
         ("PipelineDeployCheck", {"lambda:UpdateAlias", "lambda:UpdateFunctionConfiguration", "s3:PutObject"}),
-        ("PipelineDeployPromote", {"lambda:UpdateFunctionConfiguration", "lambda:PublishVersion"}),
+        ("PipelineDeployPromote", {"lambda:UpdateFunctionCode", "lambda:PublishVersion"}),
         ("PipelineRegister", {"s3:GetObject", "s3:PutObject"}),
     ],
 )

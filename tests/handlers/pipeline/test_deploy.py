@@ -15,7 +15,7 @@ MANIFEST = {
     "inputs": [{"name": "text", "type": "string"}, {"name": "stars", "type": "float"}],
     "classes": ["negative", "positive"],
 }
-DIGESTS = {"A": "a" * 64, "B": "b" * 64}
+DIGESTS = {"A": "a" * 64, "B": "b" * 64, "C": "c" * 64}
 
 
 def answer(variables: dict[str, str], payload: dict[str, Any]) -> dict[str, Any]:
@@ -339,6 +339,21 @@ def test_two_deployments_at_once_do_not_mix_their_models(live: Request, function
     with pytest.raises(errors.DeploymentFailed, match="was given another model by somebody else"):
         deploy.stage(live("B"), CONTEXT)
     assert function.variables()["MODEL_SHA256"] == "c" * 64  # theirs to restore
+
+
+def test_latest_has_the_model_that_was_promoted_though_a_rival_was_staged_meanwhile(
+    live: Request, function: FakeLambda
+) -> None:
+    winner, rival = live("B"), live("C")
+    winner |= deploy.stage(winner, CONTEXT)
+    rival |= deploy.stage(rival, CONTEXT)
+    winner |= deploy.shift(winner, CONTEXT)
+    with pytest.raises(errors.DeploymentFailed, match="somebody else"):
+        deploy.shift(rival, CONTEXT)
+    deploy.rollback(rival, CONTEXT)
+    deploy.promote(winner, CONTEXT)
+    assert function.target() == (winner["candidate"], {})
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["B"]
 
 
 # An alias that others move

@@ -224,7 +224,7 @@ class _Rollout:
         self._allow_alias(
             role, move=id in ("Shift", "Promote", "Rollback"), reads_versions=id not in ("Shift", "Check")
         )
-        if id in ("Stage", "Rollback"):
+        if id in ("Stage", "Promote", "Rollback"):
             self._allow_latest(role, publish=id == "Stage")
         if id in ("Stage", "Check"):
             self._allow_test(role)
