@@ -1,7 +1,7 @@
 """`make local`: the platform on a laptop, from nothing to predictions, with the time of each stage.
 
-The local AWS stays up afterwards, so that you can look around; `make local-down` ends it. Interrupted
-or failed before the deployment is complete, it takes down what it started.
+The local AWS stays up afterwards, so that you can look around; `make local-down` ends it. An interruption
+ends what this command started; a local AWS that was up before stays up.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ def main() -> int:
     arguments = parser.parse_args()
     endpoint = f"http://127.0.0.1:{arguments.port}"
     stages = Stages(4)
+    was_up = subprocess.run([str(LOCAL_AWS), "status"], capture_output=True, check=False).returncode == 0
     deployed = False
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -123,9 +124,12 @@ def main() -> int:
     except (KeyboardInterrupt, StageFailed) as error:
         reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else f"Failed: {error}"
         print(f"\n{reason}.", file=sys.stderr, flush=True)
-        if not deployed:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if was_up or (deployed and not interrupted):
+            print(f"The local AWS stays up at {endpoint}; `make local-down` ends it.", file=sys.stderr)
+        else:
             subprocess.run([str(LOCAL_AWS), "down"], check=False)
-        return 130 if isinstance(error, KeyboardInterrupt) else 1
+        return 130 if interrupted else 1
     total = sum(stages.seconds.values())
     print(f"\nDone in {total:.0f} s. The local AWS stays up at {endpoint}; `make local-down` ends it.")
     if arguments.json:
