@@ -34,12 +34,11 @@ def still_answers(platform: Deployed, first_run: Run) -> Iterator[None]:
         '{"instances": [{"text": "cut',
         '{"instances": [{"text": NaN}]}',
         '{"instances": [{"text": "a"}]} and more',
-        b'{"instances": [{"text": "\xff\xfe"}]}',
         "[" * 100_000,
     ],
-    ids=["empty", "text", "cut", "nan", "trailing", "bytes", "deep"],
+    ids=["empty", "text", "cut", "nan", "trailing", "deep"],
 )
-def test_what_is_no_json_is_said_to_be_none(platform: Deployed, body: str | bytes) -> None:
+def test_what_is_no_json_is_said_to_be_none(platform: Deployed, body: str) -> None:
     answer = platform.post(body)
     assert (answer.status, answer.error["type"]) == (400, "InvalidJson")
     assert "JSON" in answer.error["message"]
@@ -133,6 +132,12 @@ def test_another_content_type_does_not_change_the_answer(
 ) -> None:
     """A URL hands bodies of unknown types over in base64."""
     assert platform.post(GOOD, content_type=content_type).body == platform.post(GOOD).body
+
+
+def test_bytes_that_are_no_text_are_no_json(platform: Deployed) -> None:
+    body = b'{"instances": [{"text": "\xff\xfe"}]}'
+    answer = platform.post(body, content_type="application/octet-stream")
+    assert (answer.status, answer.error["type"]) == (400, "InvalidJson")
 
 
 def test_a_form_is_no_json(platform: Deployed) -> None:
