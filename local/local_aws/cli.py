@@ -1,4 +1,4 @@
-"""The command line: ``local-aws up | down | status | logs | doctor | faults | deploy-watch``."""
+"""The command line: ``local-aws up | down | status | logs | report | doctor | faults | deploy-watch``."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
     logs = _command(commands, "logs", _logs, "print the emulator's log")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+
+    report = _command(commands, "report", _report, "what each role used, did not use and was denied")
+    report.add_argument(
+        "--role", help="only roles whose name contains this text; also roles that never called"
+    )
+    report.add_argument("--json", action="store_true", help="as JSON")
 
     _command(commands, "doctor", _doctor, "check each hook of the emulator that this version relies on")
 
@@ -163,6 +169,26 @@ def _logs(arguments: argparse.Namespace) -> int:
             time.sleep(0.3)
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from local_aws import reports
+
+    answer = launcher.admin(_running(arguments)["port"], "report", {"role": arguments.role})
+    if arguments.json:
+        print(json.dumps(answer, indent=2))
+    else:
+        reports.show_access(answer["roles"])
+    return 0
+
+
+def _running(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The status of the instance; an error where it is not up."""
+    status = launcher.status(arguments.state_dir)
+    if status is None:
+        message = f"no local AWS is up for {arguments.state_dir}: start it with local-aws up"
+        raise launcher.LaunchError(message)
+    return status
+
+
 def _doctor(_: argparse.Namespace) -> int:
     from local_aws.emulator import hooks
 
@@ -175,11 +201,7 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
-    status = launcher.status(arguments.state_dir)
-    if status is None:
-        message = f"no local AWS is up for {arguments.state_dir}"
-        raise launcher.LaunchError(message)
-    launcher.admin(status["port"], "faults/interrupt", {"job": arguments.job})
+    launcher.admin(_running(arguments)["port"], "faults/interrupt", {"job": arguments.job})
     print(f"Training job {arguments.job} loses its Spot capacity.")
     return 0
 
@@ -191,11 +213,9 @@ def _deploy_watch(arguments: argparse.Namespace) -> int:
     if not command:
         message = "give the deploy command after --, for example: local-aws deploy-watch -- cdk deploy --all"
         raise launcher.LaunchError(message)
-    status = launcher.status(arguments.state_dir)
-    if status is None:
-        message = f"no local AWS is up for {arguments.state_dir}: start it with local-aws up"
-        raise launcher.LaunchError(message)
-    return watchdog.watch(command, status, arguments.timeout, each_resource=arguments.show == "resources")
+    return watchdog.watch(
+        command, _running(arguments), arguments.timeout, each_resource=arguments.show == "resources"
+    )
 
 
 def _port(text: str) -> int:

@@ -55,6 +55,8 @@ class Gateway:
             return self._status()
         if (method, route) == ("POST", "faults/interrupt"):
             return _interrupt(json.loads(body or b"{}"))
+        if (method, route) == ("POST", "report"):
+            return _report(json.loads(body or b"{}"))
         if (method, route) == ("POST", "credentials"):
             return _credentials(json.loads(body or b"{}"))
         raise LookupError(route)
@@ -88,6 +90,12 @@ def _interrupt(request: dict[str, Any]) -> dict[str, Any]:
         raise AdminError(error.message) from error
     _log.info("Spot interruption of training job %s requested", name)
     return {"job": name, "interrupted": True}
+
+
+def _report(request: dict[str, Any]) -> dict[str, Any]:
+    from local_aws import access_report
+
+    return access_report.report(request.get("role"))
 
 
 def _credentials(request: dict[str, Any]) -> dict[str, Any]:

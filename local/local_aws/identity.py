@@ -1,7 +1,7 @@
-"""Temporary credentials of a role, for what AWS does in a role's name: jobs and state machines.
+"""Temporary credentials of a role, for what AWS does in a role's name: jobs, state machines, deliveries.
 
-Runs: every call made with them is checked by the emulator against the role's policies. Not there: the
-role's trust policy is not asked whether the service may take it.
+Every call made with them is checked by the emulator against the role's policies; who takes a role by
+``assume`` must be trusted by it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,14 @@ _LIFETIME = 12 * 3600.0
 _RENEW_BEFORE = 3600.0
 _lock = threading.Lock()
 _sessions: dict[tuple[str, str], tuple[float, dict[str, str]]] = {}
+
+
+def assume(role_arn: str, service: str, session_name: str, source_arn: str | None = None) -> dict[str, str]:
+    """The role's credentials, if its trust policy lets the service take it; else NotTrusted."""
+    from local_aws.emulator import trust
+
+    trust.require(role_arn, service, source_arn)
+    return role_credentials(role_arn, session_name)
 
 
 def role_credentials(role_arn: str, session_name: str) -> dict[str, str]:

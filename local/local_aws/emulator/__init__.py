@@ -7,12 +7,15 @@ def install() -> None:
     """Register everything. Raises HookError when the installed ministack is not the one that we know."""
     from local_aws.cloudformation import types
     from local_aws.emulator import (
+        call_log,
         custom_resources,
+        event_targets,
         functions,
         hooks,
         identity,
         object_events,
         object_keys,
+        roles,
         services,
         stack_operations,
         step_functions,
@@ -21,11 +24,14 @@ def install() -> None:
     hooks.require_all()
     services.install()
     identity.install()
+    call_log.install()
     step_functions.install()
     functions.install()
     custom_resources.install()
     object_events.install()
     object_keys.install()
+    event_targets.install()
+    roles.install()
     stack_operations.install()
     types.install()
 

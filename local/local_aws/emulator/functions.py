@@ -24,6 +24,7 @@ import uuid
 from typing import Any
 
 from local_aws import context, identity
+from local_aws.emulator import trust
 
 _log = logging.getLogger("local_aws")
 _ENVIRONMENTS = max(4, 2 * (os.cpu_count() or 2))
@@ -114,7 +115,13 @@ def _wrap_execution(lambda_svc: Any, lambda_runtime: Any) -> None:
 
     def execute_with_error_type(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         _last.answer = {}
-        with _slot(func.get("config") or func):
+        config = func.get("config") or func
+        try:
+            trust.require(config.get("Role", ""), "lambda", config.get("FunctionArn"))
+        except trust.NotTrusted as error:
+            body = {"errorType": "AccessDeniedException", "errorMessage": str(error)}
+            return {"error": True, "body": body, "log": str(error)}
+        with _slot(config):
             result: dict[str, Any] = execute(func, event, request_id)
         kind = _last.answer.get("type")
         if result.get("error") and kind and isinstance(result.get("body"), dict):
@@ -259,7 +266,7 @@ def _send_to_dead_letters(target: str, config: dict[str, Any], event: Any, resul
     }
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
     attributes["ErrorCode"]["DataType"] = "Number"
-    credentials = identity.role_credentials(config["Role"], config["FunctionName"])
+    credentials = identity.assume(config["Role"], "lambda", config["FunctionName"])
     try:
         if ":sns:" in target:
             sns = context.client("sns", credentials)
@@ -268,7 +275,7 @@ def _send_to_dead_letters(target: str, config: dict[str, Any], event: Any, resul
             url = context.client("sqs").get_queue_url(QueueName=target.rsplit(":", 1)[-1])["QueueUrl"]
             sqs = context.client("sqs", credentials)
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event), MessageAttributes=attributes)
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, trust.NotTrusted) as error:
         # As in AWS: the event is lost, and only a metric tells (DeadLetterErrors).
         _log.warning(
             "The dead letter of %s was not delivered to %s: %s", config["FunctionName"], target, error

@@ -135,8 +135,12 @@ def call(
 def _client(service: str, role: str) -> Any:
     from botocore.exceptions import UnknownServiceError
 
+    from local_aws.emulator import trust
+
     try:
-        return context.client(service, identity.role_credentials(role, "StepFunctions"))
+        return context.client(service, identity.assume(role, "states", "StepFunctions"))
+    except trust.NotTrusted as error:
+        raise CallError("States.TaskFailed", str(error)) from error
     except UnknownServiceError as error:
         raise CallError("States.Runtime", str(error)) from error
 

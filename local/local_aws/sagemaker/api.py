@@ -66,32 +66,30 @@ def _perform(
 ) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise invalid("The request must be an object.")
-    if name == "CreateTrainingJob":
-        _check_pass_role(request, headers)
+    if name.startswith("Create"):
+        _check_role(request, headers)
     answer = operation(request)
     return tagging.keep(answer, request) if name in _TAGGED else answer
 
 
-def _check_pass_role(request: dict[str, Any], headers: dict[str, str]) -> None:
-    """Who gives a role to a service must be allowed to pass it."""
-    from ministack.core.iam_evaluator import enforce
+def _check_role(request: dict[str, Any], headers: dict[str, str]) -> None:
+    """Who gives a role to SageMaker must be allowed to pass it, and the role must trust SageMaker."""
     from ministack.core.router import extract_access_key_id, extract_region
 
-    role = request.get("RoleArn")
+    from local_aws.emulator import roles, trust
+
+    role = request.get("RoleArn", request.get("ExecutionRoleArn"))
     if not isinstance(role, str):
         return  # the validation of the request names what is missing
-    denied = enforce(
-        extract_access_key_id(headers, {}),
-        "iam:PassRole",
-        "sagemaker",
-        extract_region(headers, {}),
-        resource_arn=role,
-        service_context={"iam:PassedToService": "sagemaker.amazonaws.com"},
-    )
-    if denied:
-        who = getattr(denied, "principal_arn", "The caller")
-        message = f"User: {who} is not authorized to perform: iam:PassRole on resource: {role}"
-        raise ApiError("AccessDeniedException", message)
+    try:
+        roles.check_pass(
+            extract_access_key_id(headers, {}), roles.Given(role, "sagemaker"), extract_region(headers, {})
+        )
+        trust.require(role, "sagemaker")
+    except roles.PassRoleDenied as error:
+        raise ApiError("AccessDeniedException", str(error)) from error
+    except trust.NotTrusted as error:
+        raise ApiError(*roles.refusal(error)) from error
 
 
 def _error(error: ApiError) -> moto_backend.Answer:

@@ -53,7 +53,7 @@ class Attempt:
         self._runtime_ends = float("inf")
         self.layout = script_mode.Layout(root)
         role = self._request["RoleArn"]
-        self._credentials = identity.role_credentials(role, "SageMaker")
+        self._credentials = identity.assume(role, "sagemaker", "SageMaker", job.arn)
         s3 = context.client("s3", self._credentials)
         self._storage = JobStorage(s3, role, self._request["OutputDataConfig"].get("KmsKeyId"))
         root.mkdir(parents=True)
