@@ -13,28 +13,27 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
   exit 1
 fi
 
-# What the environments were made from: the lock files, the Python, and this folder (scripts hold its path).
-wanted=$({ cat uv.lock pyproject.toml local/uv.lock local/pyproject.toml package-lock.json tools/setup.sh; pwd
-           "$python" -c 'import sys; print(sys.version, sys.base_prefix)'; } | cksum)
+# What the environments were made with (scripts in them hold this folder's path), and what was installed then.
+made_with="$PWD $("$python" -c 'import sys; print(sys.base_prefix, *sys.version_info)')"
+installed=$(cat uv.lock pyproject.toml local/uv.lock local/pyproject.toml package-lock.json tools/setup.sh | cksum)
 stamp=.venv/.made-from
 if [ -x .venv/bin/python ] && [ -x local/.venv/bin/local-aws ] && [ -x node_modules/.bin/cdk ] &&
-   [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+   [ "$(cat "$stamp" 2>/dev/null)" = "$made_with"$'\n'"$installed" ]; then
   exit 0
 fi
 
-made_with() { "$1/bin/python" -c 'import sys; print(sys.version, sys.base_prefix, sys.prefix)' 2>/dev/null || true; }
-expected() { "$python" -c 'import sys; print(sys.version, sys.base_prefix, sys.argv[1])' "$PWD/$1"; }
+# Left from another Python, or copied from another folder: make them anew.
+if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$made_with" ]; then
+  rm -rf .venv local/.venv
+fi
 for environment in .venv local/.venv; do
-  # Left from another Python, or copied from another folder: make it anew.
-  if [ -e "$environment" ] && [ "$(made_with "$environment")" != "$(expected "$environment")" ]; then
-    rm -rf "$environment"
-  fi
-  if [ ! -e "$environment" ] && ! "$python" -m venv "$environment"; then
+  if [ ! -x "$environment/bin/python" ] && ! "$python" -m venv --clear "$environment"; then
     rm -rf "$environment"
     echo "'$python -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2
     exit 1
   fi
 done
+printf '%s\n' "$made_with" > "$stamp"
 
 echo "Setting up: Python packages (the first time takes a minute) …"
 if [ ! -x .venv/bin/uv ]; then
@@ -46,4 +45,4 @@ uv="$PWD/.venv/bin/uv"
 "$uv" sync --frozen --quiet --project local
 echo "Setting up: the CDK command-line tool …"
 PATH="$PWD/.venv/bin:$PATH" npm ci --silent --no-audit --no-fund
-printf '%s' "$wanted" > "$stamp"
+printf '%s\n%s\n' "$made_with" "$installed" > "$stamp"
