@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# The Makefile puts our own environment first; it cannot be what makes that environment.
+PATH=${PATH//"$PWD/.venv/bin:"/}
 python=${PYTHON:-python3}
 # uv's version for the first step; after it, the one in uv.lock.
 uv_version=$(sed -n '/^name = "uv"$/{n;s/version = "\(.*\)"/\1/p;q;}' uv.lock)
