@@ -18,6 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from examples.review_sentiment.runs import explain
 from tests.local.conftest import REGION, LocalAws, eventually, zipped
 
 LONGEST_RUN = 90.0
@@ -382,5 +383,8 @@ def assert_failed_once(
         assert text in run.cause, run.cause
     (message,) = platform.notifications(run)
     assert message["Subject"] == f"Pipeline failed: {error} in {state}"[:99]
+    # A person reads this: the explanation, without what it was wrapped in.
+    assert f"Cause: {explain(record['cause'])}\n" in message["Message"]
+    assert "stackTrace" not in message["Message"]
     for text in (*cause, f"State: {state}", f"s3://{platform.features}/failures/{run.name}.json"):
         assert text in message["Message"], message["Message"]

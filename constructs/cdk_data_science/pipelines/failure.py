@@ -23,6 +23,14 @@ _CONSOLE = (
     f" & ($split({_EXECUTION}, ':')[1] = 'aws-cn' ? 'amazonaws.cn' : 'aws.amazon.com')"
     f" & '/states/home?region=' & $split({_EXECUTION}, ':')[3] & '#/v2/executions/details/' & {_EXECUTION}"
 )
+# Lambda and SageMaker wrap what a person wants to read in JSON, which is cut off where it is very long.
+_EXPLANATION = (
+    "($cause := $failure.cause;"
+    " $whole := $substring($cause, 0, 1) = '{' and $substring($cause, -1) = '}';"
+    " $details := $whole ? $parse($cause) : {};"
+    " $exists($details.errorMessage) ? $details.errorMessage"
+    " : $exists($details.FailureReason) ? $details.FailureReason : $cause)"
+)
 
 
 class FailurePath(Construct):
@@ -107,7 +115,7 @@ class FailurePath(Construct):
     def _notify(self, alerts: AlertTopic) -> Task:
         lines = (
             "'Error: ' & $failure.error",
-            f"'Cause: ' & $substring($failure.cause, 0, {_LONGEST_MAIL})",
+            f"'Cause: ' & $substring({_EXPLANATION}, 0, {_LONGEST_MAIL})",
             "'State: ' & $failure.state",
             "'Run: ' & $run",
             f"'Rollback: ' & $string(${ROLLBACK_VARIABLE})",
