@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from local_aws import launcher
+from local_aws import fault_commands, launcher
 from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, default_state_dir
 
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
     faults = commands.add_parser("faults", help="make something fail, on purpose")
     kinds = faults.add_subparsers(required=True, metavar="FAULT")
+    fault_commands.add_to(kinds, _command)
     interrupt = _command(kinds, "interrupt", _interrupt, "take the Spot capacity of a training job away")
     interrupt.add_argument("job", help="name of a running training job that uses managed Spot training")
 
@@ -172,21 +173,12 @@ def _logs(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from local_aws import reports
 
-    answer = launcher.admin(_running(arguments)["port"], "report", {"role": arguments.role})
+    answer = launcher.ask(arguments.state_dir, "report", {"role": arguments.role})
     if arguments.json:
         print(json.dumps(answer, indent=2))
     else:
         reports.show_access(answer["roles"])
     return 0
-
-
-def _running(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The status of the instance; an error where it is not up."""
-    status = launcher.status(arguments.state_dir)
-    if status is None:
-        message = f"no local AWS is up for {arguments.state_dir}: start it with local-aws up"
-        raise launcher.LaunchError(message)
-    return status
 
 
 def _doctor(_: argparse.Namespace) -> int:
@@ -201,7 +193,7 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
-    launcher.admin(_running(arguments)["port"], "faults/interrupt", {"job": arguments.job})
+    launcher.ask(arguments.state_dir, "faults/interrupt", {"job": arguments.job})
     print(f"Training job {arguments.job} loses its Spot capacity.")
     return 0
 
@@ -214,7 +206,10 @@ def _deploy_watch(arguments: argparse.Namespace) -> int:
         message = "give the deploy command after --, for example: local-aws deploy-watch -- cdk deploy --all"
         raise launcher.LaunchError(message)
     return watchdog.watch(
-        command, _running(arguments), arguments.timeout, each_resource=arguments.show == "resources"
+        command,
+        launcher.running(arguments.state_dir),
+        arguments.timeout,
+        each_resource=arguments.show == "resources",
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _settings: list[Settings] = []
 _lock = threading.Lock()
-_clients: dict[tuple[str, str, str], Any] = {}
+_clients: dict[tuple[str, str, str, int], Any] = {}
 _CLIENTS_KEPT = 256
 
 
@@ -39,13 +39,22 @@ def session() -> botocore.session.Session:
     return botocore.session.Session()
 
 
-def client(service: str, credentials: dict[str, str] | None = None, region: str | None = None) -> Any:
-    """A client of this instance: as the account's root, or with a role's temporary credentials."""
+def client(
+    service: str,
+    credentials: dict[str, str] | None = None,
+    region: str | None = None,
+    *,
+    attempts: int = 1,
+) -> Any:
+    """A client of this instance: as the account's root, or with a role's temporary credentials.
+
+    One attempt, where who calls decides about another, as Step Functions does.
+    """
     from botocore.config import Config
 
     keys = credentials or {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     region = region or settings().region
-    key = (service, keys["AWS_ACCESS_KEY_ID"], region)
+    key = (service, keys["AWS_ACCESS_KEY_ID"], region, attempts)
     with _lock:  # botocore's session is not safe for concurrent client creation
         if key not in _clients:
             if len(_clients) >= _CLIENTS_KEPT:
@@ -57,9 +66,9 @@ def client(service: str, credentials: dict[str, str] | None = None, region: str 
                 aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
                 aws_session_token=keys.get("AWS_SESSION_TOKEN"),
-                # No retries: who calls decides, as Step Functions does. A Lambda may run 15 minutes.
+                # A Lambda may run 15 minutes.
                 config=Config(
-                    retries={"total_max_attempts": 1},
+                    retries={"total_max_attempts": attempts, "mode": "standard"},
                     read_timeout=910,
                     max_pool_connections=64,
                     s3={"addressing_style": "path"},

@@ -14,6 +14,7 @@ from typing import Any
 from local_aws.settings import Settings
 
 PREFIX = "/_local_aws/"
+_FAULT_ROUTES = ("faults/add", "faults/list", "faults/clear", "faults/kill")
 _log = logging.getLogger("local_aws")
 
 Scope = dict[str, Any]
@@ -55,6 +56,8 @@ class Gateway:
             return self._status()
         if (method, route) == ("POST", "faults/interrupt"):
             return _interrupt(json.loads(body or b"{}"))
+        if method == "POST" and route in _FAULT_ROUTES:
+            return _fault(route, json.loads(body or b"{}"))
         if (method, route) == ("POST", "report"):
             return _report(json.loads(body or b"{}"))
         if (method, route) == ("POST", "credentials"):
@@ -90,6 +93,22 @@ def _interrupt(request: dict[str, Any]) -> dict[str, Any]:
         raise AdminError(error.message) from error
     _log.info("Spot interruption of training job %s requested", name)
     return {"job": name, "interrupted": True}
+
+
+def _fault(route: str, request: dict[str, Any]) -> dict[str, Any]:
+    from local_aws import faults
+    from local_aws.emulator import injection
+
+    if route == "faults/list":
+        return faults.listed()
+    if route == "faults/clear":
+        return faults.clear()
+    if route == "faults/kill":
+        return {"killed": injection.kill_running(request.get("function", ""))}
+    try:
+        return faults.add(request)
+    except (faults.FaultError, ValueError, TypeError) as error:
+        raise AdminError(str(error)) from error
 
 
 def _report(request: dict[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,20 @@ def status_at(port: int) -> dict[str, Any] | None:
     return answer if status == 200 and "instance" in answer else None
 
 
+def running(state_dir: Path) -> dict[str, Any]:
+    """The status of the instance of this folder; an error where it is not up."""
+    there = status(state_dir)
+    if there is None:
+        message = f"no local AWS is up for {state_dir}: start it with local-aws up"
+        raise LaunchError(message)
+    return there
+
+
+def ask(state_dir: Path, route: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask the instance of this folder to do something that is not AWS."""
+    return admin(running(state_dir)["port"], route, request)
+
+
 def admin(port: int, route: str, request: dict[str, Any]) -> dict[str, Any]:
     """Ask a running instance to do something that is not AWS."""
     status, answer = _request(port, "POST", f"/_local_aws/{route}", json.dumps(request))

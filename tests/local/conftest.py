@@ -67,6 +67,24 @@ class LocalAws:
         """The command line, for this instance."""
         return local_aws_command(*arguments, "--state-dir", str(self.state_dir), **options)
 
+    def admin(self, route: str, **values: Any) -> dict[str, Any]:
+        """What is not AWS, such as ``faults/add``."""
+        request = urllib.request.Request(
+            f"{self.endpoint}/_local_aws/{route}", data=json.dumps(values).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            answer: dict[str, Any] = json.loads(response.read())
+        return answer
+
+    def fault(self, api: str, **values: Any) -> int:
+        """Let the next calls of an API go wrong, as ``local-aws faults add`` does; the fault's number."""
+        return int(self.admin("faults/add", api=api, **values)["number"])
+
+    def fault_hits(self, number: int) -> int:
+        """How many calls a fault has met."""
+        (fault,) = [f for f in self.admin("faults/list")["faults"] if f["number"] == number]
+        return int(fault["hits"])
+
     def role(self, service: str, *statements: dict[str, Any]) -> str:
         """A role that a service may take, with these permissions."""
         iam = self.client("iam")

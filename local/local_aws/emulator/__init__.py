@@ -13,6 +13,7 @@ def install() -> None:
         functions,
         hooks,
         identity,
+        injection,
         object_events,
         object_keys,
         roles,
@@ -34,6 +35,7 @@ def install() -> None:
     roles.install()
     stack_operations.install()
     types.install()
+    injection.install()  # the last: what others wrap can fail, too
 
 
 def shut_down() -> None:

@@ -330,6 +330,19 @@ HOOKS = (
         "dead letters",
         ("target_arn", "func_name", "event", "result"),
     ),
+    Hook("core.lambda_runtime", "_workers", "killing functions in flight"),
+    Hook(
+        "core.iam_actions",
+        "extract_iam_action",
+        "faults by API",
+        ("service", "method", "path", "headers", "body", "query_params"),
+    ),
+    Hook(
+        "core.iam_actions",
+        "access_denied_response",
+        "faults in the protocol of their service",
+        ("service", "action", "principal_arn", "request_id", "error_code", "message", "headers"),
+    ),
     Hook("core.lambda_runtime", "Worker", "errors by class name", ("func_name", "config", "code_zip")),
     Hook(
         "services.s3",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _POLL = 0.1
 _FAILURE_TEXT = 900
+_ATTEMPTS = 6
+"""SageMaker tries again when S3 or CloudWatch throttles it."""
 _NO_SCRIPT = (
     "ClientError: the local AWS runs script mode only, not container images: name the script with the "
     "hyperparameters sagemaker_program and sagemaker_submit_directory, or with the variables "
@@ -54,12 +56,12 @@ class Attempt:
         self.layout = script_mode.Layout(root)
         role = self._request["RoleArn"]
         self._credentials = identity.assume(role, "sagemaker", "SageMaker", job.arn)
-        s3 = context.client("s3", self._credentials)
+        s3 = context.client("s3", self._credentials, attempts=_ATTEMPTS)
         self._storage = JobStorage(s3, role, self._request["OutputDataConfig"].get("KmsKeyId"))
         root.mkdir(parents=True)
         stream = f"{job.name}/algo-1-{int(job.created)}"
         self._log = JobLog(
-            context.client("logs", self._credentials),
+            context.client("logs", self._credentials, attempts=_ATTEMPTS),
             stream,
             root / "job.log",
             self._request["AlgorithmSpecification"].get("MetricDefinitions", []),

@@ -1,0 +1,129 @@
+"""Where faults meet calls: every service's requests, running functions, and deliveries of events."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from local_aws import faults
+
+_KILL_AFTER = 0.2
+"""Seconds into an invocation at which it is killed, unless the fault says otherwise."""
+_DIED = "Worker process died"
+
+
+def install() -> None:
+    from ministack import app
+    from ministack.core import lambda_runtime
+    from ministack.services import eventbridge
+
+    for service in list(app.SERVICE_HANDLERS):
+        app.SERVICE_HANDLERS[service] = _failing(service, app.SERVICE_HANDLERS[service])
+    _kill_functions(lambda_runtime)
+    _duplicate_events(eventbridge)
+
+
+def _failing(service: str, handle: Any) -> Any:
+    async def handle_or_fail(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], **options: Any
+    ) -> Any:
+        if not faults.active():
+            return await handle(method, path, headers, body, query, **options)
+        fault = _met(service, method, path, headers, body, query)
+        if fault is None:
+            return await handle(method, path, headers, body, query, **options)
+        if fault.delay:
+            await asyncio.sleep(fault.delay)
+        if not fault.code or fault.after:
+            answer = await handle(method, path, headers, body, query, **options)
+            if not fault.code:
+                return answer
+        return _error(service, fault, headers)
+
+    return handle_or_fail
+
+
+def _met(
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> faults.Fault | None:
+    from ministack.core import iam_actions, iam_evaluator
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.core.router import extract_access_key_id
+    from ministack.services import sts
+
+    action = iam_actions.extract_iam_action(service, method, path, headers, body, query)
+    if action is None:
+        return None
+    resource = iam_actions.extract_resource_arn(
+        service, method, path, headers, body, query, get_region(), get_account_id()
+    )
+    session = sts._sessions.get(extract_access_key_id(headers, query)) or {}
+    role = iam_evaluator._role_name_from_assumed_arn(session.get("Arn", ""))
+    return faults.take(faults.FAIL, api=action, resource=str(resource), role=role)
+
+
+def _error(service: str, fault: faults.Fault, headers: dict[str, str]) -> Any:
+    """The error in the service's own protocol."""
+    from ministack.core import iam_actions
+
+    message = f"A fault that was asked for (fault {fault.number})"
+    _, answer_headers, body = iam_actions.access_denied_response(
+        service, "", "", f"fault-{fault.number}", error_code=fault.code, message=message, headers=headers
+    )
+    return fault.status, answer_headers, body
+
+
+def _kill_functions(lambda_runtime: Any) -> None:
+    invoke = lambda_runtime.Worker.invoke
+
+    def invoke_or_die(worker: Any, event: Any, request_id: str, **values: Any) -> dict[str, Any]:
+        fault = faults.take(faults.KILL, resource=worker.func_name)
+        timer = None
+        if fault is not None:
+            timer = threading.Timer(fault.delay or _KILL_AFTER, _kill, args=(worker,))
+            timer.daemon = True
+            timer.start()
+        try:
+            answer: dict[str, Any] = invoke(worker, event, request_id, **values)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if answer.get("error") == _DIED:
+            reason = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+            answer |= {"error": reason, "type": "Runtime.ExitError"}
+        return answer
+
+    lambda_runtime.Worker.invoke = invoke_or_die
+
+
+def _kill(worker: Any) -> None:
+    process = worker._proc
+    if process is not None:
+        process.kill()
+
+
+def kill_running(name: str) -> int:
+    """Kill the invocations of a function that are in flight now; how many there were."""
+    from ministack.core import lambda_runtime
+
+    with lambda_runtime._lock:
+        workers = [w for pool in lambda_runtime._workers.values() for w in pool]
+    running = [w for w in workers if w.func_name == name and w.in_use]
+    for worker in running:
+        _kill(worker)
+    return len(running)
+
+
+def _duplicate_events(eventbridge: Any) -> None:
+    invoke = eventbridge._invoke_target
+
+    def invoke_twice(
+        target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
+    ) -> Any:
+        result = invoke(target, event, rule, view)
+        if faults.take(faults.DUPLICATE, resource=rule.get("Name", "")) is not None:
+            invoke(target, event, rule, view)
+        return result
+
+    eventbridge._invoke_target = invoke_twice
