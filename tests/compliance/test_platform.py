@@ -20,8 +20,8 @@ from tests.compliance.templates import Platform
 ANY_RESOURCE = {
     "sagemaker:ListModelPackages": "versions are listed by group, before any of them is known; a list holds "
     "names and states, and each version is described under a limit",
-    "cloudwatch:DescribeAlarms": "CloudWatch answers a request that may concern composite alarms only where it is "
-    "allowed on all; the answer holds states, no data",
+    "cloudwatch:DescribeAlarms": "CloudWatch answers a request that may concern composite alarms only where "
+    "it is allowed on all; the answer holds states, no data",
 }
 
 # Buckets, by the end of their path, whose access nobody logs.
