@@ -67,7 +67,7 @@ class Gateway:
     def _status(self) -> dict[str, Any]:
         from local_aws import moto_backend
         from local_aws.cloudformation import recorded
-        from local_aws.sagemaker import training
+        from local_aws.sagemaker import endpoints, training, waiting
 
         return {
             "instance": self._settings.instance,
@@ -78,6 +78,8 @@ class Gateway:
             "state_dir": str(self._settings.state_dir),
             "moto": moto_backend.port(),
             "training_jobs": training.counts(),
+            "jobs": waiting.counts(),
+            "endpoints": endpoints.count(),
             "recorded_without_effect": recorded.in_use(),
         }
 

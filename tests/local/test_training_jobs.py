@@ -497,7 +497,7 @@ def test_tags_of_a_job_are_kept(bench: Workbench) -> None:
 
 
 def test_the_rest_of_sagemakers_api_is_answered(bench: Workbench) -> None:
-    assert bench.aws.client("sagemaker").list_endpoints()["Endpoints"] == []
+    assert bench.aws.client("sagemaker").list_notebook_instances()["NotebookInstances"] == []
 
 
 def _alive(pid: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws import context
-from local_aws.cloudformation import buckets, conditions, recorded, validation
+from local_aws.cloudformation import buckets, calls, conditions, hosting, recorded, validation
 
 Props = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -36,6 +36,14 @@ def install() -> None:
 def _ours() -> Handlers:
     return {
         "AWS::SageMaker::ModelPackageGroup": _type(_group_create, _group_delete, _group_update),
+        "AWS::SageMaker::Model": _type(hosting.create_model, hosting.delete_model),
+        "AWS::SageMaker::EndpointConfig": _type(hosting.create_config, hosting.delete_config),
+        "AWS::SageMaker::Endpoint": {
+            "create": hosting.create_endpoint,
+            "update": hosting.update_endpoint,
+            "update_with_logical_id": True,
+            "delete": hosting.delete_endpoint,
+        },
         "AWS::LakeFormation::Resource": _type(_location_create, _location_delete),
         "AWS::LakeFormation::DataLakeSettings": _type(_settings_create, _settings_delete),
         "AWS::LakeFormation::PrincipalPermissions": _type(_grant_create, _grant_delete),
@@ -68,48 +76,6 @@ def _type(
     return {"create": create, "update": replace, "update_with_logical_id": True, "delete": delete}
 
 
-def _call(service: str, operation: str, parameters: Props) -> dict[str, Any]:
-    """Call an API with properties of a template: their numbers and booleans may be strings."""
-    client = context.client(service)
-    shape = client.meta.service_model.operation_model(operation).input_shape
-    answer: dict[str, Any] = client._make_api_call(operation, _coerced(parameters, shape, operation))
-    return answer
-
-
-def _call_if_there(service: str, operation: str, parameters: Props, *missing: str) -> None:
-    """A delete: what is gone already is fine."""
-    from botocore.exceptions import ClientError
-
-    try:
-        _call(service, operation, parameters)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in missing:
-            raise
-
-
-def _coerced(value: Any, shape: Any, path: str) -> Any:
-    kind = shape.type_name
-    if kind == "structure":
-        unknown = sorted(set(value) - set(shape.members))
-        if unknown:
-            message = f"Encountered unsupported property {', '.join(unknown)} in {path}"
-            raise ValueError(message)
-        return {name: _coerced(item, shape.members[name], name) for name, item in value.items()}
-    if kind == "list":
-        return [_coerced(item, shape.member, path) for item in value]
-    if kind == "map":
-        return {name: _coerced(item, shape.value, path) for name, item in value.items()}
-    if kind in ("integer", "long"):
-        return int(value)
-    if kind in ("float", "double"):
-        return float(value)
-    if kind == "boolean":
-        return value if isinstance(value, bool) else str(value).lower() == "true"
-    if kind == "string" and isinstance(value, (int, float)):
-        return str(value)
-    return value
-
-
 def _without(props: Props, *names: str) -> Props:
     return {name: value for name, value in props.items() if name not in names}
 
@@ -123,7 +89,7 @@ def _parsed(value: Any) -> Any:
 
 def _group_create(logical_id: str, props: Props, stack: str) -> Created:
     _warn_of_policy(props)
-    arn = _call("sagemaker", "CreateModelPackageGroup", _without(props, "ModelPackageGroupPolicy"))[
+    arn = calls.call("sagemaker", "CreateModelPackageGroup", _without(props, "ModelPackageGroupPolicy"))[
         "ModelPackageGroupArn"
     ]
     return arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
@@ -134,13 +100,13 @@ def _group_update(physical_id: str, old: Props, new: Props, stack: str) -> Creat
         return _group_create("", new, stack)
     _warn_of_policy(new)
     if new.get("Tags"):
-        _call("sagemaker", "AddTags", {"ResourceArn": physical_id, "Tags": new["Tags"]})
+        calls.call("sagemaker", "AddTags", {"ResourceArn": physical_id, "Tags": new["Tags"]})
     return physical_id, {"ModelPackageGroupArn": physical_id, "ModelPackageGroupStatus": "Completed"}
 
 
 def _group_delete(physical_id: str, props: Props) -> None:
     name = physical_id.rsplit("/", 1)[-1]
-    _call_if_there(
+    calls.call_if_there(
         "sagemaker", "DeleteModelPackageGroup", {"ModelPackageGroupName": name}, "ValidationException"
     )
 
@@ -159,12 +125,12 @@ def _warn_of_policy(props: Props) -> None:
 
 
 def _location_create(logical_id: str, props: Props, stack: str) -> Created:
-    _call("lakeformation", "RegisterResource", props)
+    calls.call("lakeformation", "RegisterResource", props)
     return props["ResourceArn"], {"Id": props["ResourceArn"]}
 
 
 def _location_delete(physical_id: str, props: Props) -> None:
-    _call_if_there(
+    calls.call_if_there(
         "lakeformation", "DeregisterResource", {"ResourceArn": physical_id}, "EntityNotFoundException"
     )
 
@@ -172,23 +138,23 @@ def _location_delete(physical_id: str, props: Props) -> None:
 def _settings_create(logical_id: str, props: Props, stack: str) -> Created:
     settings = _without(props, "MutationType", "Admins") | {"DataLakeAdmins": props.get("Admins", [])}
     if props.get("MutationType") == "APPEND":
-        known = _call("lakeformation", "GetDataLakeSettings", {})["DataLakeSettings"]
+        known = calls.call("lakeformation", "GetDataLakeSettings", {})["DataLakeSettings"]
         added = [a for a in settings["DataLakeAdmins"] if a not in known.get("DataLakeAdmins", [])]
         settings["DataLakeAdmins"] = known.get("DataLakeAdmins", []) + added
-    _call("lakeformation", "PutDataLakeSettings", {"DataLakeSettings": settings})
+    calls.call("lakeformation", "PutDataLakeSettings", {"DataLakeSettings": settings})
     return f"{stack}-{logical_id}", {}
 
 
 def _settings_delete(physical_id: str, props: Props) -> None:
     """The settings of an account are never absent: as in AWS, only our administrators go."""
-    settings = _call("lakeformation", "GetDataLakeSettings", {})["DataLakeSettings"]
+    settings = calls.call("lakeformation", "GetDataLakeSettings", {})["DataLakeSettings"]
     ours = props.get("Admins", [])
     settings["DataLakeAdmins"] = [a for a in settings.get("DataLakeAdmins", []) if a not in ours]
-    _call("lakeformation", "PutDataLakeSettings", {"DataLakeSettings": settings})
+    calls.call("lakeformation", "PutDataLakeSettings", {"DataLakeSettings": settings})
 
 
 def _grant_create(logical_id: str, props: Props, stack: str) -> Created:
-    _call("lakeformation", "GrantPermissions", _without(props, "Catalog") | _catalog(props))
+    calls.call("lakeformation", "GrantPermissions", _without(props, "Catalog") | _catalog(props))
     principal = props["Principal"]["DataLakePrincipalIdentifier"]
     identifiers = {
         "PrincipalIdentifier": principal,
@@ -198,7 +164,7 @@ def _grant_create(logical_id: str, props: Props, stack: str) -> Created:
 
 
 def _grant_delete(physical_id: str, props: Props) -> None:
-    _call_if_there(
+    calls.call_if_there(
         "lakeformation",
         "RevokePermissions",
         _without(props, "Catalog") | _catalog(props),
@@ -212,7 +178,7 @@ def _catalog(props: Props) -> Props:
 
 
 def _tag_create(logical_id: str, props: Props, stack: str) -> Created:
-    _call("lakeformation", "CreateLFTag", props)
+    calls.call("lakeformation", "CreateLFTag", props)
     return props["TagKey"], {}
 
 
@@ -224,16 +190,16 @@ def _tag_update(physical_id: str, old: Props, new: Props, stack: str) -> Created
         "TagValuesToAdd": [v for v in new["TagValues"] if v not in old["TagValues"]],
         "TagValuesToDelete": [v for v in old["TagValues"] if v not in new["TagValues"]],
     }
-    _call("lakeformation", "UpdateLFTag", {name: value for name, value in changes.items() if value})
+    calls.call("lakeformation", "UpdateLFTag", {name: value for name, value in changes.items() if value})
     return physical_id, {}
 
 
 def _tag_delete(physical_id: str, props: Props) -> None:
-    _call_if_there("lakeformation", "DeleteLFTag", {"TagKey": physical_id}, "EntityNotFoundException")
+    calls.call_if_there("lakeformation", "DeleteLFTag", {"TagKey": physical_id}, "EntityNotFoundException")
 
 
 def _association_create(logical_id: str, props: Props, stack: str) -> Created:
-    _call("lakeformation", "AddLFTagsToResource", props)
+    calls.call("lakeformation", "AddLFTagsToResource", props)
     identifiers = {
         "ResourceIdentifier": json.dumps(props["Resource"], sort_keys=True),
         "TagsIdentifier": json.dumps(props["LFTags"], sort_keys=True),
@@ -242,7 +208,7 @@ def _association_create(logical_id: str, props: Props, stack: str) -> Created:
 
 
 def _association_delete(physical_id: str, props: Props) -> None:
-    _call_if_there("lakeformation", "RemoveLFTagsFromResource", props, "EntityNotFoundException")
+    calls.call_if_there("lakeformation", "RemoveLFTagsFromResource", props, "EntityNotFoundException")
 
 
 # Costs
@@ -260,7 +226,7 @@ def _budget_create(logical_id: str, props: Props, stack: str) -> Created:
     }
     if props.get("ResourceTags"):
         parameters["ResourceTags"] = props["ResourceTags"]
-    _call("budgets", "CreateBudget", parameters)
+    calls.call("budgets", "CreateBudget", parameters)
     return budget["BudgetName"], {}
 
 
@@ -273,23 +239,23 @@ def _budget_update(physical_id: str, old: Props, new: Props, stack: str) -> Crea
 
 def _budget_delete(physical_id: str, props: Props) -> None:
     parameters = {"AccountId": context.settings().account, "BudgetName": physical_id}
-    _call_if_there("budgets", "DeleteBudget", parameters, "NotFoundException")
+    calls.call_if_there("budgets", "DeleteBudget", parameters, "NotFoundException")
 
 
 def _monitor_create(logical_id: str, props: Props, stack: str) -> Created:
-    arn = _call("ce", "CreateAnomalyMonitor", _monitor(props))["MonitorArn"]
+    arn = calls.call("ce", "CreateAnomalyMonitor", _monitor(props))["MonitorArn"]
     return arn, {"MonitorArn": arn, "DimensionalValueCount": 0}
 
 
 def _monitor_update(physical_id: str, old: Props, new: Props, stack: str) -> Created:
     if _without(old, "MonitorName", "ResourceTags") != _without(new, "MonitorName", "ResourceTags"):
         return _monitor_create("", new, stack)
-    _call("ce", "UpdateAnomalyMonitor", {"MonitorArn": physical_id, "MonitorName": new["MonitorName"]})
+    calls.call("ce", "UpdateAnomalyMonitor", {"MonitorArn": physical_id, "MonitorName": new["MonitorName"]})
     return physical_id, {"MonitorArn": physical_id, "DimensionalValueCount": 0}
 
 
 def _monitor_delete(physical_id: str, props: Props) -> None:
-    _call_if_there("ce", "DeleteAnomalyMonitor", {"MonitorArn": physical_id}, "UnknownMonitorException")
+    calls.call_if_there("ce", "DeleteAnomalyMonitor", {"MonitorArn": physical_id}, "UnknownMonitorException")
 
 
 def _monitor(props: Props) -> Props:
@@ -305,17 +271,17 @@ def _subscription_create(logical_id: str, props: Props, stack: str) -> Created:
     parameters: Props = {"AnomalySubscription": _subscription(props)}
     if "ResourceTags" in props:
         parameters["ResourceTags"] = props["ResourceTags"]
-    arn = _call("ce", "CreateAnomalySubscription", parameters)["SubscriptionArn"]
+    arn = calls.call("ce", "CreateAnomalySubscription", parameters)["SubscriptionArn"]
     return arn, {"SubscriptionArn": arn, "AccountId": context.settings().account}
 
 
 def _subscription_update(physical_id: str, old: Props, new: Props, stack: str) -> Created:
-    _call("ce", "UpdateAnomalySubscription", {"SubscriptionArn": physical_id} | _subscription(new))
+    calls.call("ce", "UpdateAnomalySubscription", {"SubscriptionArn": physical_id} | _subscription(new))
     return physical_id, {"SubscriptionArn": physical_id, "AccountId": context.settings().account}
 
 
 def _subscription_delete(physical_id: str, props: Props) -> None:
-    _call_if_there(
+    calls.call_if_there(
         "ce", "DeleteAnomalySubscription", {"SubscriptionArn": physical_id}, "UnknownSubscriptionException"
     )
 
@@ -334,7 +300,7 @@ def _alarm_create(logical_id: str, props: Props, stack: str) -> Created:
     from ministack.services.cloudformation.provisioners import _physical_name
 
     name = props.get("AlarmName") or _physical_name(stack, logical_id, max_len=255)
-    _call("cloudwatch", "PutCompositeAlarm", props | {"AlarmName": name})
+    calls.call("cloudwatch", "PutCompositeAlarm", props | {"AlarmName": name})
     region, account = context.settings().region, context.settings().account
     return name, {"Arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"}
 
@@ -344,7 +310,7 @@ def _alarm_update(physical_id: str, old: Props, new: Props, stack: str) -> Creat
 
 
 def _alarm_delete(physical_id: str, props: Props) -> None:
-    _call("cloudwatch", "DeleteAlarms", {"AlarmNames": [physical_id]})
+    calls.call("cloudwatch", "DeleteAlarms", {"AlarmNames": [physical_id]})
 
 
 # S3

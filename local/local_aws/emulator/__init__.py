@@ -27,6 +27,7 @@ def install() -> None:
     identity.install()
     call_log.install()
     step_functions.install()
+    injection.install_kills()
     functions.install()
     custom_resources.install()
     object_events.install()
@@ -43,8 +44,8 @@ def shut_down() -> None:
     from ministack.core import lambda_runtime
 
     from local_aws import moto_backend
-    from local_aws.sagemaker import training
+    from local_aws.sagemaker import children
 
-    training.shut_down()
+    children.end_all()
     moto_backend.shut_down()
     lambda_runtime.reset()

@@ -35,7 +35,10 @@ def install() -> None:
     from ministack.core import iam_actions
     from ministack.services import s3
 
+    from local_aws.sagemaker import runtime
+
     pin_origin, resource_arn = app.pin_request_origin, iam_actions.extract_resource_arn
+    action = iam_actions.extract_iam_action
     object_context, lambda_action = iam_actions._s3_object_context, iam_actions._lambda_action
 
     def pin_secure_origin(source_ip: str, secure_transport: bool) -> None:
@@ -52,6 +55,9 @@ def install() -> None:
         account_id: str,
     ) -> str:
         if service == "sagemaker":
+            endpoint = runtime.endpoint_of(path)
+            if endpoint is not None:
+                return f"arn:aws:sagemaker:{region}:{account_id}:endpoint/{endpoint.lower()}"
             return sagemaker_resource(body, region, account_id)
         arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
         qualifier = _first(query_params.get("Qualifier"))
@@ -77,6 +83,12 @@ def install() -> None:
         )
         return None if known is None else str(known)
 
+    def known_action(service: str, method: str, path: str, *more: Any) -> Any:
+        if service == "sagemaker" and runtime.endpoint_of(path) is not None:
+            return "sagemaker:InvokeEndpoint"
+        return action(service, method, path, *more)
+
+    iam_actions.extract_iam_action = known_action
     app.pin_request_origin = pin_secure_origin
     iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
     iam_actions._lambda_action = lambda_operation

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import subprocess
 import threading
+import weakref
 from typing import Any
 
 from local_aws import faults
 
+_killed: weakref.WeakSet[Any] = weakref.WeakSet()
 _KILL_AFTER = 0.2
 """Seconds into an invocation at which it is killed, unless the fault says otherwise."""
-_DIED = "Worker process died"
+
+
+def install_kills() -> None:
+    """Before what else wraps the calls of functions, which must see how a killed call ended."""
+    from ministack.core import lambda_runtime
+
+    _kill_functions(lambda_runtime)
 
 
 def install() -> None:
     from ministack import app
-    from ministack.core import lambda_runtime
     from ministack.services import eventbridge
 
     for service in list(app.SERVICE_HANDLERS):
         app.SERVICE_HANDLERS[service] = _failing(service, app.SERVICE_HANDLERS[service])
-    _kill_functions(lambda_runtime)
     _duplicate_events(eventbridge)
 
 
@@ -84,12 +92,18 @@ def _kill_functions(lambda_runtime: Any) -> None:
             timer = threading.Timer(fault.delay or _KILL_AFTER, _kill, args=(worker,))
             timer.daemon = True
             timer.start()
+        answer: dict[str, Any]
         try:
-            answer: dict[str, Any] = invoke(worker, event, request_id, **values)
+            answer = invoke(worker, event, request_id, **values)
+        except RuntimeError:
+            if worker not in _killed:
+                raise
+            answer = {"status": "error", "log": ""}  # killed while it started
         finally:
             if timer is not None:
                 timer.cancel()
-        if answer.get("error") == _DIED:
+        told = "type" in answer or str(answer.get("error", "")).startswith("Task timed out")
+        if answer.get("status") == "error" and not told and _is_dead(worker):
             reason = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
             answer |= {"error": reason, "type": "Runtime.ExitError"}
         return answer
@@ -100,7 +114,18 @@ def _kill_functions(lambda_runtime: Any) -> None:
 def _kill(worker: Any) -> None:
     process = worker._proc
     if process is not None:
+        _killed.add(worker)
         process.kill()
+
+
+def _is_dead(worker: Any) -> bool:
+    """Whether the process of a call that failed without a word of its handler has ended by itself."""
+    process = worker._proc
+    if process is None:
+        return True
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)  # its pipe may break a moment before it has ended
+    return process.poll() is not None
 
 
 def kill_running(name: str) -> int:

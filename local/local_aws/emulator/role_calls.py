@@ -12,6 +12,13 @@ from local_aws import context, identity
 # The integrations with a name of their own: service, operation, and the prefix of their errors' names.
 OPTIMISED = {
     "sagemaker:createTrainingJob": ("sagemaker", "CreateTrainingJob"),
+    "sagemaker:createProcessingJob": ("sagemaker", "CreateProcessingJob"),
+    "sagemaker:createTransformJob": ("sagemaker", "CreateTransformJob"),
+    "sagemaker:createHyperParameterTuningJob": ("sagemaker", "CreateHyperParameterTuningJob"),
+    "sagemaker:createModel": ("sagemaker", "CreateModel"),
+    "sagemaker:createEndpointConfig": ("sagemaker", "CreateEndpointConfig"),
+    "sagemaker:createEndpoint": ("sagemaker", "CreateEndpoint"),
+    "sagemaker:updateEndpoint": ("sagemaker", "UpdateEndpoint"),
     "sns:publish": ("sns", "Publish"),
     "sqs:sendMessage": ("sqs", "SendMessage"),
     "events:putEvents": ("events", "PutEvents"),
@@ -92,13 +99,13 @@ def sdk_call(role: str, service: str, action: str, data: Any) -> dict[str, Any]:
     return named
 
 
-def described_training_job(role: str, name: dict[str, str]) -> dict[str, Any]:
-    """What createTrainingJob.sync results in: the job's description, with times in milliseconds."""
+def described_job(role: str, noun: str, name: str) -> dict[str, Any]:
+    """What the ``.sync`` of a job results in: the job's description, with times in milliseconds."""
+    from local_aws.sagemaker import waiting
     from local_aws.sagemaker.events import in_milliseconds
-    from local_aws.sagemaker.training import find
 
-    call(role, "sagemaker", "DescribeTrainingJob", name)  # refused where the role may not describe it
-    described: dict[str, Any] = in_milliseconds(find(name["TrainingJobName"]).describe())
+    call(role, "sagemaker", f"Describe{noun}", {f"{noun}Name": name})  # refused where the role may not
+    described: dict[str, Any] = in_milliseconds(waiting.find(noun, name).describe())
     return described
 
 

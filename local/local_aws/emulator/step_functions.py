@@ -1,10 +1,11 @@
 """Step Functions: every task is called over HTTP in the state machine's role, so that IAM applies.
 
-Runs: lambda:invoke, sns:publish, sqs:sendMessage, events:putEvents, sagemaker:createTrainingJob with and
-without .sync, every ``aws-sdk:*`` call by botocore's model, task tokens, timeouts of tasks (numbers and
-JSONata) and of the whole machine, and StopExecution, which also stops the job that a task waits for.
+Runs: lambda:invoke, sns:publish, sqs:sendMessage, events:putEvents, SageMaker's training, processing,
+transform and tuning jobs with and without .sync, its models and endpoints, every ``aws-sdk:*`` call by
+botocore's model, task tokens, timeouts of tasks (numbers and JSONata) and of the whole machine, and
+StopExecution, which also stops the job that a task waits for.
 ministack runs the states themselves: JSONata, JSONPath, Retry, Catch, Map and Parallel.
-Not there: .sync of other services than SageMaker training and nested executions; execution logs.
+Not there: .sync of other services than SageMaker and nested executions; execution logs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from typing import Any
 from local_aws.emulator import role_calls
 
 _POLL = 0.1
+_JOBS = {
+    f"sagemaker:create{noun}.sync"
+    for noun in ("TrainingJob", "ProcessingJob", "TransformJob", "HyperParameterTuningJob")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +215,8 @@ def _invoke(resource: str, data: Any) -> Any:
         integration = name.removeprefix("arn:aws:states:::")
         if integration == "lambda:invoke":
             return role_calls.invoke_function(role, data)
-        if integration == "sagemaker:createTrainingJob.sync":
-            return _train(role, data, here)
+        if integration in _JOBS:
+            return _run_job(role, integration.removesuffix(".sync"), data, here)
         if integration.startswith("aws-sdk:") and integration.count(":") == 2:
             _, service, action = integration.split(":")
             return role_calls.sdk_call(role, service, action, data)
@@ -234,19 +239,20 @@ def _call_lambda(func_ref: str, event: Any) -> Any:
         raise states._ExecutionError(error.name, error.cause) from error
 
 
-def _train(role: str, data: Any, here: Running | None) -> Any:
-    """createTrainingJob.sync: create, wait, describe; stop the job when nobody waits any more."""
-    from local_aws.sagemaker import training
+def _run_job(role: str, integration: str, data: Any, here: Running | None) -> Any:
+    """The ``.sync`` of a job: create, wait, describe; stop the job when nobody waits any more."""
+    from local_aws.sagemaker import waiting
 
-    role_calls.optimised_call(role, "sagemaker:createTrainingJob", data)
-    name = {"TrainingJobName": data["TrainingJobName"]}
-    job = training.find(data["TrainingJobName"])
+    role_calls.optimised_call(role, integration, data)
+    noun = integration.removeprefix("sagemaker:create")
+    name = str(data[f"{noun}Name"])
+    job = waiting.find(noun, name)
     while not job.done.wait(_POLL):
         if here is not None and here.over:
             with contextlib.suppress(role_calls.CallError):  # it ended meanwhile
-                role_calls.call(role, "sagemaker", "StopTrainingJob", name)
+                role_calls.call(role, "sagemaker", f"Stop{noun}", {f"{noun}Name": name})
             raise role_calls.CallError("States.Timeout", "The task is not waited for any more")
-    described = role_calls.described_training_job(role, name)
-    if described["TrainingJobStatus"] != "Completed":
+    described = role_calls.described_job(role, noun, name)
+    if described[f"{noun}Status"] != "Completed":
         raise role_calls.CallError("States.TaskFailed", json.dumps(described))
     return described

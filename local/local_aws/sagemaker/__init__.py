@@ -1,1 +1,1 @@
-"""SageMaker that runs: training jobs as child processes, model packages as state, moto for the rest."""
+"""SageMaker that runs: jobs and endpoints as child processes, model packages as state, moto for the rest."""

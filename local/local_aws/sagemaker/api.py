@@ -8,10 +8,32 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws import moto_backend
-from local_aws.sagemaker import registry, tagging, training
+from local_aws.sagemaker import (
+    endpoints,
+    hosting,
+    jobs,
+    processing,
+    registry,
+    runtime,
+    tagging,
+    training,
+    transform,
+    tuning,
+)
 from local_aws.sagemaker.errors import ApiError, invalid
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _operations(kind: jobs.Jobs) -> dict[str, Operation]:
+    noun = kind.kind.noun
+    return {
+        f"Create{noun}": kind.create,
+        f"Describe{noun}": kind.describe,
+        f"List{noun}s": kind.list_jobs,
+        f"Stop{noun}": kind.stop,
+    }
+
 
 OPERATIONS: dict[str, Operation] = {
     "CreateTrainingJob": training.create,
@@ -27,19 +49,39 @@ OPERATIONS: dict[str, Operation] = {
     "ListModelPackages": registry.list_packages,
     "UpdateModelPackage": registry.update_package,
     "DeleteModelPackage": registry.delete_package,
+    **_operations(processing.JOBS),
+    **_operations(transform.JOBS),
+    **_operations(tuning.JOBS),
+    "ListTrainingJobsForHyperParameterTuningJob": tuning.list_children,
+    "CreateModel": hosting.create_model,
+    "DescribeModel": hosting.MODELS.describe,
+    "ListModels": hosting.MODELS.list_items,
+    "DeleteModel": hosting.MODELS.delete,
+    "CreateEndpointConfig": hosting.create_config,
+    "DescribeEndpointConfig": hosting.CONFIGS.describe,
+    "ListEndpointConfigs": hosting.CONFIGS.list_items,
+    "DeleteEndpointConfig": hosting.CONFIGS.delete,
+    "CreateEndpoint": endpoints.create,
+    "UpdateEndpoint": endpoints.update,
+    "UpdateEndpointWeightsAndCapacities": endpoints.update_weights,
+    "DescribeEndpoint": endpoints.describe,
+    "ListEndpoints": endpoints.list_endpoints,
+    "DeleteEndpoint": endpoints.delete,
 }
 _TAGGING: dict[str, Operation] = {
     "AddTags": tagging.add,
     "ListTags": tagging.list_tags,
     "DeleteTags": tagging.delete,
 }
-_TAGGED = {"CreateTrainingJob", "CreateModelPackageGroup", "CreateModelPackage"}
+_TAGGED = {name for name in OPERATIONS if name.startswith("Create")}
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 async def handle(
     method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
 ) -> moto_backend.Answer:
+    if runtime.endpoint_of(path) is not None:
+        return await runtime.handle(path, headers, body)
     name = headers.get("x-amz-target", "").rpartition(".")[2]
     try:
         request = json.loads(body or b"{}")
@@ -78,7 +120,9 @@ def _check_role(request: dict[str, Any], headers: dict[str, str]) -> None:
 
     from local_aws.emulator import roles, trust
 
-    role = request.get("RoleArn", request.get("ExecutionRoleArn"))
+    definition = request.get("TrainingJobDefinition")
+    given = definition if isinstance(definition, dict) else request
+    role = given.get("RoleArn", given.get("ExecutionRoleArn"))
     if not isinstance(role, str):
         return  # the validation of the request names what is missing
     try:

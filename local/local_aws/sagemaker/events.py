@@ -10,11 +10,11 @@ _log = logging.getLogger("local_aws.sagemaker")
 
 
 def training_job_changed(arn: str, description: dict[str, Any]) -> None:
-    _send("SageMaker Training Job State Change", arn, description)
+    send("SageMaker Training Job State Change", arn, description)
 
 
 def model_package_changed(arn: str, description: dict[str, Any]) -> None:
-    _send("SageMaker Model Package State Change", arn, description)
+    send("SageMaker Model Package State Change", arn, description)
 
 
 def in_milliseconds(value: Any) -> Any:
@@ -31,7 +31,8 @@ def in_milliseconds(value: Any) -> Any:
     return value
 
 
-def _send(detail_type: str, arn: str, detail: dict[str, Any]) -> None:
+def send(detail_type: str, arn: str, detail: dict[str, Any]) -> None:
+    """Put an event of SageMaker on the default bus."""
     from ministack.services import eventbridge
 
     entry = {

@@ -22,8 +22,10 @@ _log = logging.getLogger("local_aws.sagemaker")
 class JobLog:
     """Takes lines from any thread; ships them in the background, in the role's name as SageMaker does."""
 
-    def __init__(self, client: Any, stream: str, file: Path, metrics: list[dict[str, str]]) -> None:
-        self._client, self._stream = client, stream
+    def __init__(
+        self, client: Any, stream: str, file: Path, metrics: list[dict[str, str]], group: str = GROUP
+    ) -> None:
+        self._client, self._group, self._stream = client, group, stream
         self._file = file.open("a", encoding="utf-8")
         self._patterns = [(m["Name"], re.compile(m["Regex"])) for m in metrics]
         self._lock = threading.Lock()
@@ -39,6 +41,8 @@ class JobLog:
         line = line.rstrip("\r\n")
         now = time.time()
         with self._lock:
+            if self._file.closed:
+                return  # the last words of a process that was killed
             self._file.write(line + "\n")
             self._file.flush()
             if line:
@@ -67,7 +71,9 @@ class JobLog:
                 return
             try:
                 self._create_once()
-                self._client.put_log_events(logGroupName=GROUP, logStreamName=self._stream, logEvents=batch)
+                self._client.put_log_events(
+                    logGroupName=self._group, logStreamName=self._stream, logEvents=batch
+                )
             except (ClientError, BotoCoreError) as error:
                 # As in AWS: a role that may not write logs loses them, and the job goes on.
                 self._refused = True
@@ -77,8 +83,8 @@ class JobLog:
         if self._created:
             return
         for create, names in (
-            (self._client.create_log_group, {"logGroupName": GROUP}),
-            (self._client.create_log_stream, {"logGroupName": GROUP, "logStreamName": self._stream}),
+            (self._client.create_log_group, {"logGroupName": self._group}),
+            (self._client.create_log_stream, {"logGroupName": self._group, "logStreamName": self._stream}),
         ):
             try:
                 create(**names)

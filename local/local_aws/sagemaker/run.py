@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import signal
-import subprocess
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from local_aws import context, identity, processes
-from local_aws.sagemaker import environments, script_mode
+from local_aws import context, identity
+from local_aws.sagemaker import children, environments, script_mode
+from local_aws.sagemaker.jobs import JobFailed
 from local_aws.sagemaker.logs import JobLog
 from local_aws.sagemaker.storage import CheckpointSync, DataError, JobStorage, Location, unpack
 
 if TYPE_CHECKING:
     from local_aws.sagemaker.training import TrainingJob
 
-_POLL = 0.1
 _FAILURE_TEXT = 900
 _ATTEMPTS = 6
 """SageMaker tries again when S3 or CloudWatch throttles it."""
@@ -28,10 +25,6 @@ _NO_SCRIPT = (
     "hyperparameters sagemaker_program and sagemaker_submit_directory, or with the variables "
     "SAGEMAKER_PROGRAM and SAGEMAKER_SUBMIT_DIRECTORY"
 )
-
-
-class JobFailed(Exception):
-    """The job ends as Failed; the message is its FailureReason."""
 
 
 class Ending(enum.Enum):
@@ -44,9 +37,6 @@ class Ending(enum.Enum):
 
 class Attempt:
     """A job on one piece of capacity. Everything that it does in AWS, it does in the role's name."""
-
-    _running: ClassVar[set[subprocess.Popen[bytes]]] = set()
-    _running_lock = threading.Lock()
 
     def __init__(self, job: TrainingJob, root: Path, wait_until: float) -> None:
         self._job = job
@@ -66,12 +56,6 @@ class Attempt:
             root / "job.log",
             self._request["AlgorithmSpecification"].get("MetricDefinitions", []),
         )
-
-    @classmethod
-    def end_all(cls, sig: signal.Signals) -> None:
-        with cls._running_lock:
-            for process in cls._running:
-                processes.end_group(process.pid, sig)
 
     def run(self) -> Ending:
         try:
@@ -156,40 +140,8 @@ class Attempt:
         return code
 
     def _supervise(self, command: list[str], folder: Path, variables: dict[str, str]) -> tuple[Ending, int]:
-        """Run a command in its own process group until it ends, or must end."""
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        with self._running_lock:
-            self._running.add(process)
-        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
-        reader.start()
-        ending = Ending.COMPLETED
-        kill_at = float("inf")
-        try:
-            while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_POLL)
-                    break
-                wanted = self._wanted_ending() if ending is Ending.COMPLETED else None
-                if wanted is not None:
-                    ending = wanted
-                    kill_at = time.time() + context.settings().spot_notice_seconds
-                    processes.end_group(process.pid, signal.SIGTERM)
-                elif time.time() > kill_at:
-                    processes.end_group(process.pid, signal.SIGKILL)
-        finally:
-            processes.end_group(process.pid, signal.SIGKILL)  # what the script started and left behind
-            with self._running_lock:
-                self._running.discard(process)
-        reader.join(timeout=10)
-        return ending, process.returncode
+        ending, code = children.supervise(command, folder, variables, self._log.write, self._wanted_ending)
+        return ending or Ending.COMPLETED, code
 
     def _wanted_ending(self) -> Ending | None:
         """Why the attempt must end now, if it must."""
@@ -203,11 +155,6 @@ class Attempt:
         if self._job.spot and now >= self._wait_until:
             return Ending.MAX_WAIT
         return None
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None  # asked for above
-        for line in process.stdout:
-            self._log.write(line.decode(errors="replace"))
 
     def _upload(self, *, succeeded: bool) -> None:
         output = self._request["OutputDataConfig"]

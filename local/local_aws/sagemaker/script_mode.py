@@ -144,11 +144,21 @@ def environment(
     toolkit |= {f"SM_HP_{name.upper()}": value for name, value in values.items()}
     given = {name: layout.translate(value) for name, value in request.get("Environment", {}).items()}
     return (
-        _inherited()
+        base_environment(layout, credentials, endpoint, region)
         | {name: _variable(value) for name, value in toolkit.items()}
+        | {"TRAINING_JOB_NAME": request["TrainingJobName"], "TRAINING_JOB_ARN": arn}
+        | given
+        | credentials
+    )
+
+
+def base_environment(
+    layout: Layout, credentials: dict[str, str], endpoint: str, region: str
+) -> dict[str, str]:
+    """What every script that SageMaker runs finds: where it lies, and who it is in which AWS."""
+    return (
+        _inherited()
         | {
-            "TRAINING_JOB_NAME": request["TrainingJobName"],
-            "TRAINING_JOB_ARN": arn,
             "SAGEMAKER_BASE_DIR": str(layout.base),
             "PYTHONPATH": str(layout.code),
             "PYTHONUNBUFFERED": "1",
@@ -156,7 +166,6 @@ def environment(
             "AWS_DEFAULT_REGION": region,
             "AWS_ENDPOINT_URL": endpoint,
         }
-        | given
         | credentials
     )
 

@@ -17,6 +17,14 @@ _CHUNK = 8 * 1024 * 1024
 _ACCESS_CODES = {"403", "AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"}
 
 
+_URIS = (
+    r"s3://([^/]+)/?(.*)",
+    # The AWS CDK writes S3 locations as URLs, which SageMaker takes as well.
+    r"https://s3[.-][^/]*amazonaws\.com/([^/]+)/?(.*)",
+    r"https://([^/]+)\.s3[.-][^/]*amazonaws\.com/?(.*)",
+)
+
+
 class DataError(Exception):
     """Data cannot be read or written; the message is the job's FailureReason."""
 
@@ -28,7 +36,7 @@ class Location:
 
     @classmethod
     def parse(cls, uri: str) -> Location:
-        match = re.fullmatch(r"s3://([^/]+)/?(.*)", uri, re.DOTALL)
+        match = next(filter(None, (re.fullmatch(form, uri, re.DOTALL) for form in _URIS)), None)
         if match is None:
             message = f"ClientError: {uri!r} is not an S3 URI"
             raise DataError(message)
@@ -87,6 +95,10 @@ class JobStorage:
 
     def put_file(self, path: Path, location: Location) -> None:
         with self._explained(location, "upload"), path.open("rb") as body:
+            self._s3.put_object(Bucket=location.bucket, Key=location.key, Body=body, **self._encryption)
+
+    def put_bytes(self, body: bytes, location: Location) -> None:
+        with self._explained(location, "upload"):
             self._s3.put_object(Bucket=location.bucket, Key=location.key, Body=body, **self._encryption)
 
     def put_archive(self, folder: Path, archive: Path, location: Location) -> None:

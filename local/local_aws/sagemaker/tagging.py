@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_aws.sagemaker import registry, training, validation
+from local_aws.sagemaker import (
+    endpoints,
+    hosting,
+    processing,
+    registry,
+    training,
+    transform,
+    tuning,
+    validation,
+)
 
+_KNOWN = (
+    training.arns,
+    registry.arns,
+    processing.JOBS.arns,
+    transform.JOBS.arns,
+    tuning.JOBS.arns,
+    hosting.MODELS.arns,
+    hosting.CONFIGS.arns,
+    endpoints.arns,
+)
 _tags: dict[str, dict[str, str]] = {}
 
 
@@ -18,7 +37,7 @@ def keep(answer: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
 
 def is_ours(request: dict[str, Any]) -> bool:
     arn = request.get("ResourceArn", "")
-    return arn in training.arns() or arn in registry.arns()
+    return any(arn in known() for known in _KNOWN)
 
 
 def add(request: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextvars
 import logging
 import shutil
-import signal
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,8 @@ from typing import Any
 from local_aws import context
 from local_aws.sagemaker import events, validation
 from local_aws.sagemaker.errors import ApiError, in_use, invalid, not_found
-from local_aws.sagemaker.run import Attempt, Ending, JobFailed
+from local_aws.sagemaker.jobs import JobFailed
+from local_aws.sagemaker.run import Attempt, Ending
 
 _log = logging.getLogger("local_aws.sagemaker")
 
@@ -239,11 +239,6 @@ def counts() -> dict[str, int]:
 
 def arns() -> set[str]:
     return {job.arn for job in _jobs.values()}
-
-
-def shut_down() -> None:
-    """End the scripts of running jobs; their results are lost with the instance."""
-    Attempt.end_all(signal.SIGKILL)
 
 
 def _run(job: TrainingJob) -> None:

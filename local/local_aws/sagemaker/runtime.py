@@ -1,0 +1,69 @@
+"""InvokeEndpoint: the data plane of SageMaker, authorized as ``sagemaker:InvokeEndpoint``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from local_aws.moto_backend import Answer
+from local_aws.sagemaker import endpoints
+from local_aws.sagemaker.errors import ApiError
+from local_aws.sagemaker.serving import ModelError
+
+_ROUTE = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)")
+_LARGEST = 6 * 1024 * 1024
+_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="invoke-endpoint")
+
+
+def endpoint_of(path: str) -> str | None:
+    """The endpoint that a request to the data plane names; None for other requests."""
+    match = _ROUTE.fullmatch(path)
+    return match[1] if match else None
+
+
+async def handle(path: str, headers: dict[str, str], body: bytes) -> Answer:
+    import contextvars
+
+    ctx = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads, ctx.run, _invoke, path, headers, body)
+
+
+def _invoke(path: str, headers: dict[str, str], body: bytes) -> Answer:
+    name = endpoint_of(path) or ""
+    try:
+        if not path.endswith("/invocations"):
+            raise ApiError("ValidationError", "Only InvokeEndpoint runs on the local AWS.")
+        if len(body) > _LARGEST:
+            raise ApiError("ValidationError", f"Payload is too large: {len(body)} bytes of {_LARGEST}.")
+        endpoint = endpoints.find(name)
+        variant, served = endpoint.choose(headers.get("x-amzn-sagemaker-target-variant"))
+        kind = headers.get("content-type") or "application/octet-stream"
+        accept = headers.get("accept") or "*/*"
+        answer, answer_kind = served.invoke(body, kind, accept)
+    except ApiError as error:
+        return _error(400, "ValidationError", {"Message": error.message})
+    except ModelError as error:
+        return _model_error(error, name)
+    fleet, inference_id = endpoint.fleet, headers.get("x-amzn-sagemaker-inference-id")
+    if fleet is not None and fleet.capture is not None:
+        fleet.capture.add(variant, (body, kind), (answer, answer_kind), inference_id)
+    return 200, {"Content-Type": answer_kind, "x-Amzn-Invoked-Production-Variant": variant}, answer
+
+
+def _model_error(error: ModelError, endpoint: str) -> Answer:
+    log = f"/aws/sagemaker/Endpoints/{endpoint}"
+    message = (
+        f'Received server error ({error.status}) from primary with message "{error}". See {log} in '
+        "CloudWatch Logs for more information."
+    )
+    details = {"OriginalStatusCode": error.status, "OriginalMessage": str(error), "LogStreamArn": log}
+    return _error(424, "ModelError", {"Message": message} | details)
+
+
+def _error(status: int, code: str, body: dict[str, Any]) -> Answer:
+    headers = {"Content-Type": "application/json", "x-amzn-errortype": code}
+    return status, headers, json.dumps(body).encode()
