@@ -20,7 +20,7 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE, FailurePath
 from cdk_data_science.pipelines.outputs import DATA, Output
 from cdk_data_science.pipelines.step import FunctionOptions, Location, States, Step, StepContext
@@ -297,9 +297,11 @@ class Pipeline(Construct):
         return Duration.seconds(min(seconds, _LONGEST_MACHINE_DAYS * 86_400))
 
     def _make_alarms(self) -> list[cloudwatch.Alarm]:
-        failed = self._alarm("Failed", self.metric_failed(), "A run failed; its record is in the work zone")
-        timed_out = self._alarm(
-            "TimedOut", self.metric_timed_out(), "A run took too long and recorded nothing"
+        failed = alarm(
+            self, "Failed", self.metric_failed(), description="A run failed; its record is in the work zone"
+        )
+        timed_out = alarm(
+            self, "TimedOut", self.metric_timed_out(), description="A run took too long and recorded nothing"
         )
         # A failed run has told of itself already; one that timed out could not.
         self.alerts.notify(timed_out)
@@ -311,18 +313,6 @@ class Pipeline(Construct):
         packs = ("NIST.800.53.R5", "HIPAA.Security")
         acknowledge(failed, [f"{pack}-CloudWatchAlarmAction" for pack in packs], reason)
         return [failed, timed_out]
-
-    def _alarm(self, id: str, metric: cloudwatch.Metric, description: str) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
-            self,
-            id,
-            metric=metric,
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=description,
-        )
 
     def _acknowledge_findings(self, work: IZone) -> None:
         role = self.state_machine.role

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aws_cdk import ArnFormat, Duration, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -14,6 +13,7 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
+from cdk_data_science.monitoring import alarm
 from cdk_data_science.pipelines.step import FunctionOptions, Location, allow_existence_checks
 
 
@@ -85,17 +85,13 @@ class DataTrigger(Construct):
                 retry_attempts=8,
             )
         )
-        self.alarm = cloudwatch.Alarm(
+        self.alarm = alarm(
             self,
             "LostEvents",
-            metric=self.dead_letters.metric_approximate_number_of_messages_visible(
+            self.dead_letters.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=Duration.minutes(5)
             ),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description="New data did not start the pipeline; its event lies in the dead-letter queue",
+            description="New data did not start the pipeline; its event lies in the dead-letter queue",
         )
 
     def _allow(self, state_machine: sfn.StateMachine, data: Location) -> None:

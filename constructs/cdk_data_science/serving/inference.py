@@ -16,7 +16,7 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.monitoring import AlertTopic, alarm
 
 ALIAS_NAME = "live"
 POINTER_NAME = "current.json"
@@ -37,7 +37,7 @@ class ServerlessInference(Construct):
     Function URL on the alias that takes signed requests only, a dead-letter queue for asynchronous
     invocations, and alarms on errors, throttles, duration, and answers without a model.
 
-    At rest it costs 1 USD a month for its key and about 0.40 USD for its four alarms; it is billed by the
+    At rest it costs 1 USD a month for its key and about 0.50 USD for its five alarms; it is billed by the
     request.
 
     Example:
@@ -170,7 +170,9 @@ class ServerlessInference(Construct):
         self.alarms = self._make_alarms(
             slow if slow is not None else Duration.millis(_milliseconds(limit) / 2)
         )
-        self.alerts.notify(*self.alarms)
+        # Not among the alarms that a deployment watches: old letters say nothing of a new model.
+        self.dead_letter_alarm = self._make_dead_letter_alarm()
+        self.alerts.notify(*self.alarms, self.dead_letter_alarm)
         self.node.default_child = self.function.node.default_child
 
     @property
@@ -227,38 +229,38 @@ class ServerlessInference(Construct):
 
     def _make_alarms(self, slow: Duration) -> list[cloudwatch.Alarm]:
         return [
-            self._alarm("Errors", self.metric_errors(), 1, "The inference function failed"),
-            self._alarm(
-                "Throttles", self.metric_throttles(), 1, "Lambda refused requests: raise the concurrency"
+            alarm(self, "Errors", self.metric_errors(), description="The inference function failed"),
+            alarm(
+                self,
+                "Throttles",
+                self.metric_throttles(),
+                description="Lambda refused requests: raise the concurrency",
             ),
-            self._alarm(
+            alarm(
+                self,
                 "Slow",
                 self.metric_duration(),
-                _milliseconds(slow),
-                "The slowest hundredth of the predictions takes too long",
+                description="The slowest hundredth of the predictions takes too long",
+                threshold=_milliseconds(slow),
                 periods=3,
             ),
-            self._alarm(
+            alarm(
+                self,
                 "ServerErrors",
                 self.metric_server_errors(),
-                1,
-                "Requests were answered 500 or 503: the model is missing, cannot be loaded, or fails",
+                description="Requests were answered 500 or 503: the model is missing or fails",
             ),
         ]
 
-    def _alarm(
-        self, id: str, metric: cloudwatch.Metric, threshold: float, description: str, *, periods: int = 1
-    ) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+    def _make_dead_letter_alarm(self) -> cloudwatch.Alarm:
+        waiting = self.dead_letters.metric_approximate_number_of_messages_visible(
+            statistic="Maximum", period=Duration.minutes(5)
+        )
+        return alarm(
             self,
-            id,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            # No requests are no trouble.
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=description,
+            "DeadLettersWaiting",
+            waiting,
+            description="An asynchronous request was given up; it lies in the dead-letter queue",
         )
 
 

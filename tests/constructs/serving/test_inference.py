@@ -90,10 +90,16 @@ def test_asynchronous_calls_that_fail_go_to_an_encrypted_queue_that_it_may_write
 
 def test_the_alarms_watch_the_alias_and_tell_the_topic(deployed: cdk.Stack) -> None:
     alarms = [a["Properties"] for a in support.resources(deployed, "AWS::CloudWatch::Alarm").values()]
-    assert {a["MetricName"] for a in alarms} == {"Errors", "Throttles", "Duration", "ServerErrors"}
+    dimensions = {
+        "Errors": {"FunctionName", "Resource"},
+        "Throttles": {"FunctionName", "Resource"},
+        "Duration": {"FunctionName", "Resource"},
+        "ServerErrors": {"Service"},
+        "ApproximateNumberOfMessagesVisible": {"QueueName"},
+    }
+    assert {a["MetricName"] for a in alarms} == set(dimensions)
     for alarm in alarms:
-        names = {dimension["Name"] for dimension in alarm["Dimensions"]}
-        assert names == ({"FunctionName", "Resource"} if alarm["Namespace"] == "AWS/Lambda" else {"Service"})
+        assert {dimension["Name"] for dimension in alarm["Dimensions"]} == dimensions[alarm["MetricName"]]
         assert alarm["TreatMissingData"] == "notBreaching"
         assert alarm["AlarmActions"]
 
