@@ -55,7 +55,7 @@ bench: setup ## Measure; prints ratios and writes benchmarks/results/*.json.
 
 .PHONY: docs
 docs: setup ## Build the documentation site into site/.
-	@mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 .PHONY: format
 format: setup ## Format the code and mend what the linter can mend.
