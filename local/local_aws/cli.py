@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from local_aws import fault_commands, launcher
+from local_aws import fault_commands, launcher, reports
 from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, default_state_dir
 
 
@@ -63,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--json", action="store_true", help="as JSON")
 
-    _command(commands, "doctor", _doctor, "check each hook of the emulator that this version relies on")
+    doctor = _command(
+        commands, "doctor", _doctor, "check each hook of the emulator that this version relies on"
+    )
+    doctor.add_argument("--json", action="store_true", help="as JSON")
 
     faults = commands.add_parser("faults", help="make something fail, on purpose")
     kinds = faults.add_subparsers(required=True, metavar="FAULT")
@@ -110,17 +113,17 @@ def _up(arguments: argparse.Namespace) -> int:
     launched = launcher.up(settings)
     there = launched.settings
     if arguments.json:
-        print(
-            json.dumps(
-                {"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}
-            )
-        )
+        answer = {"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}
+        print(json.dumps(answer | {"outdated": launched.outdated}))
     elif launched.started:
         print(f"The local AWS is up at {there.endpoint} ({launched.seconds:.1f} s).")
         print(f"  account {there.account}, region {there.region}, state in {there.state_dir}")
         print(f"  export AWS_ENDPOINT_URL={there.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
     else:
         print(f"The local AWS is up already at {there.endpoint} (state in {there.state_dir}).")
+        if launched.outdated:
+            renew = f"local-aws down --state-dir {there.state_dir} && local-aws up --port {there.port}"
+            print(f"It was started by other code than this. To renew it (what is deployed is lost): {renew}")
     return 0
 
 
@@ -137,23 +140,8 @@ def _status(arguments: argparse.Namespace) -> int:
     elif status is None:
         print(f"No local AWS is up for {arguments.state_dir}.")
     else:
-        _print_status(status)
+        reports.show_status(status)
     return 0 if status is not None else 3
-
-
-def _print_status(status: dict[str, Any]) -> None:
-    jobs = ", ".join(f"{count} {name}" for name, count in status["training_jobs"].items()) or "none"
-    recorded = ", ".join(f"{name} ({count})" for name, count in status["recorded_without_effect"].items())
-    rows = {
-        "endpoint": status["endpoint"],
-        "account": f"{status['account']}, {status['region']}",
-        "state": status["state_dir"],
-        "training jobs": jobs,
-        "moto": f"port {status['moto']}" if status["moto"] else "not started (starts when needed)",
-        "without effect": recorded or "nothing deployed",
-    }
-    for name, value in rows.items():
-        print(f"{name:15} {value}")
 
 
 def _logs(arguments: argparse.Namespace) -> int:
@@ -171,8 +159,6 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from local_aws import reports
-
     answer = launcher.ask(arguments.state_dir, "report", {"role": arguments.role})
     if arguments.json:
         print(json.dumps(answer, indent=2))
@@ -181,10 +167,17 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(_: argparse.Namespace) -> int:
+def _doctor(arguments: argparse.Namespace) -> int:
     from local_aws.emulator import hooks
 
     problems = hooks.problems()
+    if arguments.json:
+        print(
+            json.dumps(
+                {"ministack": hooks.MINISTACK, "hooks": len(hooks.HOOKS), "broken": problems}, indent=2
+            )
+        )
+        return 1 if problems else 0
     for problem in problems:
         print(f"broken: {problem}")
     if not problems:

@@ -15,12 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from local_aws import processes
-from local_aws.settings import HOST, MARKER, Settings
+from local_aws.settings import HOST, MARKER, Settings, sources_hash
 
 STATUS_PATH = "/_local_aws/status"
 START_SECONDS = 60.0
@@ -48,6 +48,8 @@ class Launched:
     started: bool
     """False when an instance was there already."""
     seconds: float
+    outdated: bool = False
+    """The instance that was there already runs other code than this."""
 
 
 def up(settings: Settings) -> Launched:
@@ -57,10 +59,13 @@ def up(settings: Settings) -> Launched:
     if running is not None:
         there = Settings.load(Path(running["state_dir"]))
         if there is not None:
-            return Launched(there, started=False, seconds=time.monotonic() - began)
+            seconds = time.monotonic() - began
+            outdated = there.sources != sources_hash()
+            return Launched(there, started=False, seconds=seconds, outdated=outdated)
     _refuse_taken_port(settings.port)
     _refuse_taken_state_dir(settings)
     clean(settings.state_dir)
+    settings = replace(settings, sources=sources_hash())
     _start(settings)
     return Launched(settings, started=True, seconds=time.monotonic() - began)
 

@@ -28,6 +28,27 @@ def show_access(roles: list[dict[str, Any]]) -> None:
         tables.show(role["role"], ("", "action", "calls", "resources"), rows)
 
 
+def show_status(status: dict[str, Any]) -> None:
+    rows = [
+        ("endpoint", status["endpoint"]),
+        ("account", f"{status['account']}, {status['region']}"),
+        ("state", status["state_dir"]),
+        *((f"{kind} jobs", _counted(counts)) for kind, counts in status["jobs"].items()),
+        ("endpoints", str(status["endpoints"])),
+        ("moto", f"port {status['moto']}" if status["moto"] else "not started (starts when needed)"),
+    ]
+    for name, value in rows:
+        print(f"{name:15} {value}")
+    recorded = status["recorded_without_effect"]
+    print(f"{'without effect':15} {'' if recorded else 'nothing deployed'}".rstrip())
+    for name, count in recorded.items():
+        print(f"  {name} ({count})")
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
 def _some(resources: list[str]) -> str:
     more = len(resources) - _SHOWN
     return ", ".join(resources[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

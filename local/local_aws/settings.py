@@ -7,6 +7,7 @@ what is deployed is kept: the state of the emulated services lives in memory.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -26,6 +27,15 @@ def default_state_dir() -> Path:
     return Path(os.environ.get(STATE_DIR_VARIABLE) or Path(".local") / "aws").absolute()
 
 
+def sources_hash() -> str:
+    """A hash of this package's code, by which an instance of older code is known."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Everything that the processes of one instance must agree on."""
@@ -38,6 +48,8 @@ class Settings:
     spot_notice_seconds: float = 120.0
     """Seconds between SIGTERM and SIGKILL when a job is stopped or its Spot capacity is taken away."""
     checkpoint_sync_seconds: float = 1.0
+    sources: str = ""
+    """Which code of ours started it: see ``sources_hash``."""
 
     @property
     def endpoint(self) -> str:

@@ -245,6 +245,39 @@ def test_the_emulator_listens_on_the_loopback_only(local_aws: LocalAws) -> None:
     assert {address for address in addresses if address.endswith(f":{port:04X}")} == {f"0100007F:{port:04X}"}
 
 
+def test_instances_on_different_ports_know_nothing_of_each_other(
+    local_aws: LocalAws, state_dir: Path
+) -> None:
+    port = free_port()
+    assert up(state_dir, "--port", str(port)).returncode == 0
+    other = LocalAws(f"http://127.0.0.1:{port}", state_dir)
+    bucket = other.bucket()
+    assert bucket not in [found["Name"] for found in local_aws.client("s3").list_buckets()["Buckets"]]
+    shown = [json.loads(instance.run("status", "--json").stdout) for instance in (local_aws, other)]
+    assert shown[0]["instance"] != shown[1]["instance"]
+    other.run("down")
+    assert local_aws.run("status").returncode == 0
+    assert other.run("status").returncode == 3
+
+
+def test_an_instance_of_other_code_is_told_with_how_to_renew_it(state_dir: Path) -> None:
+    port = str(free_port())
+    assert json.loads(up(state_dir, "--port", port, "--json").stdout)["outdated"] is False
+    settings = state_dir / "instance.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"sources": "older"}))
+    done = up(state_dir, "--port", port)
+    assert done.returncode == 0
+    assert "It was started by other code than this." in done.stdout
+    assert f"local-aws down --state-dir {state_dir} && local-aws up --port {port}" in done.stdout
+    assert json.loads(up(state_dir, "--port", port, "--json").stdout)["outdated"] is True
+
+
+def test_the_doctor_answers_as_json() -> None:
+    answer = json.loads(local_aws_command("doctor", "--json").stdout)
+    assert answer["broken"] == []
+    assert answer["hooks"] > 50
+
+
 def test_doctor_finds_every_hook_of_the_pinned_emulator() -> None:
     done = local_aws_command("doctor")
     assert done.returncode == 0, done.stdout
