@@ -14,6 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = {
     "synth": "Synthesizing the platform",
     "inference": "The inference function",
+    "local_aws": "The local AWS against its limits",
     "local_run": "`make local`, stage by stage",
 }
 

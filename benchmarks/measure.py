@@ -70,9 +70,14 @@ class _Memory(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        page_mb = os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
         while not self._ended.wait(_SAMPLE_SECONDS):
-            self.peak_mb = max(self.peak_mb, sum(_resident_pages(pid) for pid in _tree(self._root)) * page_mb)
+            self.peak_mb = max(self.peak_mb, resident_mb(self._root))
+
+
+def resident_mb(pid: int) -> float:
+    """The memory that a process and all below it hold now."""
+    page_mb = os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
+    return sum(_resident_pages(member) for member in _tree(pid)) * page_mb
 
 
 def _tree(pid: int) -> list[int]:
