@@ -20,6 +20,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.local.shapes import checked
+
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "local" / ".venv" / "bin" / "local-aws"
 ACCOUNT = "000000000000"
@@ -59,9 +61,10 @@ class LocalAws:
     def _client(self, service: str, options: dict[str, Any]) -> Any:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
         # One session: its service models are read once.
-        return _SESSION.client(
+        client: Any = _SESSION.client(
             service, endpoint_url=self.endpoint, region_name=REGION, **({"config": config} | options)
         )
+        return checked(client) if service == "sagemaker" else client
 
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """The command line, for this instance."""

@@ -18,6 +18,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "map": (dict,),
     "structure": (dict,),
 }
+# Required by the model, and left out by the service: a version of a group has no name of its own.
+_LEFT_OUT = {"DescribeModelPackage.ModelPackageName is missing"}
 
 
 def checked(client: Any) -> Any:
@@ -26,8 +28,8 @@ def checked(client: Any) -> Any:
     def check(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
         if response_dict["status_code"] == 200 and operation_model.output_shape is not None:
             answer = json.loads(response_dict["body"] or b"{}")
-            found = list(violations(answer, operation_model.output_shape, operation_model.name))
-            assert not found, found
+            found = set(violations(answer, operation_model.output_shape, operation_model.name))
+            assert found <= _LEFT_OUT, found
 
     client.meta.events.register("before-parse.sagemaker", check)
     return client

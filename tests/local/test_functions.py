@@ -126,6 +126,25 @@ def test_the_weights_of_an_alias_share_its_traffic(local_aws: LocalAws, alias: s
     assert {call(local_aws, alias, Qualifier="live")["model"] for _ in range(8)} == {"one"}
 
 
+def test_calls_are_authorized_by_their_own_action_on_the_version_or_alias_that_they_name(
+    local_aws: LocalAws, alias: str
+) -> None:
+    arn = local_aws.client("lambda").get_function_configuration(FunctionName=alias)["FunctionArn"]
+    reader = local_aws.role("lambda", allow("lambda:GetAlias", resource=arn))
+    caller = local_aws.role("lambda", allow("lambda:InvokeFunction", resource=f"{arn}:live"))
+    may_read, may_call = (local_aws.session_for_role(role).client("lambda") for role in (reader, caller))
+    assert may_read.get_alias(FunctionName=alias, Name="live")["Name"] == "live"
+    assert may_call.invoke(FunctionName=alias, Qualifier="live")["StatusCode"] == 200
+    for denied in (
+        lambda: may_read.list_aliases(FunctionName=alias),
+        lambda: may_read.invoke(FunctionName=alias, Qualifier="live"),
+        lambda: may_call.invoke(FunctionName=alias, Qualifier="2"),
+        lambda: may_call.invoke(FunctionName=alias),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            denied()
+
+
 def signed(local_aws: LocalAws, url: str, credentials: Credentials | None, body: bytes) -> tuple[int, Any]:
     """POST to a function's URL, by way of the emulator's port."""
     host = urlsplit(url).netloc

@@ -50,3 +50,24 @@ def test_a_worker_script_that_reports_errors_otherwise_is_named() -> None:
     change = "from ministack.core import lambda_runtime; lambda_runtime._PYTHON_WORKER_SCRIPT = ''"
     (problem,) = problems_after(change)
     assert "_PYTHON_WORKER_SCRIPT" in problem
+
+
+def test_each_hook_is_missed_by_its_name_and_purpose() -> None:
+    script = """
+import importlib, json
+from local_aws.emulator import hooks
+silent = []
+for hook in hooks.HOOKS:
+    module = importlib.import_module(f"ministack.{hook.module}")
+    kept = getattr(module, hook.name)
+    delattr(module, hook.name)
+    told = f"ministack.{hook.module}.{hook.name}: not found (used for: {hook.used_for})"
+    if told not in hooks.problems():
+        silent.append(told)
+    setattr(module, hook.name, kept)
+print(json.dumps([len(hooks.HOOKS), silent]))
+"""
+    done = subprocess.run([str(PYTHON), "-c", script], capture_output=True, text=True, check=True)
+    count, silent = json.loads(done.stdout.splitlines()[-1])
+    assert count > 80
+    assert silent == []

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from tests.local.conftest import LocalAws, allow, eventually, unique
 from tests.local.jobs import Workbench, archive
-from tests.local.shapes import checked
 from tests.local.test_resource_types import Stack, resource
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sklearn:1"
@@ -40,7 +39,7 @@ class Host:
     def __init__(self, aws: LocalAws) -> None:
         self.bench = Workbench.of(aws)
         self.aws = aws
-        self.sagemaker = checked(aws.client("sagemaker", config=None))
+        self.sagemaker = aws.client("sagemaker")
         self.runtime = aws.client("sagemaker-runtime")
 
     def archive(self, factor: int, script: str = SCRIPT) -> str:

@@ -179,3 +179,36 @@ def test_the_policy_of_a_key_can_shut_a_role_out(local_aws: LocalAws, versioned:
     local_aws.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
     with pytest.raises(ClientError, match="kms:Decrypt"):
         s3.get_object(Bucket=versioned, Key="a")
+
+
+def test_a_policy_may_ask_for_the_key_that_an_upload_names(local_aws: LocalAws, key: str) -> None:
+    bucket = local_aws.bucket()
+    header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    arn = local_aws.client("kms").describe_key(KeyId=key)["KeyMetadata"]["Arn"]
+    statements = [
+        {"Condition": {"StringNotEquals": {header: arn}, "Null": {header: "false"}}},
+        {
+            "Condition": {
+                "Null": {header: "true"},
+                "StringEquals": {header[: -len("-aws-kms-key-id")]: "aws:kms"},
+            }
+        },
+    ]
+    common = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [common | statement for statement in statements]}
+    local_aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    role = local_aws.role("lambda", allow("s3:PutObject", "kms:*"))
+    s3 = local_aws.session_for_role(role).client("s3")
+    named = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": arn}
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1", **named)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts", **named)["UploadId"]
+    s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"1")
+    for wrong in ({"ServerSideEncryption": "aws:kms"}, named | {"SSEKMSKeyId": "alias/aws/s3"}):
+        with pytest.raises(ClientError, match="explicit deny"):
+            s3.put_object(Bucket=bucket, Key="a", Body=b"1", **wrong)

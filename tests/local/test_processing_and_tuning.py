@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from tests.local.conftest import LocalAws, allow, eventually, unique
 from tests.local.jobs import Workbench
-from tests.local.shapes import checked
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/python:1"
 COPIES = """
@@ -41,7 +40,7 @@ def bench(local_aws: LocalAws) -> Workbench:
 
 @pytest.fixture(scope="module")
 def sagemaker(local_aws: LocalAws) -> Any:
-    return checked(local_aws.client("sagemaker", config=None))
+    return local_aws.client("sagemaker")
 
 
 def processing(bench: Workbench, script: str = COPIES, **changes: Any) -> dict[str, Any]:

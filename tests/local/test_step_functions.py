@@ -97,12 +97,12 @@ def test_jsonata_as_cdk_writes_it(local_aws: LocalAws, role: str, echo: str) -> 
             },
             "Next": "Done",
         },
-        "Done": {"Type": "Succeed"},
+        "Done": {"Type": "Succeed", "Output": {"seen": "{% $seen + 1 %}", "was": "{% $states.input %}"}},
     }
     name = unique("run")
     done = local_aws.execute(local_aws.machine(role, states, "Call"), {"n": 4}, name=name)
     assert done["status"] == "SUCCEEDED", done.get("cause")
-    assert done["output"] == {"seen": 8, "list": [1, 2], "run": name}
+    assert done["output"] == {"seen": 9, "was": {"seen": 8, "list": [1, 2], "run": name}}
 
 
 def test_an_exception_of_a_function_is_caught_by_its_class_name(

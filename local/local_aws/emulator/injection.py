@@ -132,8 +132,7 @@ def kill_running(name: str) -> int:
     """Kill the invocations of a function that are in flight now; how many there were."""
     from ministack.core import lambda_runtime
 
-    with lambda_runtime._lock:
-        workers = [w for pool in lambda_runtime._workers.values() for w in pool]
+    workers = [w for pool in list(lambda_runtime._workers.values()) for w in list(pool)]
     running = [w for w in workers if w.func_name == name and w.in_use]
     for worker in running:
         _kill(worker)
