@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -131,15 +130,16 @@ def test_the_version_before_still_answers_by_its_number(platform: Deployed, roll
     assert answer["model"] == {"sha256": rollout.before.sha256, "version": rollout.before.version}
 
 
-def alarms(platform: Deployed) -> list[dict[str, Any]]:
+def alarm_on(platform: Deployed, metric: str) -> str:
     found = platform.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    return [alarm for alarm in found if "Inference" in alarm["AlarmName"]]
+    [name] = [each["AlarmName"] for each in found if each["MetricName"] == metric]
+    return str(name)
 
 
 def test_an_alarm_during_the_bake_brings_the_old_version_back(
     platform: Deployed, rollout: Rollout, quick: Quick
 ) -> None:
-    cloudwatch, name = platform.aws.client("cloudwatch"), alarms(platform)[0]["AlarmName"]
+    cloudwatch, name = platform.aws.client("cloudwatch"), alarm_on(platform, "ServerErrors")
     before, caller = platform.serving(), Caller(platform)
     mark, digest = quick.new_model()
     try:
