@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -50,7 +51,7 @@ def zone_bucket(
         _send_events(bucket)
     if access_logs is not None:
         _send_access_logs(bucket, access_logs, prefix=f"s3/{definition.name}/")
-    _deny_other_encryption(bucket, key)
+    _deny_other_encryption(bucket, key, unnamed_key_prefixes=definition.unnamed_key_prefixes)
     acknowledge(
         bucket,
         _REPLICATION_RULES,
@@ -166,7 +167,7 @@ def _resource(bucket: s3.Bucket) -> s3.CfnBucket:
     return cast("s3.CfnBucket", bucket.node.default_child)
 
 
-def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey) -> None:
+def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey, *, unnamed_key_prefixes: Sequence[str]) -> None:
     """Refuse uploads that ask for anything but the zone's key. Uploads that ask for nothing get it by
     default."""
     header = "s3:x-amz-server-side-encryption"
@@ -182,13 +183,15 @@ def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey) -> None:
         "DenyCustomerProvidedKey": {"Null": {customer_header: given}},
     }
     for sid, conditions in refusals.items():
+        excepted = unnamed_key_prefixes if sid == "DenyUnnamedKey" else ()
         bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=sid,
                 effect=iam.Effect.DENY,
                 principals=[iam.AnyPrincipal()],
                 actions=["s3:PutObject"],
-                resources=[bucket.arn_for_objects("*")],
                 conditions=conditions,
+                resources=None if excepted else [bucket.arn_for_objects("*")],
+                not_resources=[bucket.arn_for_objects(f"{prefix}*") for prefix in excepted] or None,
             )
         )

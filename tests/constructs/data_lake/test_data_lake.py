@@ -92,6 +92,32 @@ def test_uploads_without_tls_or_under_another_key_are_refused(
         assert {"Null": {f"{sse}-customer-algorithm": "false"}} in conditions
 
 
+def test_only_checkpoints_of_the_models_zone_may_leave_the_key_unnamed(
+    default: Template, zone_buckets: dict[str, Any]
+) -> None:
+    unnamed = {
+        policy["Properties"]["Bucket"]["Ref"]: statement
+        for policy in support.resources(default, "AWS::S3::BucketPolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement.get("Sid") == "DenyUnnamedKey"
+    }
+    assert unnamed.keys() == zone_buckets.keys()
+    for bucket, statement in unnamed.items():
+        arn = {"Fn::GetAtt": [bucket, "Arn"]}
+        if "Models" in bucket:
+            assert statement["NotResource"] == {"Fn::Join": ["", [arn, "/checkpoints/*"]]}
+            assert "Resource" not in statement
+        else:
+            assert statement["Resource"] == {"Fn::Join": ["", [arn, "/*"]]}
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/checkpoints/", "checkpoints", "check*/", "${aws:username}/"])
+def test_a_folder_where_keys_may_be_unnamed_is_a_folder(prefix: str) -> None:
+    definition = ZoneDefinition(name="models", unnamed_key_prefixes=[prefix])
+    with pytest.raises(ConfigurationError, match="unnamed_key_prefixes"):
+        DataLake(support.stack(), "Lake", zones=[definition])
+
+
 def test_access_logs_go_to_one_bucket_that_does_not_log_into_itself(default: Template) -> None:
     logs = {k: v for k, v in support.resources(default, "AWS::S3::Bucket").items() if "AccessLogs" in k}
     properties = support.only(logs)["Properties"]
