@@ -117,7 +117,8 @@ class Cost(Section):
     tag_keys: tuple[str, ...] = ("application",)
     """The budget counts what carries the platform's values of these tags; none counts the whole account.
     They have to be active cost allocation tags. Anomaly detection can follow one key only."""
-    anomaly_detection: bool = True
+    anomaly_detection: bool = False
+    """Follow unusual spending too. Monitors of tagged costs can be made in the management account only."""
     anomaly_minimum_usd: Annotated[float, Field(ge=0)] = 10
 
 

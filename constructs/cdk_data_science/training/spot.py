@@ -477,6 +477,9 @@ class SpotTraining(Construct):
 
     def _grant_places(self) -> None:
         self.output.grant_write(self.role, self._output_prefix)
+        if self.output.key is not None:
+            # CreateTrainingJob asks it of the role that writes under OutputDataConfig's key.
+            self.output.key.grant(self.role, "kms:Encrypt")
         # Checkpoints are read back after an interruption.
         self.checkpoints.grant_read_write(self.role, self._checkpoints_prefix)
         if self.source is not None:
