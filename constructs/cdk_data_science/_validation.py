@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aws_cdk import Token
 from constructs import Construct
+
+FOLDER = re.compile(r"([A-Za-z0-9!_.'()-]+/)+")
+"""A folder of a zone, as S3 recommends keys: no slash at the start, one at the end."""
 
 
 class ConfigurationError(ValueError):

@@ -14,13 +14,12 @@ from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic, alarm
 
 ALIAS_NAME = "live"
 POINTER_NAME = "current.json"
-_PREFIX = re.compile(r"([A-Za-z0-9!_.'()-]+/)+")
 _NAMESPACE = re.compile(r"(?!AWS/)[A-Za-z0-9_./#:-]{1,255}")
 
 
@@ -281,7 +280,7 @@ def _check(
 ) -> None:
     problems = Problems("ServerlessInference", scope)
     problems.check(
-        is_token(models_prefix) or _PREFIX.fullmatch(models_prefix) is not None,
+        is_token(models_prefix) or FOLDER.fullmatch(models_prefix) is not None,
         given=f"models_prefix={models_prefix!r}",
         allowed="a folder of the zone: no slash at the start, one at the end",
         write='models_prefix="models/"',

@@ -15,7 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import has_local_storage
 from cdk_data_science.training.job import TrainingJob, check_instance_type
@@ -31,7 +31,6 @@ METRICS_NAMESPACE = "/aws/sagemaker/TrainingJobs"
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<repository>[^:@]+)"
 )
-_PREFIX = re.compile(r"([A-Za-z0-9!_.'()-]+/)+")
 _JOB_NAME_PREFIX = re.compile(r"[a-z0-9](-?[a-z0-9]){0,21}")
 _LONGEST_JOB_NAME_PREFIX = 22
 _RESERVED_HYPERPARAMETERS = ("sagemaker_program", "sagemaker_submit_directory", "sagemaker_region")
@@ -283,7 +282,7 @@ class SpotTraining(Construct):
             ("output_prefix", self._output_prefix),
         ):
             problems.check(
-                is_token(prefix) or _PREFIX.fullmatch(prefix) is not None,
+                is_token(prefix) or FOLDER.fullmatch(prefix) is not None,
                 given=f"{name}={prefix!r}",
                 allowed="a folder of the zone: no slash at the start, one at the end",
                 write=f'{name}="{prefix.strip("/") or name.split("_")[0]}/"',

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from aws_cdk import Duration
 from constructs import Construct
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.pipelines.outputs import ARTIFACT, MANIFEST, MODEL, SHA256, Output
 from cdk_data_science.pipelines.step import RUN, Location, States, Step, StepContext, allow_existence_checks
-
-_PREFIX = re.compile(r"([A-Za-z0-9!_.'()-]+/)+")
 
 
 class PackageModel(Step):
@@ -43,7 +40,7 @@ class PackageModel(Step):
     def check(self, problems: Problems) -> None:
         """Check the prefix."""
         problems.check(
-            is_token(self._prefix) or _PREFIX.fullmatch(self._prefix) is not None,
+            is_token(self._prefix) or FOLDER.fullmatch(self._prefix) is not None,
             given=f"PackageModel(prefix={self._prefix!r})",
             allowed="a folder of the zone: no slash at the start, one at the end",
             write='prefix="models/"',
