@@ -95,7 +95,7 @@ def _kill_functions(lambda_runtime: Any) -> None:
         answer: dict[str, Any]
         try:
             answer = invoke(worker, event, request_id, **values)
-        except RuntimeError:
+        except (RuntimeError, OSError):  # no first answer, or a pipe that broke before the first word
             if worker not in _killed:
                 raise
             answer = {"status": "error", "log": ""}  # killed while it started
