@@ -13,15 +13,20 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from cdk_data_science._encryption import allow_publishers, operations_key
+from cdk_data_science._encryption import allow_alarms, operations_key
 from cdk_data_science._validation import Problems, is_token
 
 
 class AlertTopic(Construct):
-    """An SNS topic, encrypted, that the alarms and event rules of this account may publish to.
+    """An SNS topic, encrypted, that the alarms of this account may publish to.
 
     SNS's own AWS-managed key cannot be used by alarms, so the topic has a customer-managed key: one that is
     given, or one of its own. Publishing needs TLS.
+
+    An event rule may publish once it targets ``targets.SnsTopic(alerts.topic)``, which adds what it takes to
+    the policies of the topic and of its key. Both statements are without a condition then: EventBridge
+    supports none in a topic's policy, and neither ``aws:SourceAccount`` nor ``aws:SourceArn`` in the policy
+    of a topic's key. That is why they are not there before.
 
     At rest it costs 1 USD a month for a key of its own, and nothing with a given one.
 
@@ -36,14 +41,15 @@ class AlertTopic(Construct):
 
     Args:
         key: Key of the topic; a new one if not given. A given key that this app owns is extended so that
-            alarms and event rules may use it; one that is imported must allow them already.
+            alarms may use it; one that is imported must allow them already.
         emails: Addresses that are subscribed; each has to confirm the first message.
         display_name: Sender that mail programs show, at most 100 characters.
 
     Raises:
         ConfigurationError: an address or a name that SNS would refuse.
 
-    See https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    See https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html and, for event rules,
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
 
     def __init__(
@@ -61,7 +67,7 @@ class AlertTopic(Construct):
             self.key: kms.IKey = operations_key(self, "Key", description="Alerts")
         else:
             self.key = key
-            allow_publishers(key)
+            allow_alarms(key)
         self.topic = sns.Topic(
             self, "Topic", master_key=self.key, enforce_ssl=True, display_name=display_name
         )
@@ -69,11 +75,8 @@ class AlertTopic(Construct):
         # publish.
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="AlarmsAndRulesOfThisAccount",
-                principals=[
-                    iam.ServicePrincipal("cloudwatch.amazonaws.com"),
-                    iam.ServicePrincipal("events.amazonaws.com"),
-                ],
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},

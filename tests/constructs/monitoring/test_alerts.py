@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from cdk_data_science import AlertTopic, ConfigurationError
+from cdk_data_science._encryption import operations_key
 from tests.constructs import machines, nag, support
 
 
@@ -20,28 +22,60 @@ def policy(stack: cdk.Stack) -> list[dict[str, Any]]:
     return statements
 
 
-def test_alarms_and_rules_of_this_account_may_publish_and_plain_http_may_not() -> None:
+def key_statements(stack: cdk.Stack) -> dict[str, dict[str, Any]]:
+    """The statements of the one key's policy, by the service that they let in."""
+    key = support.only(support.resources(stack, "AWS::KMS::Key"))["Properties"]
+    return {
+        str(statement["Principal"]["Service"]): statement
+        for statement in key["KeyPolicy"]["Statement"]
+        if "Service" in statement["Principal"]
+    }
+
+
+OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_alarms_of_this_account_may_publish_and_plain_http_may_not() -> None:
     stack = support.stack()
     AlertTopic(stack, "Alerts")
     allowed, denied = sorted(policy(stack), key=lambda statement: statement["Effect"])
-    assert allowed["Principal"] == {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]}
-    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Condition"] == OF_THIS_ACCOUNT
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_alarms_may_use_the_key_of_the_topic() -> None:
+def test_alarms_of_this_account_may_use_the_key_of_the_topic() -> None:
     stack = support.stack()
     AlertTopic(stack, "Alerts")
     key = support.only(support.resources(stack, "AWS::KMS::Key"))["Properties"]
     assert key["EnableKeyRotation"] is True
-    assert "cloudwatch.amazonaws.com" in json.dumps(key["KeyPolicy"])
+    assert key_statements(stack)["cloudwatch.amazonaws.com"]["Condition"] == OF_THIS_ACCOUNT
 
 
-def test_a_given_key_is_extended_and_no_other_is_made() -> None:
+def test_a_given_key_is_extended_for_alarms_and_no_other_is_made() -> None:
     stack = support.stack()
     AlertTopic(stack, "Alerts", key=kms.Key(stack, "Key"))
-    key = support.only(support.resources(stack, "AWS::KMS::Key"))["Properties"]
-    assert "AlarmsAndRulesOfThisAccount" in json.dumps(key["KeyPolicy"])
+    assert set(key_statements(stack)) == {"cloudwatch.amazonaws.com"}
+
+
+def test_a_rule_that_targets_the_topic_may_publish_without_the_conditions_that_eventbridge_lacks() -> None:
+    # GIVEN a topic with a key that no queue uses
+    stack = support.stack()
+    alerts = AlertTopic(stack, "Alerts", key=kms.Key(stack, "Key"))
+    # WHEN a rule targets it
+    rule = events.Rule(stack, "Rule", event_pattern=events.EventPattern(source=["aws.glue"]))
+    rule.add_target(targets.SnsTopic(alerts.topic))
+    # THEN neither the topic nor its key asks for a source that EventBridge does not name
+    (topic,) = (s for s in policy(stack) if s["Principal"] == {"Service": "events.amazonaws.com"})
+    key = key_statements(stack)["events.amazonaws.com"]
+    assert {"Condition"}.isdisjoint(topic) and {"Condition"}.isdisjoint(key)
+    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+
+
+def test_rules_of_this_account_may_send_to_queues_of_an_operations_key() -> None:
+    stack = support.stack()
+    operations_key(stack, "Key", description="")
+    assert key_statements(stack)["events.amazonaws.com"]["Condition"] == OF_THIS_ACCOUNT
 
 
 def test_a_publisher_may_use_the_key_too() -> None:
