@@ -7,7 +7,14 @@ the pieces to compose your own from.
 from cdk_data_science._assets import BUILD_FOR_HOST_CONTEXT
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import AnomalyDetection, CostGuardrails, RequiredTags
-from cdk_data_science.data_lake import DataLake, LakeFormation, Zone, ZoneAttributes, ZoneDefinition
+from cdk_data_science.data_lake import (
+    DataLake,
+    FolderExpiry,
+    LakeFormation,
+    Zone,
+    ZoneAttributes,
+    ZoneDefinition,
+)
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.pipelines import (
     Canary,
@@ -28,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "CostGuardrails",
     "DataLake",
+    "FolderExpiry",
     "FunctionNetwork",
     "LakeFormation",
     "ModelRegistry",

@@ -52,6 +52,7 @@ def zone_bucket(
     if access_logs is not None:
         _send_access_logs(bucket, access_logs, prefix=f"s3/{definition.name}/")
     _deny_other_encryption(bucket, key, unnamed_key_prefixes=definition.unnamed_key_prefixes)
+    _keep_policy(bucket, policy)
     acknowledge(
         bucket,
         _REPLICATION_RULES,
@@ -84,6 +85,7 @@ def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3
         removal_policy=policy,
         auto_delete_objects=policy == RemovalPolicy.DESTROY,
     )
+    _keep_policy(bucket, policy)
     acknowledge(
         bucket,
         (
@@ -102,8 +104,14 @@ def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3
     return bucket
 
 
+def _keep_policy(bucket: s3.Bucket, policy: RemovalPolicy) -> None:
+    """A bucket that is kept keeps its rules: CloudFormation would delete its policy with the stack."""
+    if bucket.policy is not None and policy != RemovalPolicy.DESTROY:
+        bucket.policy.apply_removal_policy(policy)
+
+
 def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
-    """One rule, because S3 evaluates and lists them one by one."""
+    """One rule for the whole zone, and one for each folder with a life of its own."""
 
     def days(value: int | None) -> Duration | None:
         return None if value is None else Duration.days(value)
@@ -113,6 +121,12 @@ def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
         id="Zone",
         abort_incomplete_multipart_upload_after=days(definition.abort_upload_days),
         expiration=days(definition.expire_days),
+        # S3 removes the marks itself where there is an age of expiry, and refuses both in one rule.
+        expired_object_delete_marker=True
+        if definition.versioned
+        and definition.expire_days is None
+        and definition.noncurrent_expire_days is not None
+        else None,
         noncurrent_version_expiration=days(definition.noncurrent_expire_days),
         transitions=None
         if tiering is None
@@ -124,7 +138,16 @@ def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
         definition.noncurrent_expire_days,
         definition.intelligent_tiering_days,
     )
-    return [rule] if any(setting is not None for setting in settings) else []
+    folders = [
+        s3.LifecycleRule(
+            id=f"Folder-{folder.prefix}",
+            prefix=folder.prefix,
+            expiration=days(folder.expire_days),
+            noncurrent_version_expiration=days(folder.noncurrent_expire_days),
+        )
+        for folder in definition.expire_folders
+    ]
+    return [rule, *folders] if any(setting is not None for setting in settings) else folders
 
 
 def _send_events(bucket: s3.Bucket) -> None:

@@ -107,8 +107,9 @@ class Zone(ZoneBase):
         return _ImportedZone(scope, id, attributes)
 
     def after_administrators(self, settings: lakeformation.CfnDataLakeSettings) -> None:
-        """Register the location, and grant permissions on the zone, only once the administrators are
-        known."""
+        """Make the database, register the location and grant permissions only once the administrators are
+        known: where the account has withdrawn the implicit permissions, nobody else may."""
+        self.database.add_resource_dependency(settings)
         if self.registration is not None and self._catalog is not None:
             self.registration.location.add_resource_dependency(settings)
             self._catalog.after(settings)

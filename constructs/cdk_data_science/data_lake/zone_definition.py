@@ -5,12 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
-_FOLDER = re.compile(r"[^/*?$][^*?$]*/")
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,254}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderExpiry:
+    """A folder of a zone whose objects live shorter than the rest of the zone."""
+
+    prefix: str
+    """The folder, relative to the bucket and ending in ``/``."""
+
+    expire_days: int
+    """Age at which its objects are deleted, 1 or more and less than the zone's own ``expire_days``. In a
+    versioned zone they stay recoverable until ``noncurrent_expire_days``."""
+
+    noncurrent_expire_days: int | None = None
+    """Days that a replaced or deleted version stays recoverable, 1 or more and at most the zone's.
+    Default: as in the whole zone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +56,9 @@ class ZoneDefinition:
     abort_upload_days: int | None = 7
     """Days after which an unfinished multipart upload is removed, 1 or more. Default: 7."""
 
+    expire_folders: Sequence[FolderExpiry] = ()
+    """Folders whose objects live shorter, none inside another one. Default: none."""
+
     events: bool = True
     """Send object events to EventBridge. Free until a rule matches them. Default: yes."""
 
@@ -57,12 +76,7 @@ class ZoneDefinition:
         """Record what cannot work in this definition."""
         zone = f"zone {self.name!r}"
         for prefix in self.unnamed_key_prefixes:
-            problems.check(
-                is_token(prefix) or bool(_FOLDER.fullmatch(prefix)),
-                given=f"{zone}: unnamed_key_prefixes with {prefix!r}",
-                allowed="folders relative to the bucket, ending in /, without wildcards",
-                write='unnamed_key_prefixes=["checkpoints/"]',
-            )
+            _check_folder(problems, f"{zone}: unnamed_key_prefixes", prefix)
         problems.check(
             bool(_NAME.fullmatch(self.name)),
             given=zone,
@@ -83,14 +97,7 @@ class ZoneDefinition:
             ("noncurrent_expire_days", 1),
             ("abort_upload_days", 1),
         ):
-            days = getattr(self, option)
-            whole = isinstance(days, int) and not isinstance(days, bool)
-            problems.check(
-                days is None or (whole and days >= minimum),
-                given=f"{zone}: {option}={days!r}",
-                allowed=f"whole days, {minimum} or more, or None for no such rule",
-                write=f"{option}={minimum}",
-            )
+            _check_days(problems, zone, option, getattr(self, option), minimum)
         if self.expire_days and isinstance(self.intelligent_tiering_days, int):
             problems.check(
                 self.expire_days > self.intelligent_tiering_days,
@@ -99,6 +106,56 @@ class ZoneDefinition:
                 allowed="objects expire later than they change tier",
                 write="intelligent_tiering_days=None",
             )
+        self._check_folders(problems, zone)
+
+    def _check_folders(self, problems: Problems, zone: str) -> None:
+        """Folders that expire: S3 takes the shortest of all rules, so a longer one would say nothing."""
+        for folder in self.expire_folders:
+            where = f"{zone}, {folder.prefix}"
+            _check_folder(problems, f"{zone}: expire_folders", folder.prefix)
+            _check_days(problems, where, "expire_days", folder.expire_days, 1)
+            _check_days(problems, where, "noncurrent_expire_days", folder.noncurrent_expire_days, 1)
+            problems.check(
+                not self.expire_days or folder.expire_days < self.expire_days,
+                given=f"{where}: expire_days={folder.expire_days}",
+                allowed=f"less than the zone's expire_days={self.expire_days}, which comes first otherwise",
+            )
+            if folder.noncurrent_expire_days is None:
+                continue
+            given = f"{where}: noncurrent_expire_days={folder.noncurrent_expire_days}"
+            problems.check(self.versioned, given=given, allowed="versions only in a versioned zone")
+            problems.check(
+                not self.noncurrent_expire_days
+                or folder.noncurrent_expire_days <= self.noncurrent_expire_days,
+                given=given,
+                allowed=f"at most the zone's noncurrent_expire_days={self.noncurrent_expire_days}, which "
+                "comes first otherwise",
+            )
+        prefixes = sorted(folder.prefix for folder in self.expire_folders if not is_token(folder.prefix))
+        for outer, inner in pairwise(prefixes):
+            problems.check(
+                not inner.startswith(outer),
+                given=f"{zone}: expire_folders with {outer!r} and {inner!r}",
+                allowed="folders apart from each other; the shorter life would count",
+            )
+
+
+def _check_folder(problems: Problems, where: str, prefix: str) -> None:
+    problems.check(
+        is_token(prefix) or bool(FOLDER.fullmatch(prefix)),
+        given=f"{where} with {prefix!r}",
+        allowed="a folder relative to the bucket, of the characters that S3 recommends, ending in /",
+        write='"checkpoints/"',
+    )
+
+
+def _check_days(problems: Problems, where: str, option: str, days: object, minimum: int) -> None:
+    problems.check(
+        days is None or (isinstance(days, int) and not isinstance(days, bool) and days >= minimum),
+        given=f"{where}: {option}={days!r}",
+        allowed=f"whole days, {minimum} or more, or None for no such rule",
+        write=f"{option}={minimum}",
+    )
 
 
 DEFAULT_ZONES = (

@@ -65,6 +65,7 @@ def test_each_zone_tidies_up_after_itself(zone_buckets: dict[str, Any]) -> None:
             "Id": "Zone",
             "Status": "Enabled",
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+            "ExpiredObjectDeleteMarker": True,
             "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
             "Transitions": [{"StorageClass": "INTELLIGENT_TIERING", "TransitionInDays": 0}],
         }
