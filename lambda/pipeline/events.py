@@ -58,10 +58,11 @@ class Columns(TypedDict):
 
 
 class LabelRule(TypedDict, total=False):
-    """How a label becomes one of two names (default: `negative` and `positive`).
+    """How a label of the data becomes `negative` or `positive`.
 
-    A number above `positive_above` is positive, and outside of `minimum` to `maximum` it is a mistake.
-    Without `positive_above` the label is one of the names already.
+    With `names` it is one of these two, the negative one first. With `positive_above` it is a number, positive
+    above that one, and a mistake outside of `minimum` to `maximum`. With neither it is 0 or 1, false or true,
+    negative or positive.
     """
 
     names: list[str]

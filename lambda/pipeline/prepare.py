@@ -17,6 +17,8 @@ from telemetry import logger, step
 
 # What train.csv calls these, whatever the data calls them.
 _OWN_NAMES = ("id", "group", "label")
+# What the labels become, however the data writes them: training and evaluation know these two.
+_CLASSES = ("negative", "positive")
 _MAXIMUM_ROWS = 5_000_000
 
 
@@ -70,22 +72,14 @@ def _check(split: Split, columns: Columns) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Labels:
-    """How the text of a label becomes one of two names."""
+class _Numbers:
+    """Labels that are numbers: above a threshold or not."""
 
-    negative: str
-    positive: str
-    threshold: float | None
+    threshold: float
     minimum: float
     maximum: float
 
-    def read(self, text: str, where: str) -> str:
-        if self.threshold is None:
-            if text not in (self.negative, self.positive):
-                raise InvalidData(
-                    f"{where}: the label {text[:60]!r} is neither {self.negative!r} nor {self.positive!r}"
-                )
-            return text
+    def is_positive(self, text: str, where: str) -> bool:
         try:
             value = float(text)
         except ValueError:
@@ -96,18 +90,57 @@ class _Labels:
             raise InvalidData(
                 f"{where}: the label {text[:60]} is outside of {self.minimum:g} to {self.maximum:g}"
             )
-        return self.positive if value > self.threshold else self.negative
+        return value > self.threshold
 
 
-def _labels(rule: LabelRule | None) -> _Labels:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Labels that are two words of the data's own."""
+
+    negative: str
+    positive: str
+
+    def is_positive(self, text: str, where: str) -> bool:
+        if text not in (self.negative, self.positive):
+            raise InvalidData(
+                f"{where}: the label {text[:60]!r} is neither {self.negative!r} nor {self.positive!r}"
+            )
+        return text == self.positive
+
+
+class _Usual:
+    """Labels as programs usually write two classes; a column of whole numbers with gaps becomes 0.0 and 1.0."""
+
+    NEGATIVE = ("0", "0.0", "false", "negative")
+    POSITIVE = ("1", "1.0", "true", "positive")
+
+    def is_positive(self, text: str, where: str) -> bool:
+        label = text.lower()
+        if label not in (*self.NEGATIVE, *self.POSITIVE):
+            known = ", and ".join(
+                f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+                for names in (self.NEGATIVE, self.POSITIVE)
+            )
+            raise InvalidData(
+                f"{where}: the label {text[:60]!r} is not understood: {known} are. Name the words of other "
+                "data, or the number above which a label is positive"
+            )
+        return label in self.POSITIVE
+
+
+def _labels(rule: LabelRule | None) -> _Numbers | _Names | _Usual:
     rule = rule or {}
-    names = rule.get("names", ["negative", "positive"])
-    if len(names) != 2 or names[0] == names[1]:
-        raise InvalidConfiguration(f"names are those of the negative and the positive class, not {names}")
-    return _Labels(
-        negative=names[0],
-        positive=names[1],
-        threshold=rule.get("positive_above"),
+    names, threshold = rule.get("names"), rule.get("positive_above")
+    if names is not None and threshold is not None:
+        raise InvalidConfiguration("labels are names or numbers above a threshold, not both")
+    if names is not None:
+        if len(names) != 2 or names[0] == names[1]:
+            raise InvalidConfiguration(f"names are two words, the negative class first, not {names}")
+        return _Names(negative=names[0], positive=names[1])
+    if threshold is None:
+        return _Usual()
+    return _Numbers(
+        threshold=threshold,
         minimum=rule.get("minimum", -math.inf),
         maximum=rule.get("maximum", math.inf),
     )
@@ -127,7 +160,9 @@ class _Side:
         self.groups.add(_fingerprint(group))
 
 
-def _split(event: PrepareEvent, classes: _Labels, files: Sequence[IO[bytes]]) -> PrepareCounts:
+def _split(
+    event: PrepareEvent, classes: _Numbers | _Names | _Usual, files: Sequence[IO[bytes]]
+) -> PrepareCounts:
     columns, split = event["columns"], event["split"]
     features = columns["features"]
     held_out = _chooser(split)
@@ -153,8 +188,8 @@ def _split(event: PrepareEvent, classes: _Labels, files: Sequence[IO[bytes]]) ->
             if not row[label_at].strip() or not all(value.strip() for value in values):
                 skipped += 1
                 continue
-            label = classes.read(row[label_at].strip(), where)
-            positive = label == classes.positive
+            positive = classes.is_positive(row[label_at].strip(), where)
+            label = _CLASSES[positive]
             if held_out(group):
                 holdout.add(group, positive=positive)
                 to_holdout.writerow([identity, *values])

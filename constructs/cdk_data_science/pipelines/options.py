@@ -33,8 +33,12 @@ class Split:
     """Share of the groups that is held out: more than 0, less than 1."""
     salt: str = ""
     """Another salt gives another division."""
+    label_names: tuple[str, str] | None = None
+    """The words that the data has for the negative and the positive class, in this order. Without them, and
+    without ``positive_above``, a label is 0 or 1, false or true, negative or positive. Training and evaluation
+    see ``negative`` and ``positive`` in any case."""
     positive_above: float | None = None
-    """Labels are numbers, and positive above this one; without it they are 0 and 1 already."""
+    """Labels are numbers, and positive above this one."""
     label_minimum: float | None = None
     """Labels below it are mistakes in the data; needs ``positive_above``."""
     label_maximum: float | None = None
@@ -71,6 +75,20 @@ class Split:
             write="positive_above=0",
         )
 
+        names = self.label_names
+        problems.check(
+            names is None
+            or (not isinstance(names, str) and len(set(names)) == len(names) == 2 and all(names)),
+            given=f"label_names={names!r}",
+            allowed="two words, that of the negative class first",
+            write='label_names=("ham", "spam")',
+        )
+        problems.check(
+            names is None or self.positive_above is None,
+            given="label_names and positive_above",
+            allowed="labels that are words, or labels that are numbers",
+        )
+
     def render(self) -> dict[str, Any]:
         """Return the members of the prepare step's event."""
         event: dict[str, Any] = {
@@ -81,6 +99,8 @@ class Split:
                 "features": list(self.feature_columns),
             },
         }
+        if self.label_names is not None:
+            event["label_rule"] = {"names": list(self.label_names)}
         if self.positive_above is not None:
             limits = {"minimum": self.label_minimum, "maximum": self.label_maximum}
             event["label_rule"] = {

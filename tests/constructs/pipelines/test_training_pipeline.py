@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
@@ -415,6 +416,11 @@ def test_steps_that_do_not_fit_are_refused(steps: Sequence[Step], message: str) 
         ({"minimum": {}}, "at least one"),
         ({"minimum": {"aurok": 0.8}}, "'auroc' or 'accuracy'"),
         ({"minimum": {"auroc": 80}}, "0 to 1"),
+        (
+            {"split": replace(SPLIT, label_names=("a", "b"))},
+            "labels that are words, or labels that are numbers",
+        ),
+        ({"split": replace(SPLIT, positive_above=None, label_names=("a", "a"))}, "the negative class first"),
         ({"rollout": Canary(percent=0)}, "more than 0, less than 100"),
         ({"rollout": Canary(bake=cdk.Duration.days(2))}, "one day"),
     ],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 from typing import Any
 
@@ -10,6 +11,8 @@ from handlers.pipeline.asset import errors, prepare
 from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cdk_data_science.pipelines import Split
 
 
 def content(rows: list[tuple[Any, ...]]) -> str:
@@ -98,12 +101,69 @@ def test_rows_without_label_or_text_are_left_out_and_counted(lake: Lake) -> None
     assert result["counts"]["train"] + result["counts"]["holdout"] == len(sample())
 
 
-def test_labels_that_are_names_already_are_kept(lake: Lake) -> None:
-    rows = [(row[0], row[1], "spam" if row[2] > 0 else "ham", row[3]) for row in sample()]
-    request = event(lake.put("in.csv", content(rows)), label_rule={"names": ["ham", "spam"]})
-    result = prepare.handler(request, CONTEXT)
-    assert {row["label"] for row in table(lake, result["labels"])} == {"ham", "spam"}
+def rendered(**label: Any) -> dict[str, Any]:
+    """What the construct sends about the data of `sample`."""
+    columns = Split(
+        id_column="sentence",
+        group_column="review",
+        label_column="rating",
+        feature_columns=["text"],
+        holdout=0.3,
+        salt="one",
+        **label,
+    )
+    return columns.render()
+
+
+@pytest.mark.parametrize(
+    ("negative", "positive", "label"),
+    [
+        ("0", "1", {}),
+        ("0.0", "1.0", {}),
+        ("false", "True", {}),
+        ("negative", "Positive", {}),
+        ("ham", "spam", {"label_names": ("ham", "spam")}),
+        # Names win over what the words would mean without them.
+        ("1", "0", {"label_names": ("1", "0")}),
+        ("-2.5", "2.5", {"positive_above": 0, "label_minimum": -4, "label_maximum": 4}),
+    ],
+)
+def test_each_way_of_writing_a_label_is_read(
+    lake: Lake, negative: str, positive: str, label: dict[str, Any]
+) -> None:
+    rows = [(row[0], row[1], positive if row[2] > 0 else negative, row[3]) for row in sample()]
+    data = lake.put("in.csv", content(rows))
+    output = {"bucket": BUCKET, "key": "prepared/"}
+    request = {"run": RUN, "data": data, "output": output, **rendered(**label)}
+    result = prepare.handler(json.loads(json.dumps(request)), CONTEXT)
+    truth = {str(row[0]): "positive" if row[2] > 0 else "negative" for row in sample()}
+    written = [*table(lake, result["train"], "train.csv"), *table(lake, result["labels"])]
+    assert {row["id"]: row["label"] for row in written} == truth
     assert result["counts"]["positives_train"] == result["counts"]["train"] // 2
+
+
+@pytest.mark.parametrize(
+    ("written", "label", "message"),
+    [
+        ("2", {}, "line 482: the label '2' is not understood: '0', '0.0', 'false' or 'negative', and '1'"),
+        ("Spam", {"label_names": ("ham", "spam")}, "line 482: the label 'Spam' is neither 'ham' nor 'spam'"),
+    ],
+)
+def test_a_label_that_is_neither_is_refused(
+    lake: Lake, written: str, label: dict[str, Any], message: str
+) -> None:
+    names = label.get("label_names", ("0", "1"))
+    rows = [(row[0], row[1], names[row[2] > 0], row[3]) for row in sample()]
+    data = lake.put("in.csv", content([*rows, ("x", "review 1", written, "x")]))
+    request = {
+        "run": RUN,
+        "data": data,
+        "output": {"bucket": BUCKET, "key": "prepared/"},
+        **rendered(**label),
+    }
+    with pytest.raises(errors.InvalidData) as caught:
+        prepare.handler(request, CONTEXT)
+    assert message in str(caught.value)
 
 
 def test_a_large_file_is_spooled_to_disk_and_uploaded_in_parts(
@@ -160,7 +220,8 @@ def test_a_missing_column_is_named(lake: Lake) -> None:
             "cannot be called 'group'",
         ),
         ({"columns": {"id": "sentence", "label": "rating", "features": ["rating"]}}, "is a feature too"),
-        ({"label_rule": {"names": ["a", "a"]}}, "names are those of the negative and the positive class"),
+        ({"label_rule": {"names": ["a", "a"]}}, "names are two words"),
+        ({"label_rule": {"names": ["a", "b"], "positive_above": 0}}, "not both"),
     ],
 )
 def test_options_that_contradict_themselves_are_refused(
