@@ -88,13 +88,13 @@ class LocalAws:
         (fault,) = [f for f in self.admin("faults/list")["faults"] if f["number"] == number]
         return int(fault["hits"])
 
-    def role(self, service: str, *statements: dict[str, Any]) -> str:
+    def role(self, taker: str, *statements: dict[str, Any]) -> str:
         """A role that a service may take, with these permissions."""
         iam = self.client("iam")
         name = unique("role")
         statement = {
             "Effect": "Allow",
-            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Principal": service(taker),
             "Action": "sts:AssumeRole",
         }
         iam.create_role(
@@ -110,11 +110,14 @@ class LocalAws:
         self.client("s3").create_bucket(Bucket=name)
         return name
 
-    def queue(self) -> tuple[str, str]:
-        """URL and ARN of a new queue."""
+    def queue(self, *senders: str) -> tuple[str, str]:
+        """URL and ARN of a new queue, to which these services may send."""
         name = unique("queue")
-        url = self.client("sqs").create_queue(QueueName=name)["QueueUrl"]
-        return url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        allowed = [allow("sqs:SendMessage", resource=arn) | {"Principal": service(each)} for each in senders]
+        policy = {"Policy": json.dumps(TRUST | {"Statement": allowed})} if allowed else {}
+        url = self.client("sqs").create_queue(QueueName=name, Attributes=policy)["QueueUrl"]
+        return url, arn
 
     def messages(self, url: str, count: int = 1, seconds: float = 10) -> list[dict[str, Any]]:
         """The messages of a queue, once there are so many."""
@@ -206,6 +209,11 @@ def free_port() -> int:
 
 def unique(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+def service(name: str) -> dict[str, str]:
+    """A service as the principal of a policy."""
+    return {"Service": f"{name}.amazonaws.com"}
 
 
 def allow(*actions: str, resource: str | list[str] = "*") -> dict[str, Any]:

@@ -128,36 +128,6 @@ def test_a_stacks_role_must_be_allowed_to_pass_what_the_stack_creates(local_aws:
     assert described["StackStatus"] == "CREATE_COMPLETE"
 
 
-def rule_to(aws: LocalAws, machine: str, role: str, dead: str) -> str:
-    events, source = aws.client("events"), unique("source")
-    rule = unique("rule")
-    events.put_rule(Name=rule, EventPattern=json.dumps({"source": [source]}))
-    target = {"Id": "1", "Arn": machine, "RoleArn": role, "DeadLetterConfig": {"Arn": dead}}
-    events.put_targets(Rule=rule, Targets=[target])
-    return source
-
-
-def test_a_rule_starts_a_machine_in_its_targets_role_and_keeps_what_it_may_not_deliver(
-    local_aws: LocalAws,
-) -> None:
-    states = local_aws.client("stepfunctions")
-    machine = local_aws.machine(local_aws.role("states"), PASS, "Pass")
-    url, dead = local_aws.queue()
-    may = local_aws.role("events", allow("states:StartExecution", resource=machine))
-    for role, starts in ((may, 1), (local_aws.role("events"), 0)):
-        source = rule_to(local_aws, machine, role, dead)
-        entry = {"Source": source, "DetailType": "t", "Detail": '{"n": 1}'}
-        local_aws.client("events").put_events(Entries=[entry])
-        if starts:
-            eventually(
-                lambda: len(states.list_executions(stateMachineArn=machine)["executions"]) == 1, 10, "a start"
-            )
-    (message,) = local_aws.messages(url)
-    assert json.loads(message["Body"])["detail"] == {"n": 1}
-    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
-    assert "states:StartExecution" in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
-
-
 def test_firehose_writes_in_its_role(local_aws: LocalAws) -> None:
     s3, firehose = local_aws.client("s3"), local_aws.client("firehose")
     bucket = local_aws.bucket()

@@ -80,7 +80,7 @@ def test_the_same_token_is_the_same_package(sagemaker: Any, group: str) -> None:
 
 
 def test_approval_changes_and_is_an_event(local_aws: LocalAws, sagemaker: Any, group: str) -> None:
-    url, arn = local_aws.queue()
+    url, arn = local_aws.queue("events")
     rule = unique("rule")
     pattern = {
         "source": ["aws.sagemaker"],

@@ -49,7 +49,7 @@ def test_versions_are_kept_and_encryption_is_the_buckets(local_aws: LocalAws, ve
 
 def test_a_new_object_is_an_event_that_names_its_version(local_aws: LocalAws, versioned: str) -> None:
     events = local_aws.client("events")
-    url, arn = local_aws.queue()
+    url, arn = local_aws.queue("events")
     rule = unique("rule")
     pattern: dict[str, Any] = {
         "source": ["aws.s3"],

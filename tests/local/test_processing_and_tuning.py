@@ -101,7 +101,7 @@ def ended(sagemaker: Any, noun: str, name: str) -> dict[str, Any]:
 
 
 def test_a_processing_job_reads_and_writes_s3(bench: Workbench, sagemaker: Any) -> None:
-    url, queue = bench.aws.queue()
+    url, queue = bench.aws.queue("events")
     events, rule = bench.aws.client("events"), unique("rule")
     pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Processing Job State Change"]}
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern))

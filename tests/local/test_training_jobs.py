@@ -467,7 +467,7 @@ def test_lists_filter_sort_and_page(bench: Workbench) -> None:
 
 def test_state_changes_are_events(bench: Workbench) -> None:
     events = bench.aws.client("events")
-    url, arn = bench.aws.queue()
+    url, arn = bench.aws.queue("events")
     request = bench.request("")
     rule = unique("rule")
     pattern = {

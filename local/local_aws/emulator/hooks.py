@@ -94,6 +94,18 @@ HOOKS = (
         "trust policies",
         ("principal_arn", "principal_type", "principal_account", "action", "resource_arn", "region"),
     ),
+    Hook(
+        "core.iam_evaluator",
+        "_resource_policy",
+        "targets by their policies",
+        ("service", "resource_arn"),
+    ),
+    Hook(
+        "core.iam_evaluator",
+        "evaluate_resource_policy",
+        "targets by their policies",
+        ("doc", "ctx", "service"),
+    ),
     Hook("services.iam", "_roles", "trust policies and the report of roles"),
     Hook("services.sts", "_sessions", "the log of calls"),
     Hook(
@@ -102,7 +114,7 @@ HOOKS = (
         "targets in their roles",
         ("target", "event", "rule", "view"),
     ),
-    Hook("services.eventbridge", "_dispatch_to_stepfunctions", "targets in their roles", ("arn", "payload")),
+    Hook("services.eventbridge", "_dispatch_to_stepfunctions", "the input of a target", ("arn", "payload")),
     Hook("services.firehose", "_deliver_to_s3", "deliveries in their roles", ("stream", "dest")),
     Hook("services.firehose", "_put_s3_object", "deliveries in their roles", ("bucket", "key", "body")),
     Hook(
