@@ -60,9 +60,9 @@ class Columns(TypedDict):
 class LabelRule(TypedDict, total=False):
     """How a label of the data becomes `negative` or `positive`.
 
-    With `names` it is one of these two, the negative one first. With `positive_above` it is a number, positive
-    above that one, and a mistake outside of `minimum` to `maximum`. With neither it is 0 or 1, false or true,
-    negative or positive.
+    With `names` it is one of these two, the negative one first. With `positive_above` it is a number,
+    positive above that one, and a mistake outside of `minimum` to `maximum`. With neither it is 0 or 1, false
+    or true, negative or positive.
     """
 
     names: list[str]

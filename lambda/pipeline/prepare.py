@@ -109,7 +109,7 @@ class _Names:
 
 
 class _Usual:
-    """Labels as programs usually write two classes; a column of whole numbers with gaps becomes 0.0 and 1.0."""
+    """Labels as programs usually write two classes; a column of 0 and 1 with gaps becomes 0.0 and 1.0."""
 
     NEGATIVE = ("0", "0.0", "false", "negative")
     POSITIVE = ("1", "1.0", "true", "positive")

@@ -34,8 +34,8 @@ class Split:
     salt: str = ""
     """Another salt gives another division."""
     label_names: tuple[str, str] | None = None
-    """The words that the data has for the negative and the positive class, in this order. Without them, and
-    without ``positive_above``, a label is 0 or 1, false or true, negative or positive. Training and evaluation
+    """The words that the data has for the negative and the positive class, in this order. Without them and
+    without ``positive_above`` a label is 0 or 1, false or true, negative or positive. Training and evaluation
     see ``negative`` and ``positive`` in any case."""
     positive_above: float | None = None
     """Labels are numbers, and positive above this one."""

@@ -96,7 +96,7 @@ class TrainingPipeline(Pipeline):
         rules: What the data has to meet.
         split: What is in the data, and how it is divided.
         minimum: Least values of ``auroc`` and ``accuracy``, 0 to 1.
-        maximum: Greatest values of ``log_loss`` and ``brier``.
+        maximum: Greatest values of ``log_loss``, 0 to 100, and ``brier``, 0 to 1.
         deploy_to: The function that serves; the model is only registered if not given.
         rollout: The canary's share and time.
         registry: The model's group in the registry; a new one if not given.

@@ -23,6 +23,7 @@ from cdk_data_science import (
     Split,
     SpotTraining,
 )
+from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines import (
     METRICS,
     Canary,
@@ -416,6 +417,9 @@ def test_steps_that_do_not_fit_are_refused(steps: Sequence[Step], message: str) 
         ({"minimum": {}}, "at least one"),
         ({"minimum": {"aurok": 0.8}}, "'auroc' or 'accuracy'"),
         ({"minimum": {"auroc": 80}}, "0 to 1"),
+        ({"maximum": {"brier": 1.5}}, "0 to 1"),
+        ({"maximum": {"log_loss": 101}}, "0 to 100"),
+        ({"maximum": {"log_loss": -0.1}}, "0 to 100"),
         (
             {"split": replace(SPLIT, label_names=("a", "b"))},
             "labels that are words, or labels that are numbers",
@@ -428,6 +432,12 @@ def test_steps_that_do_not_fit_are_refused(steps: Sequence[Step], message: str) 
 def test_options_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         pipeline(support.stack(), **options)
+
+
+def test_a_log_loss_may_be_above_one() -> None:
+    problems = Problems("Evaluate")
+    Evaluate(minimum={}, maximum={"log_loss": 1.5}).check(problems)
+    problems.raise_if_any()
 
 
 def test_a_short_bake_is_one_check_after_whole_seconds() -> None:

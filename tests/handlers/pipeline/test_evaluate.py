@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
+from cdk_data_science._validation import ConfigurationError, Problems
+from cdk_data_science.pipelines import Evaluate
+
 # Few distinct scores: most of them tie.
 scored = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 20).map(lambda value: value / 20)), min_size=2, max_size=60
@@ -158,3 +161,26 @@ def test_a_threshold_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(errors.InvalidConfiguration, match=message):
         evaluate.handler(event(lake, **changes), CONTEXT)
+
+
+@pytest.mark.parametrize("kind", ["minimum", "maximum"])
+@pytest.mark.parametrize("metric", ["auroc", "accuracy", "log_loss", "brier", "recall"])
+@pytest.mark.parametrize("value", [-0.1, 0, 1, 1.5, 100, 100.1])
+def test_the_construct_takes_the_limits_that_the_step_takes(
+    lake: Lake, kind: str, metric: str, value: float
+) -> None:
+    problems = Problems("Evaluate")
+    limits: dict[str, dict[str, float]] = {"minimum": {}, "maximum": {}, kind: {metric: value}}
+    Evaluate(**limits).check(problems)
+    taken = True
+    try:
+        evaluate.handler(event(lake, **limits), CONTEXT)
+    except errors.InvalidConfiguration:
+        taken = False
+    except errors.ModelBelowThreshold:
+        pass
+    if taken:
+        problems.raise_if_any()
+    else:
+        with pytest.raises(ConfigurationError):
+            problems.raise_if_any()

@@ -10,8 +10,9 @@ from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.pipelines.outputs import EVALUATION, LABELS, METRICS, SCORES, Output
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
 
-HIGHER_IS_BETTER = ("auroc", "accuracy")
-LOWER_IS_BETTER = ("log_loss", "brier")
+# Each metric with its greatest sensible limit. A log loss has no bound; one of 100 is that of no model.
+HIGHER_IS_BETTER = {"auroc": 1, "accuracy": 1}
+LOWER_IS_BETTER = {"log_loss": 100, "brier": 1}
 
 
 class Evaluate(Step):
@@ -19,7 +20,7 @@ class Evaluate(Step):
 
     Args:
         minimum: Least values of ``auroc`` and ``accuracy``, 0 to 1.
-        maximum: Greatest values of ``log_loss`` and ``brier``, 0 or more.
+        maximum: Greatest values of ``log_loss``, 0 to 100, and ``brier``, 0 to 1.
         positive: Name of the positive class in the model's manifest.
     """
 
@@ -64,10 +65,11 @@ class Evaluate(Step):
                     given=f"{kind} of {metric!r}",
                     allowed=" or ".join(repr(name) for name in known),
                 )
+                largest = known.get(metric, 1)
                 problems.check(
-                    is_token(value) or 0 <= value <= 1,
+                    is_token(value) or 0 <= value <= largest,
                     given=f"{kind} {metric}={value}",
-                    allowed="0 to 1",
+                    allowed=f"0 to {largest}",
                 )
 
     def states(self, scope: Construct, context: StepContext) -> States:
