@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import json
-import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import jsii
-from aws_cdk import (
-    CfnResource,
-    IPolicyValidationContext,
-    IPolicyValidationPlugin,
-    PolicyValidationPluginReport,
-    PolicyViolatingResource,
-    PolicyViolation,
-    Stack,
-    Stage,
-    TagManager,
-    Tags,
-    Validations,
-)
+from aws_cdk import CfnResource, Stack, Stage, TagManager, Tags, Validations
+from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems
+from cdk_data_science.cost._tag_check import RequiredTagsPlugin, write_tags
+from cdk_data_science.cost._tag_rules import TagRules
 from cdk_data_science.cost.taggable import tag_properties
 
-_CHARACTERS = re.compile(r"[\w .:/=+\-@]*")
-_LONGEST_KEY, _LONGEST_VALUE, _MOST_TAGS = 128, 256, 50
+_LARGEST_TAG_POLICY = 10_000
+_TAGS_PER_ACTIVATION = 20
+# What costs money in SageMaker and takes tags in the request that creates it.
+_RUN_TIME_ACTIONS = (
+    "sagemaker:CreateAutoMLJobV2",
+    "sagemaker:CreateEndpoint",
+    "sagemaker:CreateEndpointConfig",
+    "sagemaker:CreateHyperParameterTuningJob",
+    "sagemaker:CreateModel",
+    "sagemaker:CreateNotebookInstance",
+    "sagemaker:CreateProcessingJob",
+    "sagemaker:CreateTrainingJob",
+    "sagemaker:CreateTransformJob",
+)
 
 
 class RequiredTags:
@@ -36,25 +37,31 @@ class RequiredTags:
 
     The check reads the synthesized templates, whatever made the resources in them: constructs, raw resources,
     included templates. What can carry tags is known from CloudFormation's resource schemas, including types
-    that name their tags otherwise (``FileSystemTags``, ``ResourceTags`` …). The error names the resource, the
-    key and the fix. A tag that a construct overrides is fine as long as it is not empty and its value is
-    allowed.
+    that name their tags otherwise (``FileSystemTags``, ``ResourceTags`` …) or write them otherwise (maps,
+    EC2's tag specifications). The error names the resource, the key and the fix. A tag that a construct
+    overrides is fine as long as it is not empty and its value is allowed.
+
+    Jobs that a state machine of this library starts carry the same tags. Who starts jobs by hand can be made
+    to tag them (:meth:`deny_untagged`). Versions of a model in the registry take no tags of their own: AWS
+    uses those of their group.
 
     Make it last: CDK does not tag the functions behind its own custom resources (emptying a bucket before it
     is deleted, for one), so those that exist by then are tagged here; the check tells of later ones.
 
-    **Costs at rest**: nothing. To see the tags in cost reports, activate the keys once as cost allocation
-    tags in the billing account.
+    **Costs at rest**: nothing.
 
     ```python
     from aws_cdk import Stack
     from cdk_data_science.cost import RequiredTags
 
-    RequiredTags(
+    tags = RequiredTags(
         Stack.of(self),
-        {"business-unit": "retail", "application": "reviews", "environment": "dev", "owner":
-        "ml@example.com"}, allowed={"environment": ["dev", "prod"]},
+        {"business-unit": "retail", "environment": "dev", "owner": "ml@example.com"},
+        allowed={"environment": ["dev", "prod"]},
+        patterns={"owner": r"[a-z.-]+@example\\.com"},
     )
+    tags.activation_commands  # for the billing account, once
+    tags.tag_policy(enforced_for=["sagemaker:*"])  # for AWS Organizations
     ```
 
     Args:
@@ -62,6 +69,8 @@ class RequiredTags:
         tags: The keys that are required, with the value that applies where nothing else is said. Keys: 1 to
             128 characters; values: 1 to 256; letters, digits, spaces and ``_ . : / = + - @``.
         allowed: Values that a key may have, here and where it is overridden. Default: any.
+        patterns: Regular expressions that whole values of a key have to match, for keys whose values are too
+            many for a list. Default: none.
 
     Raises:
         ConfigurationError: For keys or values that AWS would refuse, all mistakes at once.
@@ -75,16 +84,92 @@ class RequiredTags:
         tags: Mapping[str, str],
         *,
         allowed: Mapping[str, Sequence[str]] | None = None,
+        patterns: Mapping[str, str] | None = None,
     ) -> None:
-        allowed = allowed if allowed is not None else {}
-        _check(scope, tags, allowed)
-        self.tags = dict(tags)
-        self._plugin = _RequiredTagsPlugin(scope.node.path, self.tags, allowed)
+        self._rules = TagRules(
+            required=dict(tags),
+            allowed=allowed if allowed is not None else {},
+            patterns=patterns if patterns is not None else {},
+        )
+        self._rules.check(scope)
+        self._plugin = RequiredTagsPlugin(scope.node.path, self._rules)
         for key, value in tags.items():
             Tags.of(scope).add(key, value)
         for provider in _custom_resource_providers(scope):
-            _tag_raw_resources(provider, self.tags)
+            _tag_raw_resources(provider, tags)
         Validations.of(scope).add_plugins(self._plugin)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The required keys with the values that apply where nothing else is said."""
+        return dict(self._rules.required)
+
+    @property
+    def activation_commands(self) -> list[str]:
+        """What activates the keys as cost allocation tags, to be run in the management account.
+
+        CloudFormation has no resource for it. AWS knows a key from up to a day after its first use, so the
+        command fails before that; activating what is active changes nothing.
+        """
+        keys = list(self._rules.required)
+        return [
+            "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status "
+            + " ".join(
+                shlex.quote(f"TagKey={key},Status=Active")
+                for key in keys[start : start + _TAGS_PER_ACTIVATION]
+            )
+            for start in range(0, len(keys), _TAGS_PER_ACTIVATION)
+        ]
+
+    def tag_policy(self, *, enforced_for: Sequence[str] = ()) -> dict[str, Any]:
+        """The tag policy document for AWS Organizations: the spelling of the keys, and their allowed values.
+
+        It belongs into an ``organizations.CfnPolicy`` of type ``TAG_POLICY`` in the management account. A
+        tag policy judges the tags that there are, not those that are missing. It has no regular expressions:
+        keys with a pattern get their spelling only.
+
+        Args:
+            enforced_for: Resource types for which AWS refuses other values, such as ``sagemaker:*``.
+                Default: none, AWS reports them.
+
+        Raises:
+            ConfigurationError: The document is longer than Organizations takes.
+        """
+        policy: dict[str, Any] = {}
+        for key in self._rules.required:
+            entry: dict[str, Any] = {"tag_key": {"@@assign": key}}
+            if key in self._rules.allowed:
+                entry["tag_value"] = {"@@assign": list(self._rules.allowed[key])}
+                if enforced_for:
+                    entry["enforced_for"] = {"@@assign": list(enforced_for)}
+            policy[key.lower()] = entry
+        document = {"tags": policy}
+        size = len(json.dumps(document, separators=(",", ":")))
+        problems = Problems("RequiredTags.tag_policy")
+        problems.check(
+            size <= _LARGEST_TAG_POLICY,
+            given=f"a tag policy of {size} characters",
+            allowed=f"at most {_LARGEST_TAG_POLICY}",
+            write="fewer allowed values, or a pattern for the key that has many",
+        )
+        problems.raise_if_any()
+        return document
+
+    def deny_untagged(self, role: iam.IRole) -> None:
+        """Forbid a role to create jobs, models, endpoints and notebooks in SageMaker without these tags.
+
+        For people who start them by hand or with the SageMaker SDK: nothing at synthesis sees those.
+        """
+        for number, key in enumerate(self._rules.required):
+            role.add_to_principal_policy(
+                iam.PolicyStatement(
+                    sid=f"RequiredTag{number}",
+                    effect=iam.Effect.DENY,
+                    actions=list(_RUN_TIME_ACTIONS),
+                    resources=["*"],
+                    conditions={"Null": {f"aws:RequestTag/{key}": "true"}},
+                )
+            )
 
 
 def _custom_resource_providers(scope: IConstruct) -> Iterator[IConstruct]:
@@ -99,159 +184,7 @@ def _custom_resource_providers(scope: IConstruct) -> Iterator[IConstruct]:
 def _tag_raw_resources(provider: IConstruct, tags: Mapping[str, str]) -> None:
     for child in provider.node.children:
         if isinstance(child, CfnResource) and not TagManager.is_taggable(child):
-            tag_property = tag_properties().get(child.cfn_resource_type)
-            if tag_property is not None:
-                written = [{"Key": key, "Value": value} for key, value in tags.items()]
-                child.add_property_override(tag_property, written)
-
-
-@jsii.implements(IPolicyValidationPlugin)
-class _RequiredTagsPlugin:
-    """The check, run by the app once its templates are written."""
-
-    def __init__(self, path: str, required: Mapping[str, str], allowed: Mapping[str, Sequence[str]]) -> None:
-        self._path = path
-        self._required = required
-        self._allowed = allowed
-
-    @property
-    def name(self) -> str:
-        return "RequiredTags"
-
-    @property
-    def version(self) -> str:
-        return "1"
-
-    @property
-    def rule_ids(self) -> list[str]:
-        return [f"RequiredTags-{key}" for key in self._required]
-
-    def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:
-        violations = [
-            violation
-            for stack in context.stack_templates
-            if self._covers(stack.stack_construct_path)
-            for violation in self._violations(stack.stack_construct_path, Path(stack.template_path))
-        ]
-        return PolicyValidationPluginReport(success=not violations, violations=violations)
-
-    def _covers(self, stack_path: str) -> bool:
-        return self._path in ("", stack_path) or stack_path.startswith(f"{self._path}/")
-
-    def _violations(self, stack_path: str, template: Path) -> Iterator[PolicyViolation]:
-        resources = json.loads(template.read_text(encoding="utf-8")).get("Resources", {})
-        for logical_id, resource in resources.items():
-            path = resource.get("Metadata", {}).get("aws:cdk:path", f"{stack_path}/{logical_id}")
-            for key, problem in find_problems(resource, self._required, self._allowed):
-                yield PolicyViolation(
-                    rule_name=f"RequiredTags-{key}",
-                    severity="error",
-                    description=f"{resource['Type']} {path}: {problem}",
-                    fix=self._fix(resource["Type"], key),
-                    violating_resources=[
-                        PolicyViolatingResource(
-                            resource_logical_id=logical_id,
-                            template_path=str(template),
-                            locations=[f"Properties.{tag_properties()[resource['Type']]}"],
-                        )
-                    ],
-                )
-
-    def _fix(self, type: str, key: str) -> str:
-        value = self._allowed.get(key, [self._required[key]])[0]
-        return (
-            f'cdk.Tags.of(construct).add("{key}", "{value}"); for a resource that CDK does not tag itself, '
-            f"write the tag into its property {tag_properties()[type]}"
-        )
-
-
-def find_problems(
-    resource: Mapping[str, Any], required: Mapping[str, str], allowed: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[str, str]]:
-    """Key and problem for each required tag that a template's resource lacks or has with a wrong value."""
-    tag_property = tag_properties().get(resource["Type"])
-    if tag_property is None:
-        return
-    tags = _read(resource.get("Properties", {}).get(tag_property))
-    if tags is None:
-        return
-    for key in required:
-        value = tags.get(key)
-        if key not in tags:
-            yield key, f"tag {key!r} is missing"
-        elif value == "":
-            yield key, f"tag {key!r} is empty"
-        elif isinstance(value, str) and key in allowed and value not in allowed[key]:
-            yield key, f"tag {key!r} is {value!r}; allowed: {', '.join(map(repr, allowed[key]))}"
-
-
-def _read(tags: Any) -> dict[str, Any] | None:
-    """Tags as a mapping, from either of CloudFormation's shapes; None if only the deployment knows them."""
-    if tags is None:
-        return {}
-    if isinstance(tags, list):
-        if any("Key" not in tag for tag in tags):
-            return None
-        return {tag["Key"]: tag.get("Value", "") for tag in tags}
-    if isinstance(tags, dict) and not any(key == "Ref" or key.startswith("Fn::") for key in tags):
-        return tags
-    return None
-
-
-def _check(scope: Construct, tags: Mapping[str, str], allowed: Mapping[str, Sequence[str]]) -> None:
-    problems = Problems("RequiredTags", scope)
-    problems.check(
-        Stage.is_stage(scope) or Stack.is_stack(scope),
-        given=f"the scope {scope.node.path}",
-        allowed="an app, a stage or a stack, because whole templates are checked",
-        write="RequiredTags(app, {…})",
-    )
-    problems.check(
-        0 < len(tags) <= _MOST_TAGS,
-        given=f"{len(tags)} tags",
-        allowed=f"1 to {_MOST_TAGS}",
-        write='{"owner": "ml@example.com"}',
-    )
-    for key, value in tags.items():
-        _check_key(problems, key)
-        _check_value(problems, key, value)
-        problems.check(
-            key not in allowed or is_token(value) or value in allowed[key],
-            given=f"{key}={value!r}",
-            allowed=", ".join(map(repr, allowed.get(key, ()))),
-            write="one of them",
-        )
-    for key in allowed:
-        problems.check(
-            key in tags,
-            given=f"allowed values for {key!r}",
-            allowed=f"keys that are required: {', '.join(map(repr, tags))}",
-            write=f"tags={{…, {key!r}: …}}",
-        )
-    problems.raise_if_any()
-
-
-def _check_key(problems: Problems, key: str) -> None:
-    problems.check(
-        0 < len(key) <= _LONGEST_KEY and bool(_CHARACTERS.fullmatch(key)),
-        given=f"tag key {key!r}",
-        allowed=f"1 to {_LONGEST_KEY} letters, digits, spaces and _ . : / = + - @",
-        write='"business-unit"',
-    )
-    problems.check(
-        not key.lower().startswith("aws:"),
-        given=f"tag key {key!r}",
-        allowed="keys without the prefix aws:, which AWS reserves",
-        write=f'"{key[4:]}"',
-    )
-
-
-def _check_value(problems: Problems, key: str, value: str) -> None:
-    if is_token(value):
-        return
-    problems.check(
-        bool(value.strip()) and len(value) <= _LONGEST_VALUE and bool(_CHARACTERS.fullmatch(value)),
-        given=f"{key}={value!r}",
-        allowed=f"1 to {_LONGEST_VALUE} letters, digits, spaces and _ . : / = + - @",
-        write=f'{key}="reviews"',
-    )
+            where = tag_properties().get(child.cfn_resource_type)
+            written = None if where is None else write_tags(tags, where)
+            if where is not None and written is not None:
+                child.add_property_override(where.name, written)

@@ -11,16 +11,27 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_efs as efs
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import RequiredTags, taggable
-from cdk_data_science.cost.required_tags import find_problems
+from cdk_data_science.cost._tag_check import find_problems
+from cdk_data_science.cost._tag_rules import TagRules
 from tests.constructs import support
 from tests.constructs.cost import generate_taggable_types
 
 TAGS = {"business-unit": "retail", "application": "reviews", "environment": "dev", "owner": "ml@example.com"}
+
+
+def rules(
+    required: dict[str, str] | None = None,
+    *,
+    allowed: dict[str, list[str]] | None = None,
+    patterns: dict[str, str] | None = None,
+) -> TagRules:
+    return TagRules(required=required or TAGS, allowed=allowed or {}, patterns=patterns or {})
 
 
 def violations(app: cdk.App) -> list[dict[str, Any]]:
@@ -97,6 +108,33 @@ def test_an_overridden_value_has_to_be_allowed_and_not_empty() -> None:
     ]
 
 
+def test_an_overridden_value_has_to_match_its_pattern() -> None:
+    app = support.app()
+    RequiredTags(app, TAGS, patterns={"owner": "[a-z]+@.+[.]com"})
+    stack = support.stack(app)
+    for name, owner in (("Fine", "me@example.com"), ("Bad", "me@example.community")):
+        cdk.Tags.of(s3.CfnBucket(stack, name)).add("owner", owner, priority=300)
+    (violation,) = violations(app)
+    assert violation["description"].startswith(
+        "AWS::S3::Bucket Test/Bad: tag 'owner' is 'me@example.community'"
+    )
+    assert violation["description"].endswith("; allowed: what matches [a-z]+@.+[.]com")
+
+
+def test_a_raw_resource_is_told_the_shape_of_its_own_tag_property() -> None:
+    app = support.app()
+    RequiredTags(app, {"owner": "me"})
+    stack = support.stack(app)
+    cdk.CfnResource(stack, "Map", type="AWS::SSM::Parameter", properties={"Type": "String", "Value": "x"})
+    cdk.CfnResource(stack, "Zone", type="AWS::Route53::HostedZone", properties={"Name": "example.com"})
+    cdk.CfnResource(stack, "Fleet", type="AWS::EC2::EC2Fleet")
+    assert [violation["suggestedFix"].partition("itself, write ")[2] for violation in violations(app)] == [
+        '{"owner": "me"} into its property Tags',
+        '[{"Key": "owner", "Value": "me"}] into its property HostedZoneTags',
+        '[{"ResourceType": "…", "Tags": [{"Key": "owner", "Value": "me"}]}] into its property TagSpecifications',
+    ]
+
+
 def test_what_cannot_carry_tags_is_left_alone() -> None:
     app = support.app()
     RequiredTags(app, TAGS)
@@ -141,7 +179,7 @@ def test_the_check_lives_as_long_as_the_app_does() -> None:
 )
 def test_tags_that_only_the_deployment_knows_are_not_judged(tags: Any) -> None:
     resource = {"Type": "AWS::S3::Bucket", "Properties": {"Tags": tags}}
-    assert list(find_problems(resource, TAGS, {})) == []
+    assert list(find_problems(resource, rules())) == []
 
 
 def test_a_value_that_only_the_deployment_knows_counts_as_present() -> None:
@@ -149,7 +187,91 @@ def test_a_value_that_only_the_deployment_knows_counts_as_present() -> None:
         "Type": "AWS::S3::Bucket",
         "Properties": {"Tags": [{"Key": "owner", "Value": {"Ref": "Owner"}}]},
     }
-    assert list(find_problems(resource, {"owner": "me"}, {"owner": ["me"]})) == []
+    assert list(find_problems(resource, rules({"owner": "me"}, allowed={"owner": ["me"]}))) == []
+
+
+@pytest.mark.parametrize(
+    ("specifications", "expected"),
+    [
+        ([{"ResourceType": "fleet", "Tags": [{"Key": "owner", "Value": "me"}]}], []),
+        ([], ["tag 'owner' is missing"]),
+        (
+            [
+                {"ResourceType": "fleet", "Tags": [{"Key": "owner", "Value": "me"}]},
+                {"ResourceType": "instance", "Tags": [{"Key": "application", "Value": "x"}]},
+            ],
+            ["tag 'owner' is missing"],
+        ),
+        ([{"ResourceType": "fleet", "Tags": {"Fn::If": ["A", [], []]}}], []),
+        ({"Ref": "Specifications"}, []),
+    ],
+)
+def test_each_tag_specification_needs_the_tags(specifications: Any, expected: list[str]) -> None:
+    resource = {"Type": "AWS::EC2::EC2Fleet", "Properties": {"TagSpecifications": specifications}}
+    assert [problem for _, problem in find_problems(resource, rules({"owner": "me"}))] == expected
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ({"owner": "["}, "allowed: a regular expression"),
+        ({"owner": "[0-9]+"}, "given owner='ml@example.com'; allowed: what matches [0-9]+"),
+        ({"team": ".+"}, "given allowed pattern for 'team'; allowed: keys that are required"),
+        ({"environment": ".+"}, "given allowed values and a pattern for 'environment'; allowed: one of them"),
+    ],
+)
+def test_patterns_that_cannot_work_are_refused(patterns: dict[str, str], expected: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        RequiredTags(support.app(), TAGS, allowed={"environment": ["dev"]}, patterns=patterns)
+    assert expected in str(failure.value)
+
+
+def test_the_tag_policy_has_the_spelling_and_the_values_of_the_keys() -> None:
+    tags = RequiredTags(
+        support.app(), {"Owner": "me@x.org", "environment": "dev"}, allowed={"environment": ["dev", "prod"]}
+    )
+    assert tags.tag_policy(enforced_for=["sagemaker:*", "s3:bucket"]) == {
+        "tags": {
+            "owner": {"tag_key": {"@@assign": "Owner"}},
+            "environment": {
+                "tag_key": {"@@assign": "environment"},
+                "tag_value": {"@@assign": ["dev", "prod"]},
+                "enforced_for": {"@@assign": ["sagemaker:*", "s3:bucket"]},
+            },
+        }
+    }
+
+
+def test_a_tag_policy_longer_than_organizations_takes_is_refused() -> None:
+    values = [f"value-{number:04}" for number in range(1000)]
+    tags = RequiredTags(support.app(), {"team": values[0]}, allowed={"team": values})
+    with pytest.raises(ConfigurationError, match="at most 10000; write: fewer allowed values"):
+        tags.tag_policy()
+
+
+def test_the_keys_are_activated_by_commands_of_twenty_at_most() -> None:
+    (command,) = RequiredTags(support.app(), {"owner": "me", "cost center": "7"}).activation_commands
+    assert command == (
+        "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status "
+        "TagKey=owner,Status=Active 'TagKey=cost center,Status=Active'"
+    )
+    many = RequiredTags(support.app(), {f"key-{n}": "x" for n in range(45)}).activation_commands
+    assert [line.count("TagKey=") for line in many] == [20, 20, 5]
+
+
+def test_a_role_can_be_denied_to_create_jobs_without_the_tags() -> None:
+    stack = support.stack()
+    role = iam.Role(stack, "Scientist", assumed_by=iam.AccountRootPrincipal())
+    RequiredTags(stack, {"owner": "me", "environment": "dev"}).deny_untagged(role)
+    policy = support.only(support.resources(stack, "AWS::IAM::Policy"))
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert [s["Condition"] for s in statements] == [
+        {"Null": {"aws:RequestTag/owner": "true"}},
+        {"Null": {"aws:RequestTag/environment": "true"}},
+    ]
+    for statement in statements:
+        assert statement["Effect"] == "Deny"
+        assert "sagemaker:CreateTrainingJob" in statement["Action"]
 
 
 @pytest.mark.parametrize(
@@ -205,15 +327,23 @@ def test_the_taggable_types_are_those_of_cloudformations_schemas() -> None:
 @pytest.mark.parametrize(
     ("type", "tag_property"),
     [
-        ("AWS::S3::Bucket", "Tags"),
-        ("AWS::SageMaker::Endpoint", "Tags"),
-        ("AWS::Budgets::Budget", "ResourceTags"),
-        ("AWS::EFS::FileSystem", "FileSystemTags"),
-        ("AWS::Backup::BackupVault", "BackupVaultTags"),
+        ("AWS::S3::Bucket", "list Tags"),
+        ("AWS::SageMaker::Endpoint", "list Tags"),
+        ("AWS::SSM::Parameter", "map Tags"),
+        ("AWS::Glue::Job", "map Tags"),
+        ("AWS::Cognito::UserPool", "map UserPoolTags"),
+        ("AWS::AutoScaling::AutoScalingGroup", "list Tags"),
+        ("AWS::Route53::HostedZone", "list HostedZoneTags"),
+        ("AWS::Budgets::Budget", "list ResourceTags"),
+        ("AWS::EFS::FileSystem", "list FileSystemTags"),
+        ("AWS::Backup::BackupVault", "map BackupVaultTags"),
+        ("AWS::EC2::LaunchTemplate", "specifications TagSpecifications"),
+        ("AWS::EC2::CapacityReservation", "specifications TagSpecifications"),
         ("AWS::IAM::Policy", None),
         ("AWS::Glue::Database", None),
         ("AWS::LakeFormation::PrincipalPermissions", None),
     ],
 )
 def test_known_types_are_known_rightly(type: str, tag_property: str | None) -> None:
-    assert taggable.tag_properties().get(type) == tag_property
+    where = taggable.tag_properties().get(type)
+    assert (where and f"{where.shape} {where.name}") == tag_property
