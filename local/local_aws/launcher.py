@@ -82,7 +82,7 @@ def clean(state_dir: Path) -> int:
     if settings is not None:
         ended = processes.end_all(settings.instance)
         settings.pid_file.unlink(missing_ok=True)
-        for folder in (settings.temp_dir, settings.jobs_dir):
+        for folder in (settings.temp_dir, settings.jobs_dir, settings.file_systems_dir):
             shutil.rmtree(folder, ignore_errors=True)
     return ended
 

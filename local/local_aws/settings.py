@@ -1,7 +1,8 @@
 """Where one instance of the local AWS lives and how it is reached.
 
 An instance is a state folder. The folder holds ``instance.json`` (this settings object), ``emulator.pid``,
-``emulator.log``, ``jobs/`` (one work folder a training job) and ``tmp/`` (unpacked functions). Nothing of
+``emulator.log``, ``jobs/`` (one work folder a training job), ``file-systems/`` (one folder a
+file system that jobs mount) and ``tmp/`` (unpacked functions). Nothing of
 what is deployed is kept: the state of the emulated services lives in memory.
 """
 
@@ -70,6 +71,10 @@ class Settings:
     @property
     def jobs_dir(self) -> Path:
         return self.state_dir / "jobs"
+
+    @property
+    def file_systems_dir(self) -> Path:
+        return self.state_dir / "file-systems"
 
     @property
     def temp_dir(self) -> Path:

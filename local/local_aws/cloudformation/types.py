@@ -11,7 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws import context
-from local_aws.cloudformation import buckets, calls, conditions, hosting, recorded, validation
+from local_aws.cloudformation import (
+    buckets,
+    calls,
+    conditions,
+    file_systems,
+    hosting,
+    recorded,
+    validation,
+)
 
 Props = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -44,6 +52,10 @@ def _ours() -> Handlers:
             "update_with_logical_id": True,
             "delete": hosting.delete_endpoint,
         },
+        "AWS::FSx::FileSystem": _type(file_systems.create, file_systems.delete, file_systems.update),
+        "AWS::FSx::DataRepositoryAssociation": _type(
+            file_systems.create_link, file_systems.delete_link, file_systems.update_link
+        ),
         "AWS::LakeFormation::Resource": _type(_location_create, _location_delete),
         "AWS::LakeFormation::DataLakeSettings": _type(_settings_create, _settings_delete),
         "AWS::LakeFormation::PrincipalPermissions": _type(_grant_create, _grant_delete),

@@ -59,6 +59,8 @@ def install() -> None:
             if endpoint is not None:
                 return f"arn:aws:sagemaker:{region}:{account_id}:endpoint/{endpoint.lower()}"
             return sagemaker_resource(body, region, account_id)
+        if service == "fsx":
+            return fsx_resource(body, region, account_id)
         arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
         qualifier = _first(query_params.get("Qualifier"))
         # A call of one version or alias is authorized on that, not on the function.
@@ -104,6 +106,16 @@ def _asked_for(upload: dict[str, Any]) -> dict[str, str]:
 
 def _first(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value else value
+
+
+def fsx_resource(body: bytes, region: str, account: str) -> str:
+    """The file system that a call names; ``*`` where it names none, or many."""
+    try:
+        request = json.loads(body or b"{}")
+        named = [request["FileSystemId"]] if "FileSystemId" in request else request.get("FileSystemIds", [])
+    except (ValueError, AttributeError):
+        return "*"
+    return f"arn:aws:fsx:{region}:{account}:file-system/{named[0]}" if len(named) == 1 else "*"
 
 
 def sagemaker_resource(body: bytes, region: str, account: str) -> str:

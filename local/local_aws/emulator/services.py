@@ -1,4 +1,4 @@
-"""Services that ministack lacks: SageMaker (ours), Lake Formation (moto) and Cost Explorer (ours, state)."""
+"""Services that ministack lacks: SageMaker, FSx and Cost Explorer (ours), and Lake Formation (moto)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ def install() -> None:
     from ministack import app
     from ministack.core import iam_actions, router
 
-    from local_aws import cost_explorer
+    from local_aws import cost_explorer, fsx
     from local_aws.sagemaker import api
 
     for service in (
         Service("sagemaker", api.handle, "SageMaker"),
         Service("lakeformation", moto_backend.handle),
+        Service("fsx", fsx.handle, "AWSSimbaAPIService_v20180301"),
         Service("ce", cost_explorer.handle, "AWSInsightsIndexService"),
     ):
         app.SERVICE_HANDLERS[service.name] = service.handler

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_aws import context, identity
-from local_aws.sagemaker import children, environments, script_mode
+from local_aws.sagemaker import children, environments, file_systems, script_mode
 from local_aws.sagemaker.jobs import JobFailed
 from local_aws.sagemaker.logs import JobLog
 from local_aws.sagemaker.storage import CheckpointSync, DataError, JobStorage, Location, unpack
@@ -73,7 +73,11 @@ class Attempt:
     def _run(self) -> Ending:
         self._job.enter("Downloading")
         self.layout.create()
-        program = self._fetch()
+        with contextlib.ExitStack() as mounts:
+            return self._run_with(mounts)
+
+    def _run_with(self, mounts: contextlib.ExitStack) -> Ending:
+        program = self._fetch(mounts)
         try:
             python = environments.interpreter(self.layout.code, self._run_to_log)
         except environments.InstallError:
@@ -94,7 +98,7 @@ class Attempt:
             raise JobFailed(self._failure(code))
         return ending
 
-    def _fetch(self) -> str:
+    def _fetch(self, mounts: contextlib.ExitStack) -> str:
         program = script_mode.entry(self._request)
         if program is None:
             raise JobFailed(_NO_SCRIPT)
@@ -103,8 +107,12 @@ class Attempt:
             self._storage.fetch_object(Location.parse(program.source), archive)
             unpack(archive, self.layout.code)
         for channel in self._request.get("InputDataConfig", []):
-            folder = self.layout.data / channel["ChannelName"]
-            self._storage.fetch_channel(channel["DataSource"]["S3DataSource"], folder)
+            folder, source = self.layout.data / channel["ChannelName"], channel["DataSource"]
+            if "FileSystemDataSource" in source:
+                mounted = file_systems.mounted(source["FileSystemDataSource"], folder, self._credentials)
+                mounts.enter_context(mounted)
+            else:
+                self._storage.fetch_channel(source["S3DataSource"], folder)
         if not (self.layout.code / program.program).is_file():
             raise JobFailed(f"ClientError: the source holds no {program.program}")
         script_mode.write_config(self.layout, self._request)

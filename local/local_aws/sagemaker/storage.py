@@ -6,7 +6,7 @@ import json
 import re
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,13 @@ class JobStorage:
         """Download everything under a prefix; returns how many objects there were."""
         folder.mkdir(parents=True, exist_ok=True)
         count = 0
+        for key, _ in self.objects(prefix):
+            self.fetch_object(Location(prefix.bucket, key), folder / _relative(key, prefix.key))
+            count += 1
+        return count
+
+    def objects(self, prefix: Location) -> Iterator[tuple[str, str]]:
+        """The keys below a prefix, and their ETags."""
         with self._explained(prefix, "download"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=prefix.bucket, Prefix=prefix.key
@@ -83,23 +90,25 @@ class JobStorage:
             for page in pages:
                 for found in page.get("Contents", []):
                     if not found["Key"].endswith("/"):
-                        self._download(
-                            prefix.bucket, found["Key"], folder / _relative(found["Key"], prefix.key)
-                        )
-                        count += 1
-        return count
+                        yield found["Key"], found["ETag"]
 
     def fetch_object(self, location: Location, path: Path) -> None:
         with self._explained(location, "download"):
             self._download(location.bucket, location.key, path)
 
-    def put_file(self, path: Path, location: Location) -> None:
+    def put_file(self, path: Path, location: Location) -> str:
+        """Store a file; its ETag."""
         with self._explained(location, "upload"), path.open("rb") as body:
-            self._s3.put_object(Bucket=location.bucket, Key=location.key, Body=body, **self._encryption)
+            given = {"Bucket": location.bucket, "Key": location.key} | self._encryption
+            return str(self._s3.put_object(Body=body, **given)["ETag"])
 
     def put_bytes(self, body: bytes, location: Location) -> None:
         with self._explained(location, "upload"):
             self._s3.put_object(Bucket=location.bucket, Key=location.key, Body=body, **self._encryption)
+
+    def delete(self, location: Location) -> None:
+        with self._explained(location, "delete"):
+            self._s3.delete_object(Bucket=location.bucket, Key=location.key)
 
     def put_archive(self, folder: Path, archive: Path, location: Location) -> None:
         """The folder's content as a gzipped tar, made on disk so that its size does not matter."""

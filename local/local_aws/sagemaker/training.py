@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws import context
-from local_aws.sagemaker import events, validation
+from local_aws.sagemaker import events, file_systems, validation
 from local_aws.sagemaker.errors import ApiError, in_use, invalid, not_found
 from local_aws.sagemaker.jobs import JobFailed
 from local_aws.sagemaker.run import Attempt, Ending
@@ -303,9 +303,12 @@ def _check_consistency(request: dict[str, Any]) -> None:
     if len(names) != len(set(names)):
         raise invalid("Channel names must be unique within a training job.")
     for channel in request.get("InputDataConfig", []):
-        if "S3DataSource" not in channel["DataSource"]:
-            message = f"Channel {channel['ChannelName']}: only S3DataSource runs on the local AWS."
-            raise invalid(message)
+        sources = channel["DataSource"].keys() & {"S3DataSource", "FileSystemDataSource"}
+        if len(channel["DataSource"]) != 1 or not sources:
+            name = channel["ChannelName"]
+            raise invalid(f"Channel {name}: give either an S3DataSource or a FileSystemDataSource.")
+        if "FileSystemDataSource" in sources:
+            file_systems.check(channel, request)
         if channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]) == "Pipe":
             name = channel["ChannelName"]
             raise invalid(f"Channel {name}: Pipe mode does not run on the local AWS; use File or FastFile.")
