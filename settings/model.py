@@ -5,6 +5,7 @@ Every environment is one TOML file in this folder; ``load("dev")`` reads ``dev.t
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 FOLDER = Path(__file__).resolve().parent
+
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_ECR_IMAGE = re.compile(r"^\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 
 
 class SettingsError(Exception):
@@ -45,6 +52,21 @@ class Lake(Section):
     """ARNs of roles that administer Lake Formation beside the role that deploys."""
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
+    runs_expire_days: Days | None = None
+    """Age at which what the pipeline's runs leave (``runs/`` of the features zone: prepared data, scores,
+    evaluations) is deleted; without it, never. The registry's links to evaluations end then too."""
+    checkpoints_expire_days: Days | None = None
+    """Age at which checkpoints (``checkpoints/`` of the models zone) are deleted; without it, never. Longer
+    than training may wait."""
+
+    @model_validator(mode="after")
+    def _administrators_have_something_to_administer(self) -> Lake:
+        if self.administrators and not self.lake_formation:
+            raise ValueError(
+                "administrators are given, but lake_formation is false: there is nothing to administer; "
+                "leave one of the two out"
+            )
+        return self
 
 
 class Functions(Section):
@@ -61,12 +83,17 @@ class Training(Section):
     """Training jobs on managed Spot capacity."""
 
     image: Annotated[str, Field(min_length=1, max_length=255)]
-    """URI of the training container: a framework image in script mode, or your own."""
+    """URI of the training container: a framework image in script mode, or your own. SageMaker takes it from
+    the platform's region only."""
+    entry_point: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.(py|sh)$")] = "train.py"
+    """The script that trains, at the top of the archive ``sourcedir.tar.gz`` (docs/in-an-account.md)."""
     instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.xlarge"
     max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 60
     max_wait_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 120
     """Longest time from creation to end, waiting for Spot capacity included."""
     hyperparameters: dict[str, str | int | float | bool] = {}
+    metrics: dict[str, str] = {}
+    """Metrics that SageMaker reads from the log: a name, and a regular expression with one group."""
 
     @model_validator(mode="after")
     def _wait_covers_the_run(self) -> Training:
@@ -95,7 +122,10 @@ class Pipeline(Section):
     positive_above: float = 0.0
     """Labels above this value are positive, all others negative."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    minimum_auroc: Annotated[float, Field(ge=0, le=1)] = 0.8
+    minimum: dict[Literal["auroc", "accuracy"], Share] = {"auroc": 0.8}
+    """What a model must reach on held-out rows to be registered and deployed."""
+    maximum: dict[Literal["log_loss", "brier"], Annotated[float, Field(ge=0)]] = {}
+    """What it must not exceed there."""
     canary_percent: Annotated[int, Field(ge=1, le=99)] = 10
     bake_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 10
 
@@ -106,14 +136,16 @@ class Inference(Section):
     memory_mb: Annotated[int, Field(ge=256, le=10_240)] = 1024
     timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 10
     reserved_concurrency: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    """Upper bound of parallel executions, taken from the account's pool; none reserves nothing."""
+    """Upper bound of parallel executions, taken from the account's pool; none reserves nothing. Lambda keeps
+    100 of the pool unreserved, and a new account may have a pool of 10: ask for a higher quota first."""
 
 
 class Cost(Section):
     """What may be spent, and who is told."""
 
     monthly_limit_usd: Annotated[float, Field(gt=0, le=100_000_000)]
-    alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    alert_emails: tuple[Email, ...] = ()
+    """Further people, who are told of costs alone; AWS Budgets writes to them itself."""
     tag_keys: tuple[str, ...] = ("application",)
     """The budget counts what carries the platform's values of these tags; none counts the whole account.
     They have to be active cost allocation tags. Anomaly detection can follow one key only."""
@@ -130,6 +162,9 @@ class Settings(Section):
     platform: Platform
     tags: dict[str, Annotated[str, Field(min_length=1, max_length=256)]]
     """The required tags and their values, on every resource that can carry tags."""
+    alert_emails: tuple[Email, ...] | None = None
+    """Who is told of failed runs, alarms and budgets; each has to confirm the first message. An empty list
+    says that something else is subscribed to the alert topic."""
     lake: Lake = Lake()
     functions: Functions = Functions()
     training: Training | None = None
@@ -142,6 +177,39 @@ class Settings(Section):
         unknown = sorted(set(self.cost.tag_keys) - set(self.tags)) if self.cost is not None else []
         if unknown:
             raise ValueError(f"cost.tag_keys names {unknown}, but [tags] has only {sorted(self.tags)}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_told(self) -> Settings:
+        speaking = [name for name in ("inference", "pipeline", "cost") if getattr(self, name) is not None]
+        if speaking and self.alert_emails is None:
+            raise ValueError(
+                f"alert_emails is missing, so nobody would hear of the alerts of {speaking}: write "
+                'alert_emails = ["you@example.com"] above the first table, or alert_emails = [] if something '
+                "else will be subscribed to the alert topic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _image_is_in_the_region(self) -> Settings:
+        image = _ECR_IMAGE.match(self.training.image) if self.training is not None else None
+        if image and self.platform.region and image["region"] != self.platform.region:
+            raise ValueError(
+                f"training.image is in {image['region']}, but platform.region is {self.platform.region}: "
+                "SageMaker takes images from its own region only; name that region's image (the account in "
+                "front may be another one too)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoints_outlive_their_job(self) -> Settings:
+        days = self.lake.checkpoints_expire_days
+        if days is not None and self.training is not None and days * 1440 <= self.training.max_wait_minutes:
+            raise ValueError(
+                f"lake.checkpoints_expire_days is {days} but has to be longer than "
+                f"training.max_wait_minutes ({self.training.max_wait_minutes}), or a job would lose what it "
+                "goes on from"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science import DataLake, LakeFormation
-from settings.model import Settings
+from cdk_data_science import DataLake, FolderExpiry, LakeFormation, ZoneDefinition
+from cdk_data_science.data_lake import DEFAULT_ZONES
+from settings.model import Lake, Settings
+
+RECOVERABLE_DAYS = 7
+"""Expired copies can be had back this long; what they were made of is kept."""
 
 
 class LakeStack(cdk.Stack):
     """The data lake. Everything else can be destroyed and deployed again; this holds the data."""
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings, env: cdk.Environment) -> None:
-        super().__init__(scope, id, env=env, description="Data lake: zones, key, catalog, governance")
+        super().__init__(
+            scope,
+            id,
+            env=env,
+            description="Data lake: zones, key, catalog, governance",
+            termination_protection=not settings.platform.destroy_data,
+        )
         # One stack of an account says who administers Lake Formation: here it is this one.
         formation = LakeFormation(
             administer=True,
@@ -26,6 +39,7 @@ class LakeStack(cdk.Stack):
         self.lake = DataLake(
             self,
             "Lake",
+            zones=list(_zones(settings.lake)),
             lake_formation=formation if settings.lake.lake_formation else None,
             destroy=settings.platform.destroy_data,
         )
@@ -36,3 +50,30 @@ class LakeStack(cdk.Stack):
                 value=zone.bucket.bucket_name,
                 description=f"Bucket of the lake's {zone.name} zone",
             )
+            cdk.CfnOutput(
+                self,
+                f"{zone.node.id}Database",
+                value=zone.database_name,
+                description=f"Glue database of the lake's {zone.name} zone, to query its tables in",
+            )
+        cdk.CfnOutput(
+            self,
+            "KeyArn",
+            value=self.lake.key.key_arn,
+            description="Key of all zones, for clients that have to name one when they upload",
+        )
+
+
+def _zones(lake: Lake) -> Iterator[ZoneDefinition]:
+    """The default zones; what can be made again may expire."""
+    folders = {
+        "features": ("runs/", lake.runs_expire_days),
+        "models": ("checkpoints/", lake.checkpoints_expire_days),
+    }
+    for zone in DEFAULT_ZONES:
+        prefix, days = folders.get(zone.name, ("", None))
+        if days is None:
+            yield zone
+            continue
+        expiry = FolderExpiry(prefix=prefix, expire_days=days, noncurrent_expire_days=RECOVERABLE_DAYS)
+        yield dataclasses.replace(zone, expire_folders=[expiry])

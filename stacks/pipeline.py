@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_data_science import (
+    AlertTopic,
     Canary,
     DataLake,
     ModelRegistry,
@@ -32,6 +33,7 @@ class PipelineStack(cdk.Stack):
         lake: DataLake,
         training: SpotTraining,
         inference: ServerlessInference,
+        alerts: AlertTopic,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Pipeline: gate, train, evaluate, register, deploy")
@@ -55,7 +57,8 @@ class PipelineStack(cdk.Stack):
                 holdout=pipeline.holdout,
                 positive_above=pipeline.positive_above,
             ),
-            minimum={"auroc": pipeline.minimum_auroc},
+            minimum=dict(pipeline.minimum.items()),
+            maximum=dict(pipeline.maximum.items()),
             deploy_to=inference,
             rollout=Canary(
                 percent=pipeline.canary_percent, bake=cdk.Duration.seconds(round(pipeline.bake_minutes * 60))
@@ -63,6 +66,7 @@ class PipelineStack(cdk.Stack):
             registry=self.registry,
             runtime=python_runtime(settings),
             architecture=architecture(settings),
+            alerts=alerts,
         )
         machine = self.pipeline.state_machine
         outputs = {
@@ -70,7 +74,6 @@ class PipelineStack(cdk.Stack):
                 machine.state_machine_arn,
                 "The pipeline's state machine",
             ),
-            "FailureTopicArn": (self.pipeline.failures.topic_arn, "Subscribe here to hear of failed runs"),
             "ModelPackageGroup": (self.registry.group_name, "Registry group of the model's versions"),
             "DataPrefix": (lake.raw.uri(pipeline.prefix), "Upload CSV files here to start the pipeline"),
         }

@@ -8,6 +8,7 @@ from cdk_data_science import BUILD_FOR_HOST_CONTEXT, RequiredTags
 from settings.model import Settings
 from stacks.cost import CostStack
 from stacks.lake import LakeStack
+from stacks.operations import OperationsStack
 from stacks.pipeline import PipelineStack
 from stacks.serving import ServingStack
 from stacks.training import TrainingStack
@@ -21,18 +22,32 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     env = cdk.Environment(account=settings.platform.account, region=settings.platform.region)
     lake = LakeStack(app, f"{name}-lake", settings=settings, env=env)
     stacks: list[cdk.Stack] = [lake]
-    training = serving = None
+    operations = training = serving = None
+    if any(part is not None for part in (settings.inference, settings.pipeline, settings.cost)):
+        operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
+        stacks.append(operations)
     if settings.training is not None:
         training = TrainingStack(
             app, f"{name}-training", settings=settings, training=settings.training, lake=lake.lake, env=env
         )
         stacks.append(training)
-    if settings.inference is not None:
+    if settings.inference is not None and operations is not None:
         serving = ServingStack(
-            app, f"{name}-serving", settings=settings, inference=settings.inference, lake=lake.lake, env=env
+            app,
+            f"{name}-serving",
+            settings=settings,
+            inference=settings.inference,
+            lake=lake.lake,
+            alerts=operations.alerts,
+            env=env,
         )
         stacks.append(serving)
-    if settings.pipeline is not None and training is not None and serving is not None:
+    if (
+        settings.pipeline is not None
+        and training is not None
+        and serving is not None
+        and operations is not None
+    ):
         pipeline = PipelineStack(
             app,
             f"{name}-pipeline",
@@ -41,10 +56,20 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             lake=lake.lake,
             training=training.training,
             inference=serving.inference,
+            alerts=operations.alerts,
             env=env,
         )
         stacks.append(pipeline)
-    if settings.cost is not None:
-        stacks.append(CostStack(app, f"{name}-cost", settings=settings, cost=settings.cost, env=env))
+    if settings.cost is not None and operations is not None:
+        stacks.append(
+            CostStack(
+                app,
+                f"{name}-cost",
+                settings=settings,
+                cost=settings.cost,
+                alerts=operations.alerts,
+                env=env,
+            )
+        )
     RequiredTags(app, settings.tags)
     return stacks

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk_data_science import DataLake, ServerlessInference
+from cdk_data_science import AlertTopic, DataLake, ServerlessInference
 from settings.model import Inference, Settings
 
 
@@ -21,6 +21,7 @@ class ServingStack(cdk.Stack):
         settings: Settings,
         inference: Inference,
         lake: DataLake,
+        alerts: AlertTopic,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Serving: inference function, alias, URL, alarms")
@@ -33,6 +34,7 @@ class ServingStack(cdk.Stack):
             reserved_concurrency=inference.reserved_concurrency,
             runtime=python_runtime(settings),
             architecture=architecture(settings),
+            alerts=alerts,
         )
         outputs = {
             "FunctionName": (self.inference.function.function_name, "The inference function"),

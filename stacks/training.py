@@ -9,6 +9,7 @@ from cdk_data_science import DataLake, SourceCode, SpotTraining
 from settings.model import Settings, Training
 
 SOURCE_PREFIX = "source/"
+SOURCE_ARCHIVE = "sourcedir.tar.gz"
 
 
 class TrainingStack(cdk.Stack):
@@ -25,7 +26,9 @@ class TrainingStack(cdk.Stack):
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Training: Spot jobs, their role and checkpoints")
-        source = SourceCode(zone=lake.models, key=f"{SOURCE_PREFIX}sourcedir.tar.gz", entry_point="train.py")
+        source = SourceCode(
+            zone=lake.models, key=f"{SOURCE_PREFIX}{SOURCE_ARCHIVE}", entry_point=training.entry_point
+        )
         self.training = SpotTraining(
             self,
             "Training",
@@ -38,13 +41,13 @@ class TrainingStack(cdk.Stack):
             max_runtime=cdk.Duration.minutes(training.max_runtime_minutes),
             max_wait=cdk.Duration.minutes(training.max_wait_minutes),
             hyperparameters={key: str(value) for key, value in training.hyperparameters.items()},
-            metrics={"cv:auroc": r"cv_auroc=([0-9.]+)"},
+            metrics=training.metrics,
         )
         cdk.CfnOutput(
             self,
             "TrainingSourcePrefix",
             value=lake.models.uri(SOURCE_PREFIX),
-            description="Where the training script is expected, as sourcedir.tar.gz",
+            description=f"Where the training script is expected, as {SOURCE_ARCHIVE}",
         )
         cdk.CfnOutput(
             self,

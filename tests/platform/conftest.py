@@ -70,7 +70,7 @@ def deployed(aws: LocalAws) -> Deployed:
     outputs = {
         output["OutputKey"]: output["OutputValue"] for stack in stacks for output in stack.get("Outputs", [])
     }
-    return Deployed(aws, outputs, subscribed(aws, outputs["FailureTopicArn"]))
+    return Deployed(aws, outputs, subscribed(aws, outputs["AlertTopicArn"]))
 
 
 def subscribed(aws: LocalAws, topic: str) -> str:

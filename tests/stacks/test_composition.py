@@ -14,7 +14,7 @@ from stacks.platform import compose
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
 
-STACKS = ("lake", "training", "serving", "pipeline", "cost")
+STACKS = ("lake", "operations", "training", "serving", "pipeline", "cost")
 
 
 def composed(settings: Settings, outdir: Path) -> dict[str, cdk.Stack]:
@@ -64,11 +64,12 @@ def test_every_stack_and_every_output_says_what_it_is(synthesized: Assembly) -> 
 @pytest.mark.parametrize(
     ("stack", "outputs"),
     [
-        ("lake", {"RawBucket", "CuratedBucket", "FeaturesBucket", "ModelsBucket"}),
+        ("lake", {"RawBucket", "CuratedBucket", "FeaturesBucket", "ModelsBucket", "RawDatabase", "KeyArn"}),
+        ("operations", {"AlertTopicArn"}),
         ("training", {"TrainingRoleArn", "TrainingSourcePrefix"}),
         ("serving", {"FunctionName", "AliasName", "FunctionUrl"}),
         ("pipeline", {"StateMachineArn"}),
-        ("cost", {"AlertTopicArn"}),
+        ("cost", {"BudgetName"}),
     ],
 )
 def test_a_stack_puts_out_what_a_person_needs_next(
@@ -90,9 +91,9 @@ def test_an_environment_with_an_account_lands_nowhere_else(synthesized: Assembly
 @pytest.mark.parametrize(
     ("left_out", "expected"),
     [
-        ({"cost"}, {"lake", "training", "serving", "pipeline"}),
-        ({"pipeline"}, {"lake", "training", "serving", "cost"}),
-        ({"pipeline", "training"}, {"lake", "serving", "cost"}),
+        ({"cost"}, {"lake", "operations", "training", "serving", "pipeline"}),
+        ({"pipeline"}, {"lake", "operations", "training", "serving", "cost"}),
+        ({"pipeline", "training"}, {"lake", "operations", "serving", "cost"}),
         ({"pipeline", "inference", "training", "cost"}, {"lake"}),
     ],
     ids=lambda names: "+".join(sorted(names)),
@@ -108,6 +109,53 @@ def test_a_lake_alone_is_useful(tmp_path: Path) -> None:
     settings = load("dev").model_copy(update=dict.fromkeys(("training", "inference", "pipeline", "cost")))
     template = support.synth(composed(settings, tmp_path)["lake"])
     assert len(support.resources(template, "AWS::S3::Bucket")) >= 4
+
+
+def test_one_topic_tells_the_people_in_the_settings_of_everything(
+    synthesized: Assembly, environment: str
+) -> None:
+    name = load(environment).platform.name
+    [topic] = synthesized.platform.resources("AWS::SNS::Topic")
+    assert topic.stack == f"{name}-operations"
+    subscribed = [s.properties for s in synthesized.platform.resources("AWS::SNS::Subscription")]
+    assert [(s["Protocol"], s["Endpoint"]) for s in subscribed] == [("email", "data-platform@example.com")]
+    for speaking in ("serving", "pipeline", "cost"):
+        assert f"{name}-operations" in synthesized.dependencies[f"{name}-{speaking}"]
+    alarms = {a.path: a.properties for a in synthesized.platform.resources("AWS::CloudWatch::Alarm")}
+    # A failed run tells of itself, with its cause; its alarm would say the same once more.
+    assert [path for path, alarm in alarms.items() if "AlarmActions" not in alarm] == [
+        f"{name}-pipeline/Pipeline/Failed/Resource"
+    ]
+    for alarm in alarms.values():
+        for action in alarm.get("AlarmActions", ()):
+            assert topic.logical_id in action["Fn::GetStackOutput"]["OutputName"]
+
+
+def test_what_expires_is_where_jobs_and_runs_write(synthesized: Assembly, environment: str) -> None:
+    lake = load(environment).lake
+    name = load(environment).platform.name
+    rules = {
+        rule["Prefix"]: rule["ExpirationInDays"]
+        for bucket in synthesized.platform.resources("AWS::S3::Bucket")
+        for rule in bucket.properties["LifecycleConfiguration"]["Rules"]
+        if "Prefix" in rule
+    }
+    assert rules == {"runs/": lake.runs_expire_days, "checkpoints/": lake.checkpoints_expire_days}
+    written = {"runs/": "pipeline", "checkpoints/": "training"}
+    for folder, stack in written.items():
+        assert f"/{folder}*" in str(synthesized.templates[f"{name}-{stack}"])
+
+
+@pytest.mark.parametrize("destroy", [True, False])
+def test_the_lake_cannot_be_deleted_by_accident(tmp_path: Path, *, destroy: bool) -> None:
+    settings = load("dev")
+    settings = settings.model_copy(
+        update={
+            "platform": settings.platform.model_copy(update={"destroy_data": destroy}),
+            **dict.fromkeys(("training", "inference", "pipeline", "cost")),
+        }
+    )
+    assert composed(settings, tmp_path)["lake"].termination_protection is not destroy
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,24 @@ def test_the_settings_in_the_repository_are_right(environment: str) -> None:
             ["max_wait_minutes is 5", "max_runtime_minutes (60)"],
         ),
         ('prefix = "reviews/"', 'prefix = "/reviews"', ["pipeline.prefix", "given: '/reviews'"]),
-        ("data-platform@example.com", "nobody", ["cost.alert_emails.0", "given: 'nobody'"]),
+        ("data-platform@example.com", "nobody", ["alert_emails.0", "given: 'nobody'"]),
+        (
+            'alert_emails = ["data-platform@example.com"]',
+            "",
+            ["nobody would hear of the alerts of ['inference', 'pipeline', 'cost']", "alert_emails = []"],
+        ),
+        ("auroc = 0.8", "auroc = 1.5", ["pipeline.minimum.auroc", "less than or equal to 1", "given: 1.5"]),
+        ("{ auroc = 0.8", "{ auc = 0.8", ["pipeline.minimum.auc", "'auroc' or 'accuracy'"]),
+        (
+            "checkpoints_expire_days = 30",
+            "checkpoints_expire_days = 0",
+            ["lake.checkpoints_expire_days", "greater than or equal to 1"],
+        ),
+        (
+            "max_wait_minutes = 120",
+            "max_wait_minutes = 40320\nentry_point = '../train.py'",
+            ["training.entry_point", "given: '../train.py'"],
+        ),
         ("monthly_limit_usd = 200", "monthly_limit_usd = -1", ["cost.monthly_limit_usd", "greater than 0"]),
         ('model = "review-sentiment"', "", ["pipeline.model", "Field required"]),
         ('owner = "data-platform"', 'owner = ""', ["tags.owner", "at least 1 character"]),
@@ -61,6 +78,39 @@ def test_a_wrong_setting_is_told_by_file_key_and_what_is_allowed(
     assert text.startswith("settings/dev.toml cannot be used:")
     for part in expected:
         assert part in text
+
+
+def test_an_empty_list_says_that_something_else_is_subscribed(tmp_path: Path) -> None:
+    (tmp_path / "dev.toml").write_text(DEV.replace('["data-platform@example.com"]', "[]"), encoding="utf-8")
+    assert load("dev", folder=tmp_path).alert_emails == ()
+
+
+def test_a_lake_alone_tells_nobody_anything(tmp_path: Path) -> None:
+    text = DEV.replace('alert_emails = ["data-platform@example.com"]', "").split("[training]")[0]
+    (tmp_path / "dev.toml").write_text(text, encoding="utf-8")
+    assert load("dev", folder=tmp_path).alert_emails is None
+
+
+def test_administrators_of_nothing_are_refused(tmp_path: Path) -> None:
+    role = "arn:aws:iam::111122223333:role/lake-admin"
+    lake = f'[lake]\nadministrators = ["{role}"]\nlake_formation = false'
+    assert "there is nothing to administer" in message(tmp_path, DEV.replace("[lake]", lake))
+
+
+def test_an_image_of_another_region_is_refused(tmp_path: Path) -> None:
+    text = DEV.replace("destroy_data = false", 'destroy_data = false\nregion = "eu-west-1"')
+    said = message(tmp_path, text)
+    assert "training.image is in us-east-1, but platform.region is eu-west-1" in said
+
+
+def test_checkpoints_that_expire_under_a_waiting_job_are_refused(tmp_path: Path) -> None:
+    said = message(
+        tmp_path,
+        DEV.replace("max_wait_minutes = 120", "max_wait_minutes = 1440").replace("_days = 30", "_days = 1"),
+    )
+    assert (
+        "lake.checkpoints_expire_days is 1 but has to be longer than training.max_wait_minutes (1440)" in said
+    )
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
