@@ -16,6 +16,7 @@ from cdk_data_science.data_lake import (
     ZoneDefinition,
 )
 from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.network import NetworkFeature, ResearchNetwork
 from cdk_data_science.pipelines import (
     Canary,
     ModelRegistry,
@@ -39,9 +40,11 @@ __all__ = [
     "FunctionNetwork",
     "LakeFormation",
     "ModelRegistry",
+    "NetworkFeature",
     "Pipeline",
     "QualityRules",
     "RequiredTags",
+    "ResearchNetwork",
     "ServerlessInference",
     "SourceCode",
     "Split",

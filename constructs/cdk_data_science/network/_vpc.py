@@ -1,0 +1,213 @@
+"""The VPC itself: subnets by zone and their routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Fn, Tags
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science.network.addresses import AddressPlan
+
+JOBS, SERVICES, PUBLIC = "Jobs", "Services", "Public"
+
+PACKS = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
+"""The rule packs of cdk-nag that judge networks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NatEgress:
+    """A way out to the internet, and none in, through NAT gateways.
+
+    Each costs 0.045 USD an hour and 0.045 USD a GB in us-east-1 (AWS's price of November 2026).
+    """
+
+    gateways: int | None = None
+    """How many NAT gateways, 1 to the number of zones. Fewer than zones are cheaper, and a zone that fails
+    takes the others' way out with it. Default: one in each zone."""
+
+
+@dataclass(slots=True)
+class _Subnets:
+    ids: list[str]
+    tables: list[str]
+    ranges: list[str]
+
+
+class VpcResources(Construct):
+    """A VPC that was divided by plan, as a construct for CDK: :attr:`vpc`.
+
+    CDK's own ``Vpc`` asks the account for its zones at synthesis as soon as the account is known; this one
+    takes the zones that it is given.
+    """
+
+    vpc: ec2.IVpc
+    """The VPC with its subnets."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        zones: Sequence[str],
+        plan: AddressPlan,
+        egress: NatEgress | None,
+        ipv6: bool,
+    ) -> None:
+        super().__init__(scope, id)
+        self._zones, self._plan, self._ipv6 = zones, plan, ipv6
+        self.resource = ec2.CfnVPC(
+            self, "Vpc", cidr_block=plan.cidr, enable_dns_hostnames=True, enable_dns_support=True
+        )
+        Tags.of(self.resource).add("Name", self.node.path)
+        self.ipv6_block: ec2.CfnVPCCidrBlock | None = None
+        if ipv6:
+            self.ipv6_block = ec2.CfnVPCCidrBlock(
+                self, "Ipv6", vpc_id=self.resource.ref, amazon_provided_ipv6_cidr_block=True
+            )
+        self._tables = [self._route_table(f"Private{number}") for number in range(1, len(zones) + 1)]
+        subnets = {
+            JOBS: self._subnets(JOBS, [plan.jobs(zone) for zone in range(len(zones))], self._tables),
+            SERVICES: self._subnets(
+                SERVICES, [plan.services(zone) for zone in range(len(zones))], self._tables
+            ),
+        }
+        if egress is not None:
+            subnets[PUBLIC] = self._make_egress(egress)
+        self.vpc = self._as_vpc(subnets, egress is not None)
+
+    def _route_table(self, id: str) -> ec2.CfnRouteTable:
+        table = ec2.CfnRouteTable(self, f"{id}Routes", vpc_id=self.resource.ref)
+        Tags.of(table).add("Name", f"{self.node.path}/{id}")
+        return table
+
+    def _subnets(self, tier: str, ranges: list[str], tables: Sequence[ec2.CfnRouteTable]) -> _Subnets:
+        found = _Subnets([], [], ranges)
+        for number, (zone, cidr, table) in enumerate(zip(self._zones, ranges, tables, strict=True), 1):
+            subnet = ec2.CfnSubnet(
+                self,
+                f"{tier}{number}",
+                vpc_id=self.resource.ref,
+                availability_zone=zone,
+                cidr_block=cidr,
+                map_public_ip_on_launch=False,
+            )
+            Tags.of(subnet).add("Name", f"{self.node.path}/{tier}{number}")
+            acknowledge(
+                subnet,
+                ["CloudFormation-Validate::W3010"],
+                "The zones are the app's choice: those with the instance types that it trains on.",
+            )
+            if self.ipv6_block is not None and tier != PUBLIC:
+                self._add_ipv6(subnet, self.ipv6_block, tier, number)
+            ec2.CfnSubnetRouteTableAssociation(
+                self, f"{tier}{number}Routes", subnet_id=subnet.ref, route_table_id=table.ref
+            )
+            found.ids.append(subnet.ref)
+            found.tables.append(table.ref)
+        return found
+
+    def _add_ipv6(self, subnet: ec2.CfnSubnet, block: ec2.CfnVPCCidrBlock, tier: str, number: int) -> None:
+        """One /64 of the VPC's /56 for each subnet, at a place that more zones do not move."""
+        place = (JOBS, SERVICES).index(tier) * 8 + number - 1
+        whole = Fn.select(0, self.resource.attr_ipv6_cidr_blocks)
+        subnet.ipv6_cidr_block = Fn.select(place, Fn.cidr(whole, place + 1, "64"))
+        subnet.assign_ipv6_address_on_creation = True
+        subnet.add_resource_dependency(block)
+        acknowledge(
+            subnet,
+            (f"{pack}-VPCSubnetAutoAssignPublicIpDisabled" for pack in PACKS),
+            "The rule takes IPv6 addresses for public ones. The subnet has no route from the internet: at "
+            "most an egress-only gateway, which lets nothing in.",
+        )
+
+    def _make_egress(self, egress: NatEgress) -> _Subnets:
+        """Public subnets that hold NAT gateways and nothing else, and the private subnets' way to them."""
+        count = egress.gateways if egress.gateways is not None else len(self._zones)
+        gateway = ec2.CfnInternetGateway(self, "InternetGateway")
+        attachment = ec2.CfnVPCGatewayAttachment(
+            self, "InternetGatewayAttachment", vpc_id=self.resource.ref, internet_gateway_id=gateway.ref
+        )
+        table = self._route_table(PUBLIC)
+        route = ec2.CfnRoute(
+            self,
+            "ToInternet",
+            route_table_id=table.ref,
+            destination_cidr_block="0.0.0.0/0",
+            gateway_id=gateway.ref,
+        )
+        route.add_resource_dependency(attachment)
+        acknowledge(
+            route,
+            (f"{pack}-VPCNoUnrestrictedRouteToIGW" for pack in PACKS),
+            "The subnets of this route table hold the NAT gateways that the app asked for and nothing else; "
+            "they give no public address to what is launched in them.",
+        )
+        ranges = [self._plan.public(zone) for zone in range(len(self._zones))]
+        subnets = self._subnets(PUBLIC, ranges, [table] * len(self._zones))
+        gateways = [
+            self._nat_gateway(number, subnets.ids[number - 1], route) for number in range(1, count + 1)
+        ]
+        for number, private in enumerate(self._tables):
+            ec2.CfnRoute(
+                self,
+                f"ToNat{number + 1}",
+                route_table_id=private.ref,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=gateways[number % count].ref,
+            )
+        if self._ipv6:
+            self._make_ipv6_egress()
+        return subnets
+
+    def _nat_gateway(self, number: int, subnet_id: str, route: ec2.CfnRoute) -> ec2.CfnNatGateway:
+        address = ec2.CfnEIP(self, f"NatAddress{number}", domain="vpc")
+        gateway = ec2.CfnNatGateway(
+            self, f"NatGateway{number}", subnet_id=subnet_id, allocation_id=address.attr_allocation_id
+        )
+        gateway.add_resource_dependency(route)
+        return gateway
+
+    def _make_ipv6_egress(self) -> None:
+        gateway = ec2.CfnEgressOnlyInternetGateway(self, "Ipv6Gateway", vpc_id=self.resource.ref)
+        for number, private in enumerate(self._tables, 1):
+            ec2.CfnRoute(
+                self,
+                f"ToIpv6Gateway{number}",
+                route_table_id=private.ref,
+                destination_ipv6_cidr_block="::/0",
+                egress_only_internet_gateway_id=gateway.ref,
+            )
+
+    def _as_vpc(self, subnets: dict[str, _Subnets], has_egress: bool) -> ec2.IVpc:
+        private = _joined(subnets[JOBS], subnets[SERVICES])
+        # CDK calls private subnets isolated where they have no way out.
+        none = _Subnets([], [], [])
+        isolated, private = (none, private) if has_egress else (private, none)
+        names, public = [JOBS, SERVICES], subnets.get(PUBLIC, none)
+        return ec2.Vpc.from_vpc_attributes(
+            self,
+            "Attributes",
+            vpc_id=self.resource.ref,
+            vpc_cidr_block=self._plan.cidr,
+            availability_zones=list(self._zones),
+            isolated_subnet_ids=isolated.ids or None,
+            isolated_subnet_names=None if has_egress else names,
+            isolated_subnet_route_table_ids=isolated.tables or None,
+            isolated_subnet_ipv4_cidr_blocks=isolated.ranges or None,
+            private_subnet_ids=private.ids or None,
+            private_subnet_names=names if has_egress else None,
+            private_subnet_route_table_ids=private.tables or None,
+            private_subnet_ipv4_cidr_blocks=private.ranges or None,
+            public_subnet_ids=public.ids or None,
+            public_subnet_names=[PUBLIC] if has_egress else None,
+            public_subnet_route_table_ids=public.tables or None,
+            public_subnet_ipv4_cidr_blocks=public.ranges or None,
+        )
+
+
+def _joined(one: _Subnets, other: _Subnets) -> _Subnets:
+    return _Subnets(one.ids + other.ids, one.tables + other.tables, one.ranges + other.ranges)
