@@ -75,6 +75,10 @@ def move(alias: Alias, target: Target) -> Alias:
         answer = lambda_().update_alias(**request)
     except ClientError as error:
         if code_of(error) == "PreconditionFailedException":
+            # Where the answer to this move was lost, the SDK has asked again: the alias is there already.
+            now = read(alias.function, alias.name)
+            if now.target == target:
+                return now
             raise DeploymentFailed(
                 f"{alias} was changed by somebody else meanwhile; it is left as it is"
             ) from error

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 from handlers.pipeline.asset import deploy, errors, versions
 from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
 from handlers.pipeline.fakes import Clock, FakeCloudWatch, FakeLambda, refusal
+from moto.s3 import models as moto_s3
 
 MANIFEST = {
     "schema": 1,
@@ -47,6 +49,7 @@ def request_of(lake: Lake, function: FakeLambda, watch: FakeCloudWatch) -> Calla
         digest = DIGESTS[model]
         return {
             "run": f"{RUN}-{model}",
+            "begun": datetime.now(UTC).isoformat(),
             "function": "reviews",
             "alias": "live",
             "model": {"bucket": BUCKET, "key": f"models/{digest}/model.onnx"},
@@ -341,6 +344,61 @@ def test_two_deployments_at_once_do_not_mix_their_models(live: Request, function
     assert function.variables()["MODEL_SHA256"] == "c" * 64  # theirs to restore
 
 
+def test_what_is_published_during_a_canary_serves_the_model_that_is_live(
+    live: Request, function: FakeLambda
+) -> None:
+    """An update of the stack publishes `$LATEST`, and gives that version all of the calls."""
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    function.latest["CodeSha256"] = "code-2"
+    published = function.publish_version(FunctionName="reviews")["Version"]
+    assert published not in ("2", event["candidate"])
+    assert function.variables(published)["MODEL_SHA256"] == DIGESTS["A"]
+
+
+def test_what_is_published_while_the_candidate_is_tested_serves_the_model_that_is_live(
+    live: Request, function: FakeLambda
+) -> None:
+    published = []
+
+    def interfere(operation: str) -> None:
+        if operation == "Invoke":
+            published.append(function.publish_version(FunctionName="reviews")["Version"])
+
+    function.before = interfere
+    deploy.stage(live("B"), CONTEXT)
+    assert [function.variables(version)["MODEL_SHA256"] for version in published] == [DIGESTS["A"]]
+
+
+def test_latest_gets_what_is_live_when_the_version_is_out_and_not_what_was_before(
+    live: Request, function: FakeLambda
+) -> None:
+    def interfere(operation: str) -> None:
+        if operation == "PublishVersion":
+            function.move_alias("1")
+
+    function.before = interfere
+    deploy.stage(live("B"), CONTEXT)
+    assert function.variables() == {"MAX_ROWS": "1000"}  # version 1 has no model
+
+
+def test_latest_with_the_model_of_a_rival_is_theirs_to_restore(live: Request, function: FakeLambda) -> None:
+    # The rival comes between our reading of `$LATEST` and our writing.
+    updates = []
+
+    def interfere(operation: str) -> None:
+        if operation == "UpdateFunctionConfiguration":
+            updates.append(operation)
+            if len(updates) == 2:
+                function.latest["Environment"]["Variables"]["MODEL_SHA256"] = DIGESTS["C"]
+                function.latest["RevisionId"] = "revision of somebody else"
+
+    function.before = interfere
+    deploy.stage(live("B"), CONTEXT)
+    assert len(updates) == 2
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["C"]
+
+
 def test_latest_has_the_model_that_was_promoted_though_a_rival_was_staged_meanwhile(
     live: Request, function: FakeLambda
 ) -> None:
@@ -411,6 +469,19 @@ def test_an_alias_that_moves_between_reading_and_writing_is_left_alone(
     assert function.target() == ("1", {})
 
 
+def test_a_move_whose_answer_is_lost_is_a_move_all_the_same(live: Request, function: FakeLambda) -> None:
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+
+    def lose_the_answer(operation: str) -> None:
+        if operation == "UpdateAlias":
+            function.move_alias("2", {"3": 0.1})
+
+    function.before = lose_the_answer
+    event |= deploy.shift(event, CONTEXT)
+    assert function.target() == ("2", {"3": 0.1})
+
+
 def test_a_canary_of_another_deployment_stops_this_one(live: Request, function: FakeLambda) -> None:
     function.move_alias("2", {"1": 0.1})
     with pytest.raises(
@@ -442,36 +513,199 @@ def test_an_alias_that_does_not_exist_is_named(live: Request) -> None:
 
 # Health
 
+OWN = {"namespace": "Own", "service": "reviews"}
+
+
+def canary(request_of: Request, **changes: Any) -> dict[str, Any]:
+    event = request_of("B", percent=10, **changes)
+    event |= deploy.stage(event, CONTEXT)
+    return event | deploy.shift(event, CONTEXT)
+
 
 def test_what_is_wrong_during_the_canary_is_told(
     live: Request, function: FakeLambda, watch: FakeCloudWatch
 ) -> None:
-    event = live("B", percent=10, alarms=["errors", "latency", "gone"])
-    event |= deploy.stage(event, CONTEXT)
-    event |= deploy.shift(event, CONTEXT)
-    watch.alarms = {"errors": "ALARM", "latency": "OK"}
+    watch.alarms = {"errors": "OK", "latency": "OK"}
+    event = canary(live, alarms=["errors", "latency", "gone"], metrics=OWN)
+    watch.alarms["errors"] = "ALARM"
     watch.errors = {"3": 2.0, "2": 5.0}
+    watch.server_errors = {"3": 7.0, "2": 1.0}
     function.answer = off
     result = deploy.check(event, CONTEXT)
     assert not result["healthy"]
-    assert result["reasons"][:3] == [
+    assert result["reasons"][:4] == [
         "the alarm errors is in ALARM",
         "the alarm gone does not exist",
         "version 3 failed 2 calls",
+        "version 3 answered 7 requests with a server error",
     ]
-    assert "'id4'" in result["reasons"][3]
+    assert "'id4'" in result["reasons"][4]
     assert function.target() == ("2", {"3": 0.1})
 
 
 def test_alarms_without_data_and_errors_of_the_old_version_do_not_count(
     live: Request, watch: FakeCloudWatch
 ) -> None:
-    event = live("B", percent=10, alarms=["errors"])
-    event |= deploy.stage(event, CONTEXT)
-    event |= deploy.shift(event, CONTEXT)
+    event = canary(live, alarms=["errors"], metrics=OWN)
     watch.alarms = {"errors": "INSUFFICIENT_DATA"}
     watch.errors = {"3": 0.0, "2": 5.0}
+    watch.server_errors = {"2": 5.0}
     assert deploy.check(event, CONTEXT)["healthy"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_alarm_that_had_gone_off_before_says_nothing_of_the_candidate(
+    live: Request, watch: FakeCloudWatch, told: bool
+) -> None:
+    watch.alarms = {"errors": "ALARM"}
+    watch.changed = {"errors": datetime(2026, 1, 1, tzinfo=UTC)} if told else {}
+    event = canary(live, alarms=["errors"])
+    assert deploy.check(event, CONTEXT)["healthy"]
+
+
+def test_an_alarm_that_had_gone_off_before_and_does_so_again_counts(
+    live: Request, watch: FakeCloudWatch
+) -> None:
+    watch.alarms, watch.changed = {"errors": "ALARM"}, {"errors": datetime(2026, 1, 1, tzinfo=UTC)}
+    event = canary(live, alarms=["errors"])
+    watch.changed["errors"] += timedelta(minutes=3)
+    assert deploy.check(event, CONTEXT)["reasons"] == ["the alarm errors is in ALARM"]
+
+
+def test_an_alarm_that_an_interrupted_canary_set_off_counts_when_it_is_taken_up_again(
+    live: Request, watch: FakeCloudWatch
+) -> None:
+    watch.alarms = {"errors": "OK"}
+    canary(live, alarms=["errors"])
+    watch.alarms = {"errors": "ALARM"}
+    event = canary(live, alarms=["errors"])
+    assert deploy.check(event, CONTEXT)["reasons"] == ["the alarm errors is in ALARM"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "period"), [(timedelta(minutes=5), 60), (timedelta(hours=23), 60), (timedelta(hours=25), 120)]
+)
+def test_errors_count_from_the_beginning_of_the_deployment(
+    live: Request, watch: FakeCloudWatch, ago: timedelta, period: int
+) -> None:
+    begun = datetime.now(UTC) - ago
+    deploy.check(canary(live, begun=begun.isoformat(), metrics=OWN), CONTEXT)
+    assert [(each["StartTime"], each["Period"]) for each in watch.requests] == [(begun, period)] * 2
+
+
+# The age of the data
+
+
+@pytest.fixture
+def uploads(lake: Lake) -> list[dict[str, Any]]:
+    """Three uploads of the same file, a minute apart, the oldest first."""
+    found = []
+    for minute in range(3):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            at = datetime(2026, 1, 1, 12, minute, tzinfo=UTC).replace(tzinfo=None)
+            monkeypatch.setattr(moto_s3, "utcnow", lambda at=at: at)
+            put = lake.s3.put_object(Bucket=BUCKET, Key="reviews/all.csv", Body=b"%d" % minute)
+        found.append({"bucket": BUCKET, "key": "reviews/all.csv", "versionId": put["VersionId"]})
+    return found
+
+
+def deployed(event: dict[str, Any]) -> dict[str, Any]:
+    event |= deploy.stage(event, CONTEXT)
+    if event["previous"]:
+        event |= deploy.shift(event, CONTEXT)
+    return event | deploy.promote(event, CONTEXT)
+
+
+def pointed(lake: Lake) -> dict[str, Any]:
+    found: dict[str, Any] = lake.json({"key": "models/reviews/current.json"})
+    return found
+
+
+def test_the_pointer_says_on_which_data_the_model_was_trained(
+    request_of: Request, lake: Lake, uploads: list[dict[str, Any]]
+) -> None:
+    deployed(request_of("A", data=uploads[0]))
+    assert pointed(lake)["data"] == {**uploads[0], "uploaded": "2026-01-01T12:00:00+00:00"}
+    deployed(request_of("B", percent=10, data=uploads[1]))
+    assert pointed(lake)["data"] == {**uploads[1], "uploaded": "2026-01-01T12:01:00+00:00"}
+
+
+def test_a_model_of_older_data_is_not_staged(
+    request_of: Request, lake: Lake, function: FakeLambda, uploads: list[dict[str, Any]]
+) -> None:
+    deployed(request_of("A", data=uploads[1]))
+    before = function.target(), function.variables(), len(function.versions), lake.everything()
+    event = request_of("B", data=uploads[0])
+    with pytest.raises(errors.OlderData, match=r"uploaded at 2026-01-01T12:00:00.*allowOlderData"):
+        deploy.stage(event, CONTEXT)
+    deploy.rollback(event, CONTEXT)
+    assert (function.target(), function.variables(), len(function.versions), lake.everything()) == before
+
+
+def test_a_model_of_older_data_is_staged_and_promoted_if_that_is_meant(
+    request_of: Request, lake: Lake, function: FakeLambda, uploads: list[dict[str, Any]]
+) -> None:
+    deployed(request_of("A", data=uploads[1]))
+    deployed(request_of("B", percent=10, data=uploads[0], allow_older_data=True))
+    assert function.target() == ("3", {})
+    assert pointed(lake)["data"]["versionId"] == uploads[0]["versionId"]
+
+
+def test_another_model_of_the_same_data_is_not_of_older_data(
+    request_of: Request, function: FakeLambda, uploads: list[dict[str, Any]]
+) -> None:
+    deployed(request_of("A", data=uploads[0]))
+    deployed(request_of("B", percent=10, data=uploads[0]))
+    assert function.target() == ("3", {})
+
+
+def test_a_model_of_older_data_is_not_promoted_over_one_that_went_live_meanwhile(
+    request_of: Request, lake: Lake, function: FakeLambda, uploads: list[dict[str, Any]]
+) -> None:
+    """Here the alias leads to the version that follows the pointer, which names another model by now."""
+    deployed(request_of("A", data=uploads[0]))
+    variables = {"MODEL_POINTER_BUCKET": BUCKET, "MODEL_POINTER_KEY": "models/reviews/current.json"}
+    function.versions["9"] = function.versions["2"] | {"Environment": {"Variables": variables}}
+    function.move_alias("9")
+    event = request_of("B", percent=10, data=uploads[1])
+    event |= deploy.stage(event, CONTEXT)
+    event |= deploy.shift(event, CONTEXT)
+    newer = {**request_of("C")["model"], "sha256": DIGESTS["C"], "data": uploads[2]}
+    newer["data"]["uploaded"] = "2026-01-01T12:02:00+00:00"
+    lake.put("models/reviews/current.json", json.dumps(newer))
+    with pytest.raises(errors.OlderData):
+        deploy.promote(event, CONTEXT)
+    assert function.target() == ("9", {event["candidate"]: 0.1})
+    assert deploy.rollback(event, CONTEXT)["rolled_back"]
+    assert pointed(lake)["sha256"] == DIGESTS["C"]
+
+
+def test_going_back_restores_the_data_of_the_pointer(
+    request_of: Request, lake: Lake, uploads: list[dict[str, Any]]
+) -> None:
+    deployed(request_of("A", data=uploads[0]))
+    before = pointed(lake)["data"]
+    deploy.rollback(deployed(request_of("B", percent=10, data=uploads[1])), CONTEXT)
+    assert pointed(lake)["data"] == before
+
+
+def test_data_that_nobody_knows_is_not_compared(
+    live: Request, function: FakeLambda, uploads: list[dict[str, Any]]
+) -> None:
+    # Model A was deployed without saying of which data; then one whose data are known, and one without again.
+    deployed(live("B", percent=10, data=uploads[0]))
+    deployed(live("C", percent=10))
+    assert function.target() == ("4", {})
+
+
+def test_a_model_of_data_that_were_withdrawn_is_not_deployed(live: Request, function: FakeLambda) -> None:
+    data = {"bucket": BUCKET, "key": "reviews/gone.csv"}
+    with pytest.raises(errors.InvalidData, match=r"s3://lake/reviews/gone\.csv is not there any more"):
+        deploy.stage(live("B", data=data), CONTEXT)
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+
+
+# Options
 
 
 @pytest.mark.parametrize(
