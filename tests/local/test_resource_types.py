@@ -215,6 +215,40 @@ def test_types_without_effect_are_recorded_and_told(stack: Stack) -> None:
     assert "AWS::CloudTrail::Trail" not in stack.aws.run("status").stdout
 
 
+def test_rules_between_security_groups_are_what_ec2_shows(stack: Stack) -> None:
+    ec2 = stack.aws.client("ec2")
+    vpc = resource("EC2::VPC", CidrBlock="10.7.0.0/16")
+    group = resource("EC2::SecurityGroup", GroupDescription="one", VpcId={"Ref": "Vpc"})
+    itself = {"Fn::GetAtt": ["Group", "GroupId"]}
+    lustre = {"GroupId": itself, "IpProtocol": "tcp", "FromPort": 1018, "ToPort": 1023}
+    nowhere = [{"CidrIp": "127.0.0.1/32", "IpProtocol": "-1"}]
+    group["Properties"]["SecurityGroupEgress"] = nowhere
+    resources = {
+        "Vpc": vpc,
+        "Group": group,
+        "In": resource("EC2::SecurityGroupIngress", **lustre, SourceSecurityGroupId=itself),
+        "Out": resource("EC2::SecurityGroupEgress", **lustre, DestinationSecurityGroupId=itself),
+    }
+    group_id = stack.deploy(resources, {"Id": itself})["Id"]
+
+    def ports(direction: str) -> list[int]:
+        (found,) = ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
+        return [rule["FromPort"] for rule in found[direction] if rule["UserIdGroupPairs"]]
+
+    assert (ports("IpPermissions"), ports("IpPermissionsEgress")) == ([1018], [1018])
+    del resources["In"]
+    stack.deploy(resources)
+    assert (ports("IpPermissions"), ports("IpPermissionsEgress")) == ([], [1018])
+    stack.delete()
+
+
+def test_types_without_effect_have_the_attributes_of_their_schema(stack: Stack) -> None:
+    address = {"Address": resource("EC2::EIP", Domain="vpc")}
+    outputs = {"Id": {"Fn::GetAtt": ["Address", "AllocationId"]}}
+    assert stack.deploy(address, outputs)["Id"] == stack.physical_id("Address")
+    stack.delete()
+
+
 def test_an_unknown_type_is_refused_by_name(stack: Stack) -> None:
     with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::No::Such\]"):
         stack.attempt({"Thing": resource("No::Such")})

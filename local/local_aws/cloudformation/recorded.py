@@ -9,16 +9,24 @@ import uuid
 from collections import Counter
 from typing import Any
 
+from local_aws.cloudformation import schemas
+
 TYPES = (
+    "AWS::AccessAnalyzer::Analyzer",
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::Athena::NamedQuery",
     "AWS::CloudTrail::Trail",
     "AWS::Config::ConfigRule",
+    "AWS::EC2::EgressOnlyInternetGateway",
+    "AWS::EC2::EIP",
     "AWS::EC2::FlowLog",
+    "AWS::EC2::NatGateway",
     "AWS::EC2::NetworkAcl",
     "AWS::EC2::NetworkAclEntry",
+    "AWS::EC2::PrefixList",
     "AWS::EC2::SubnetNetworkAclAssociation",
+    "AWS::EC2::VPCCidrBlock",
     "AWS::Glue::DataCatalogEncryptionSettings",
     "AWS::Glue::SecurityConfiguration",
     "AWS::GuardDuty::Detector",
@@ -28,6 +36,7 @@ TYPES = (
     "AWS::SecurityHub::Hub",
     "AWS::SSM::Association",
     "AWS::XRay::Group",
+    "Custom::ClosedDefaultSecurityGroup",
 )
 
 _deployed: dict[str, str] = {}
@@ -47,9 +56,16 @@ def _create(name: str) -> Any:
         physical_id = f"{stack_name}-{logical_id}-{uuid.uuid4().hex[:12]}"
         _deployed[physical_id] = name
         kind = name.rpartition("::")[2].lower()
-        return physical_id, {"Id": physical_id, "Arn": f"arn:aws:local:::{kind}/{physical_id}"}
+        attributes = dict.fromkeys(_attributes(name), physical_id)
+        return physical_id, attributes | {"Id": physical_id, "Arn": f"arn:aws:local:::{kind}/{physical_id}"}
 
     return create
+
+
+def _attributes(name: str) -> list[str]:
+    """What `Fn::GetAtt` may ask of the type."""
+    read_only = (schemas.of(name) or {}).get("readOnlyProperties", [])
+    return [path.removeprefix("/properties/").replace("/", ".") for path in read_only]
 
 
 def _update(

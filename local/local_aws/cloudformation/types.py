@@ -18,6 +18,7 @@ from local_aws.cloudformation import (
     file_systems,
     hosting,
     recorded,
+    security_groups,
     validation,
 )
 
@@ -67,6 +68,10 @@ def _ours() -> Handlers:
             _subscription_create, _subscription_delete, _subscription_update
         ),
         "AWS::CloudWatch::CompositeAlarm": _type(_alarm_create, _alarm_delete, _alarm_update),
+        "AWS::EC2::SecurityGroupIngress": _type(
+            security_groups.create_ingress, security_groups.delete_ingress
+        ),
+        "AWS::EC2::SecurityGroupEgress": _type(security_groups.create_egress, security_groups.delete_egress),
         "Custom::S3AutoDeleteObjects": _type(_emptying_create, _emptying_delete),
         **recorded.handlers(),
     }
