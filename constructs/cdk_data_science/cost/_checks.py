@@ -7,18 +7,41 @@ from collections.abc import Mapping, Sequence
 
 from cdk_data_science._validation import Problems, is_token
 
+BUDGETS = "budgets.amazonaws.com"
+COST_ALERTS = "costalerts.amazonaws.com"
+
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+")
+_NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
 _MOST_EMAILS = 10
 _MOST_NOTIFICATIONS = 10
 _HIGHEST_THRESHOLD = 1000
 
 
-def limit(problems: Problems, usd: float) -> None:
+def limit(problems: Problems, usd: object) -> None:
+    number = isinstance(usd, int | float) and not isinstance(usd, bool) and 0 < usd < 1e12
     problems.check(
-        is_token(usd) or 0 < usd < 1e12,
-        given=f"monthly_limit_usd={usd}",
-        allowed="more than 0 USD",
+        is_token(usd) or number,
+        given=f"monthly_limit_usd={usd!r}",
+        allowed="a number of USD, more than 0: AWS bills these accounts, and their budgets count, in USD",
         write="monthly_limit_usd=500",
+    )
+
+
+def name(problems: Problems, text: str) -> None:
+    problems.check(
+        _NAME.fullmatch(text) is not None,
+        given=f"budget name {text!r}",
+        allowed="1 to 40 letters, digits and hyphens",
+        write='name="team-search"',
+    )
+
+
+def services(problems: Problems, names: Sequence[str]) -> None:
+    problems.check(
+        not isinstance(names, str),
+        given=f"services={names!r}",
+        allowed="a list of names as in Cost Explorer",
+        write=f"services=[{names!r}]",
     )
 
 
@@ -67,7 +90,7 @@ def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[f
     )
 
 
-def tags(problems: Problems, by: Mapping[str, Sequence[str]], *, anomalies: bool) -> None:
+def tags(problems: Problems, by: Mapping[str, Sequence[str]]) -> None:
     for key, values in by.items():
         problems.check(
             not isinstance(values, str) and len(values) > 0,
@@ -75,8 +98,11 @@ def tags(problems: Problems, by: Mapping[str, Sequence[str]], *, anomalies: bool
             allowed="a list of one value or more",
             write=f'tags={{"{key}": ["dev"]}}',
         )
+
+
+def monitored_tags(problems: Problems, by: Mapping[str, Sequence[str]]) -> None:
     problems.check(
-        not anomalies or len(by) <= 1,
+        len(by) <= 1,
         given=f"anomalies and {len(by)} tag keys",
         allowed="anomaly detection by one tag key, because a monitor takes no more",
         write="a CostGuardrails of its own for each, or anomalies=None",

@@ -1,66 +1,56 @@
-"""A monthly budget with alerts, and anomaly detection."""
+"""Monthly budgets with alerts, an action that stops accelerators, and anomaly detection."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from aws_cdk import Names, Stack
-from aws_cdk import aws_budgets as budgets
+from aws_cdk import Stack, aws_budgets
 from aws_cdk import aws_ce as ce
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
-from constructs import Construct
+from constructs import Construct, IConstruct
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._encryption import allow_alarms, allow_log_groups
+from cdk_data_science._validation import Problems
 from cdk_data_science.cost import _checks
-
-BUDGETS = "budgets.amazonaws.com"
-COST_ALERTS = "costalerts.amazonaws.com"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnomalyDetection:
-    """Alerts on spending that is unusual for the account, whatever the budget says."""
-
-    minimum_impact_usd: float = 10
-    """Alert from this total impact in USD on, 0 or more. Default: 10."""
-
-    def check(self, problems: Problems) -> None:
-        """Record what cannot work in these options."""
-        problems.check(
-            is_token(self.minimum_impact_usd) or self.minimum_impact_usd >= 0,
-            given=f"minimum_impact_usd={self.minimum_impact_usd}",
-            allowed="0 or more",
-            write="minimum_impact_usd=10",
-        )
+from cdk_data_science.cost.accelerator_stop import AcceleratorStop, BudgetStop, subscribers_of
+from cdk_data_science.cost.anomalies import AnomalyDetection, AnomalyMonitor
+from cdk_data_science.cost.budgets import CommitmentBudget, CostBudget
+from cdk_data_science.cost.chat import ChatNotifications, SlackChannel, TeamsChannel
 
 
 class CostGuardrails(Construct):
-    """A monthly cost budget that tells people before the money is gone.
+    """Monthly budgets that tell people before the money is gone, and stop the most expensive instances after.
 
     A budget for the whole account, or for what carries some tags, with alerts at shares of the limit, for
-    what was spent and for what the month is forecast to cost. Alerts go by mail and to an encrypted topic
-    that only AWS
-    Budgets and Cost Anomaly Detection, acting for this account, can publish to.
+    what was spent and for what the month is forecast to cost; more budgets for parts, by tag and service;
+    budgets for how well Savings Plans and reservations are used. Alerts go by mail, to a chat channel and to
+    an encrypted topic that only AWS Budgets and Cost Anomaly Detection, acting for this account, can publish
+    to. An action of the first budget can deny starting accelerators to some roles.
 
     Budgets and anomaly detection belong to the account and see all of its regions; the stack can be in any
     region of the ``aws`` partition. A filter by tags counts only once its keys are active cost allocation
     tags, from then on.
 
-    **Costs at rest**: 1 USD a month for the topic's key; the budget and the anomaly monitor are free.
+    **Costs at rest**: 1 USD a month for the topic's key; budgets and the anomaly monitor are free. With
+    ``stop_accelerators`` 0.10 USD a month for an alarm, and 0.10 USD a day for a budget with an action beyond
+    the account's first two.
 
     ```python
-    from cdk_data_science.cost import CostGuardrails
+    from aws_cdk import aws_iam as iam
+    from cdk_data_science.cost import AcceleratorStop, CostBudget, CostGuardrails
 
+    scientist = iam.Role.from_role_name(self, "Scientist", "DataScientist")
     guardrails = CostGuardrails(
         self,
         "Cost",
         monthly_limit_usd=500,
         alert_emails=["ml-platform@example.com"],
         tags={"application": ["reviews"], "environment": ["dev"]},
+        budgets=[CostBudget(name="search-team", monthly_limit_usd=100, tags={"team": ["search"]})],
+        stop_accelerators=AcceleratorStop(roles=[scientist], allowed_accelerators=1),
     )
     guardrails.topic.topic_arn
     ```
@@ -76,22 +66,34 @@ class CostGuardrails(Construct):
         forecast_thresholds: Percent of the limit forecast for the month that alert. Default: 100. A budget
             has at most 10 thresholds of both kinds.
         tags: Count only what has one of these values for each of these keys. Default: the whole account.
-        anomalies: Detect unusual spending too. With ``tags`` the monitor watches the same costs, for one key;
-            without, all services of the account, and AWS allows one such monitor in an account. Default:
-            None, no monitor.
+        budgets: More budgets, of parts of the costs. Default: none.
+        commitments: Budgets of how much Savings Plans and reservations cover and are used. Default: none.
+        stop_accelerators: What the first budget does beside telling. A given topic has to have a key.
+            Default: nothing.
+        chat: A channel that shows the alerts. Default: none.
+        anomalies: Detect unusual spending too. With ``tags`` the monitor watches the same costs, for one key,
+            and can be made in the management account only; without, it watches all services of the account,
+            and AWS allows one such monitor in an account. Default: None, no monitor.
 
     Raises:
         ConfigurationError: For values that AWS would refuse, and for regions without budgets in USD; all
             mistakes at once.
 
-    Follows https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html.
+    Follows https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html and
+    https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-controls.html.
     """
 
     topic: sns.ITopic
     """Where the alerts arrive."""
 
-    budget: budgets.CfnBudget
-    """The budget."""
+    budget: aws_budgets.CfnBudget
+    """The first budget."""
+
+    parts: dict[str, aws_budgets.CfnBudget]
+    """The budgets of parts of the costs, by their names."""
+
+    stop: BudgetStop | None
+    """The action on the first budget, if there is one."""
 
     monitor: ce.CfnAnomalyMonitor | None
     """The anomaly monitor, if there is one."""
@@ -108,15 +110,23 @@ class CostGuardrails(Construct):
         thresholds: Sequence[float] = (50, 80, 100),
         forecast_thresholds: Sequence[float] = (100,),
         tags: Mapping[str, Sequence[str]] | None = None,
+        budgets: Sequence[CostBudget] = (),
+        commitments: Sequence[CommitmentBudget] = (),
+        stop_accelerators: AcceleratorStop | None = None,
+        chat: SlackChannel | TeamsChannel | None = None,
         anomalies: AnomalyDetection | None = None,
     ) -> None:
         super().__init__(scope, id)
-        tags = tags if tags is not None else {}
+        total = CostBudget(
+            name="total",
+            monthly_limit_usd=monthly_limit_usd,
+            tags=tags if tags is not None else {},
+            thresholds=thresholds,
+            forecast_thresholds=forecast_thresholds,
+        )
         problems = Problems("CostGuardrails", self)
-        _checks.limit(problems, monthly_limit_usd)
-        _checks.emails(problems, alert_emails)
-        _checks.thresholds(problems, thresholds, forecast_thresholds)
-        _checks.tags(problems, tags, anomalies=anomalies is not None)
+        _check_total(problems, total, alert_emails, anomalies)
+        _check_parts(problems, budgets, commitments)
         _checks.region(problems, Stack.of(self).region)
         problems.check(
             topic is None or key is None,
@@ -124,20 +134,35 @@ class CostGuardrails(Construct):
             allowed="a key only for the topic that is made here",
             write="CostGuardrails(…, topic=topic)",
         )
-        if anomalies is not None:
-            anomalies.check(problems)
+        if stop_accelerators is not None:
+            stop_accelerators.check(problems)
+            problems.check(
+                topic is None or topic.master_key is not None,
+                given="stop_accelerators and a topic without a key of the app",
+                allowed="a topic with a key, which encrypts the log and the dead letters of what lifts, too",
+                write="CostGuardrails(…, key=key), or neither",
+            )
+        if chat is not None:
+            chat.check(problems)
         problems.raise_if_any()
 
+        self._emails = list(alert_emails)
         self.topic = topic if topic is not None else self._make_topic(key)
-        publishers = [BUDGETS] if anomalies is None else [BUDGETS, COST_ALERTS]
-        self._let_publish(publishers)
-        self.budget = self._make_budget(
-            monthly_limit_usd, alert_emails, {"ACTUAL": thresholds, "FORECASTED": forecast_thresholds}, tags
-        )
+        self._let_publish([_checks.BUDGETS] if anomalies is None else [_checks.BUDGETS, _checks.COST_ALERTS])
+        self.budget = self._make_budget("Budget", total)
+        self.parts = {part.name: self._make_budget(f"Budget-{part.name}", part) for part in budgets}
+        for commitment in commitments:
+            self._make_budget(commitment.id, commitment)
+        self.stop = None if stop_accelerators is None else self._make_stop(stop_accelerators)
+        if chat is not None:
+            ChatNotifications(self, "Chat", channel=chat, topic=self.topic)
         self.monitor = None
         if anomalies is not None:
-            self.monitor = self._make_monitor(tags)
-            self._subscribe(self.monitor, anomalies, alert_emails)
+            detector = AnomalyMonitor(
+                self, "Anomalies", detection=anomalies, tags=total.tags, topic=self.topic, emails=self._emails
+            )
+            self._after_topic_policy(detector)
+            self.monitor = detector.monitor
 
     def _make_topic(self, key: kms.IKey | None) -> sns.Topic:
         if key is None:
@@ -146,7 +171,7 @@ class CostGuardrails(Construct):
             )
         return sns.Topic(self, "Topic", display_name="Cost alerts", master_key=key, enforce_ssl=True)
 
-    def _let_publish(self, services: Sequence[str]) -> None:
+    def _let_publish(self, services: Sequence[str], *, encrypt: bool = True) -> None:
         """Publishing to an encrypted topic takes a permission on the topic and one on its key."""
         conditions = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
         for service in services:
@@ -161,7 +186,7 @@ class CostGuardrails(Construct):
                 )
             )
             key = self.topic.master_key
-            if key is not None:
+            if key is not None and encrypt:
                 key.add_to_resource_policy(
                     iam.PolicyStatement(
                         sid=f"Encrypt{service.split('.')[0].title()}",
@@ -172,94 +197,40 @@ class CostGuardrails(Construct):
                     )
                 )
 
-    def _make_budget(
-        self,
-        limit: float,
-        emails: Sequence[str],
-        thresholds: Mapping[str, Sequence[float]],
-        tags: Mapping[str, Sequence[str]],
-    ) -> budgets.CfnBudget:
+    def _make_budget(self, id: str, definition: CostBudget | CommitmentBudget) -> aws_budgets.CfnBudget:
+        addresses = [("SNS", self.topic.topic_arn), *(("EMAIL", mail) for mail in self._emails)]
         subscribers = [
-            budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=self.topic.topic_arn),
-            *(
-                budgets.CfnBudget.SubscriberProperty(subscription_type="EMAIL", address=mail)
-                for mail in emails
-            ),
+            aws_budgets.CfnBudget.SubscriberProperty(subscription_type=kind, address=address)
+            for kind, address in addresses
         ]
-        budget = budgets.CfnBudget(
+        budget = aws_budgets.CfnBudget(
             self,
-            "Budget",
-            budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_type="COST",
-                time_unit="MONTHLY",
-                budget_limit=budgets.CfnBudget.SpendProperty(amount=limit, unit="USD"),
-                filter_expression=_filter(tags),
-                # A budget with a filter expression names the cost it adds up.
-                metrics=["UnblendedCost"] if tags else None,
-            ),
-            notifications_with_subscribers=[
-                budgets.CfnBudget.NotificationWithSubscribersProperty(
-                    notification=budgets.CfnBudget.NotificationProperty(
-                        comparison_operator="GREATER_THAN",
-                        notification_type=kind,
-                        threshold=percent,
-                        threshold_type="PERCENTAGE",
-                    ),
-                    subscribers=subscribers,
-                )
-                for kind, percents in thresholds.items()
-                for percent in percents
-            ],
+            id,
+            budget=definition.data(),
+            notifications_with_subscribers=definition.notifications(subscribers),
         )
         self._after_topic_policy(budget)
         return budget
 
-    def _make_monitor(self, tags: Mapping[str, Sequence[str]]) -> ce.CfnAnomalyMonitor:
-        name = Names.unique_resource_name(self, max_length=100, separator="-")
-        if not tags:
-            return ce.CfnAnomalyMonitor(
-                self, "Monitor", monitor_name=name, monitor_type="DIMENSIONAL", monitor_dimension="SERVICE"
-            )
-        ((key, values),) = tags.items()
-        return ce.CfnAnomalyMonitor(
+    def _make_stop(self, stop: AcceleratorStop) -> BudgetStop:
+        key = self.topic.master_key
+        assert key is not None  # checked above
+        allow_log_groups(key)
+        allow_alarms(key)  # the alarm on what did not lift
+        self._let_publish(["cloudwatch.amazonaws.com"], encrypt=False)
+        made = BudgetStop(
             self,
-            "Monitor",
-            monitor_name=name,
-            monitor_type="CUSTOM",
-            monitor_specification=json.dumps({"Tags": {"Key": key, "Values": list(values)}}),
+            "Stop",
+            stop=stop,
+            budget=self.budget,
+            subscribers=subscribers_of(self.topic.topic_arn, self._emails),
+            key=key,
         )
+        self._after_topic_policy(made.action)
+        made.lifting.alarm.add_alarm_action(cloudwatch_actions.SnsAction(self.topic))
+        return made
 
-    def _subscribe(
-        self, monitor: ce.CfnAnomalyMonitor, anomalies: AnomalyDetection, emails: Sequence[str]
-    ) -> None:
-        """The topic at once; people once a day, the most often that Cost Anomaly Detection writes mail."""
-        subscribers = {"IMMEDIATE": [("SNS", self.topic.topic_arn)]}
-        if emails:
-            subscribers["DAILY"] = [("EMAIL", mail) for mail in emails]
-        threshold = {
-            "Dimensions": {
-                "Key": "ANOMALY_TOTAL_IMPACT_ABSOLUTE",
-                "MatchOptions": ["GREATER_THAN_OR_EQUAL"],
-                "Values": [f"{anomalies.minimum_impact_usd:g}"],
-            }
-        }
-        name = Names.unique_resource_name(self, max_length=100, separator="-")
-        for frequency, addresses in subscribers.items():
-            subscription = ce.CfnAnomalySubscription(
-                self,
-                f"{frequency.title()}Anomalies",
-                subscription_name=f"{name}-{frequency.lower()}",
-                frequency=frequency,
-                monitor_arn_list=[monitor.attr_monitor_arn],
-                threshold_expression=json.dumps(threshold),
-                subscribers=[
-                    ce.CfnAnomalySubscription.SubscriberProperty(type=kind, address=address)
-                    for kind, address in addresses
-                ],
-            )
-            self._after_topic_policy(subscription)
-
-    def _after_topic_policy(self, publisher: Construct) -> None:
+    def _after_topic_policy(self, publisher: IConstruct) -> None:
         """The topic admits a publisher before there is anything to publish. An imported topic has no policy
         here."""
         policy = self.topic.node.try_find_child("Policy")
@@ -267,14 +238,31 @@ class CostGuardrails(Construct):
             publisher.node.add_dependency(policy)
 
 
-def _filter(tags: Mapping[str, Sequence[str]]) -> budgets.CfnBudget.ExpressionProperty | None:
-    """All keys have to match, each by one of its values."""
-    matches = [
-        budgets.CfnBudget.ExpressionProperty(
-            tags=budgets.CfnBudget.TagValuesProperty(key=key, values=list(values), match_options=["EQUALS"])
-        )
-        for key, values in tags.items()
-    ]
-    if len(matches) > 1:
-        return budgets.CfnBudget.ExpressionProperty(and_=matches)
-    return matches[0] if matches else None
+def _check_total(
+    problems: Problems, total: CostBudget, emails: Sequence[str], anomalies: AnomalyDetection | None
+) -> None:
+    _checks.limit(problems, total.monthly_limit_usd)
+    _checks.emails(problems, emails)
+    _checks.thresholds(problems, total.thresholds, total.forecast_thresholds)
+    _checks.tags(problems, total.tags)
+    if anomalies is not None:
+        anomalies.check(problems)
+        _checks.monitored_tags(problems, total.tags)
+
+
+def _check_parts(
+    problems: Problems, parts: Sequence[CostBudget], commitments: Sequence[CommitmentBudget]
+) -> None:
+    for part in parts:
+        part.check(problems)
+    for commitment in commitments:
+        commitment.check(problems)
+    names = [part.name for part in parts]
+    problems.check(len(set(names)) == len(names), given=f"budgets named {names}", allowed="each name once")
+    ids = [commitment.id for commitment in commitments]
+    problems.check(
+        len(set(ids)) == len(ids),
+        given=f"commitments {ids}",
+        allowed="each of a service once",
+        write="the higher minimum_percent",
+    )

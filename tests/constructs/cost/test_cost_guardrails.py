@@ -11,7 +11,16 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 
 from cdk_data_science._validation import ConfigurationError
-from cdk_data_science.cost import AnomalyDetection, CostGuardrails, RequiredTags
+from cdk_data_science.cost import (
+    AnomalyDetection,
+    Commitment,
+    CommitmentBudget,
+    CostBudget,
+    CostGuardrails,
+    RequiredTags,
+    SlackChannel,
+    TeamsChannel,
+)
 from tests.constructs import nag, support
 
 
@@ -26,10 +35,11 @@ def default() -> Template:
     return guardrails(alert_emails=["ml-platform@example.com"])
 
 
-def budget(template: Template) -> dict[str, Any]:
-    properties: dict[str, Any] = support.only(support.resources(template, "AWS::Budgets::Budget"))[
-        "Properties"
-    ]
+def budget(template: Template, id: str | None = None) -> dict[str, Any]:
+    """The properties of the one budget, or of the one with this text in its logical id."""
+    found = support.resources(template, "AWS::Budgets::Budget")
+    chosen = {key: value for key, value in found.items() if id is None or id in key}
+    properties: dict[str, Any] = support.only(chosen)["Properties"]
     return properties
 
 
@@ -139,6 +149,94 @@ def test_a_key_of_the_user_encrypts_the_topic() -> None:
     template.resource_count_is("AWS::KMS::Key", 1)
 
 
+# Parts, commitments, chat ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def full() -> Template:
+    return guardrails(
+        alert_emails=["ml@example.com"],
+        budgets=[
+            CostBudget(name="search-team", monthly_limit_usd=100, tags={"team": ["search"]}),
+            CostBudget(
+                name="sagemaker-of-ada",
+                monthly_limit_usd=50,
+                tags={"owner": ["ada"]},
+                services=["Amazon SageMaker"],
+                thresholds=(90,),
+                forecast_thresholds=(),
+            ),
+        ],
+        commitments=[
+            CommitmentBudget(commitment=Commitment.SAVINGS_PLANS_COVERAGE, minimum_percent=70),
+            CommitmentBudget(
+                commitment=Commitment.RESERVATION_UTILIZATION, minimum_percent=80, service="Amazon Redshift"
+            ),
+        ],
+        chat=SlackChannel(workspace_id="T0123ABCD", channel_id="C0123ABCD"),
+    )
+
+
+def test_a_part_of_the_costs_is_chosen_by_a_tag(full: Template) -> None:
+    properties = budget(full, "Budgetsearchteam")["Budget"]
+    assert properties["BudgetLimit"] == {"Amount": 100, "Unit": "USD"}
+    assert properties["FilterExpression"] == {
+        "Tags": {"Key": "team", "Values": ["search"], "MatchOptions": ["EQUALS"]}
+    }
+
+
+def test_a_part_of_the_costs_is_chosen_by_tag_and_service_together(full: Template) -> None:
+    properties = budget(full, "Budgetsagemakerofada")
+    assert properties["Budget"]["FilterExpression"]["And"] == [
+        {"Tags": {"Key": "owner", "Values": ["ada"], "MatchOptions": ["EQUALS"]}},
+        {"Dimensions": {"Key": "SERVICE", "Values": ["Amazon SageMaker"], "MatchOptions": ["EQUALS"]}},
+    ]
+    assert [a["Notification"]["Threshold"] for a in properties["NotificationsWithSubscribers"]] == [90]
+
+
+def test_coverage_below_the_minimum_alerts(full: Template) -> None:
+    properties = budget(full, "SavingsPlansCoverage")
+    assert properties["Budget"] == {
+        "BudgetType": "SAVINGS_PLANS_COVERAGE",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": 100, "Unit": "PERCENTAGE"},
+    }
+    (alert,) = properties["NotificationsWithSubscribers"]
+    assert alert["Notification"] == {
+        "ComparisonOperator": "LESS_THAN",
+        "NotificationType": "ACTUAL",
+        "Threshold": 70,
+        "ThresholdType": "PERCENTAGE",
+    }
+    assert [s["SubscriptionType"] for s in alert["Subscribers"]] == ["SNS", "EMAIL"]
+
+
+def test_reservations_are_those_of_one_service(full: Template) -> None:
+    properties = budget(full, "ReservationUtilizationAmazonRedshift")["Budget"]
+    assert (properties["BudgetType"], properties["CostFilters"]) == (
+        "RI_UTILIZATION",
+        {"Service": ["Amazon Redshift"]},
+    )
+
+
+def test_the_chat_channel_shows_the_topic_and_may_do_nothing(full: Template) -> None:
+    channel = support.only(support.resources(full, "AWS::Chatbot::SlackChannelConfiguration"))["Properties"]
+    topic = next(iter(support.resources(full, "AWS::SNS::Topic")))
+    assert channel["SnsTopicArns"] == [{"Ref": topic}]
+    assert "CloudWatchReadOnlyAccess" in str(channel["GuardrailPolicies"])
+    role = support.resources(full, "AWS::IAM::Role")[channel["IamRoleArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert {"Policies", "ManagedPolicyArns"} & set(role) == set()
+    assert support.resources(full, "AWS::IAM::Policy") == {}
+
+
+def test_teams_is_a_chat_too() -> None:
+    uuid = "0f0e0d0c-1111-2222-3333-444455556666"
+    template = guardrails(
+        chat=TeamsChannel(team_id=uuid, tenant_id=uuid, channel_id="19%3aabc%40thread.tacv2")
+    )
+    support.only(support.resources(template, "AWS::Chatbot::MicrosoftTeamsChannelConfiguration"))
+
+
 # Anomalies ----------------------------------------------------
 
 
@@ -176,13 +274,18 @@ def test_anomaly_detection_may_publish_and_encrypt_too() -> None:
         assert text.count('"aws:SourceAccount"') == 2
 
 
+def commitment(kind: Commitment, minimum: float) -> CommitmentBudget:
+    return CommitmentBudget(commitment=kind, minimum_percent=minimum)
+
+
 # Wrong input --------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"monthly_limit_usd": 0}, "given monthly_limit_usd=0; allowed: more than 0 USD"),
+        ({"monthly_limit_usd": 0}, "given monthly_limit_usd=0; allowed: a number of USD, more than 0"),
+        ({"monthly_limit_usd": "500 EUR"}, "given monthly_limit_usd='500 EUR'; allowed: a number of USD"),
         ({"monthly_limit_usd": -5}, "given monthly_limit_usd=-5"),
         ({"alert_emails": ["nobody"]}, "given alert_emails: 'nobody'"),
         ({"alert_emails": ["a@b.c, d@e.f"]}, "given alert_emails: 'a@b.c, d@e.f'"),
@@ -202,6 +305,40 @@ def test_anomaly_detection_may_publish_and_encrypt_too() -> None:
         ({"tags": {"application": "reviews"}}, "given tags: application='reviews'; allowed: a list"),
         ({"tags": {"application": []}}, "given tags: application=[]"),
         ({"anomalies": AnomalyDetection(minimum_impact_usd=-1)}, "given minimum_impact_usd=-1"),
+        (
+            {"budgets": [CostBudget(name="no name", monthly_limit_usd=1, services=["AWS Lambda"])]},
+            "given budget name 'no name'",
+        ),
+        ({"budgets": [CostBudget(name="all", monthly_limit_usd=1)]}, "'all' without tags and services"),
+        (
+            {"budgets": [CostBudget(name="a", monthly_limit_usd=0, tags={"team": ["x"]}, thresholds=(0,))]},
+            "2 problems",
+        ),
+        (
+            {"budgets": [CostBudget(name="a", monthly_limit_usd=1, services=["AWS Lambda"])] * 2},
+            "each name once",
+        ),
+        (
+            {"budgets": [CostBudget(name="a", monthly_limit_usd=1, services="AWS Lambda")]},
+            "write: services=['AWS Lambda']",
+        ),
+        (
+            {
+                "commitments": [
+                    CommitmentBudget(commitment=Commitment.RESERVATION_COVERAGE, minimum_percent=5)
+                ]
+            },
+            "given RESERVATION_COVERAGE without a service",
+        ),
+        (
+            {"commitments": [commitment(Commitment.SAVINGS_PLANS_COVERAGE, 101)]},
+            "given minimum_percent=101",
+        ),
+        ({"chat": SlackChannel(workspace_id="us", channel_id="C1")}, "given workspace_id='us'"),
+        (
+            {"chat": TeamsChannel(team_id="x", tenant_id="y", channel_id="z")},
+            "given tenant_id='y'; allowed: a UUID",
+        ),
         (
             {"tags": {"a": ["1"], "b": ["2"]}, "anomalies": AnomalyDetection()},
             "anomaly detection by one tag key",

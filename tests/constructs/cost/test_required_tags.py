@@ -128,10 +128,11 @@ def test_a_raw_resource_is_told_the_shape_of_its_own_tag_property() -> None:
     cdk.CfnResource(stack, "Map", type="AWS::SSM::Parameter", properties={"Type": "String", "Value": "x"})
     cdk.CfnResource(stack, "Zone", type="AWS::Route53::HostedZone", properties={"Name": "example.com"})
     cdk.CfnResource(stack, "Fleet", type="AWS::EC2::EC2Fleet")
+    listed = '[{"Key": "owner", "Value": "me"}]'
     assert [violation["suggestedFix"].partition("itself, write ")[2] for violation in violations(app)] == [
         '{"owner": "me"} into its property Tags',
-        '[{"Key": "owner", "Value": "me"}] into its property HostedZoneTags',
-        '[{"ResourceType": "…", "Tags": [{"Key": "owner", "Value": "me"}]}] into its property TagSpecifications',
+        f"{listed} into its property HostedZoneTags",
+        f'[{{"ResourceType": "…", "Tags": {listed}}}] into its property TagSpecifications',
     ]
 
 
