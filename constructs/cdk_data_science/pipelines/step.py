@@ -306,8 +306,8 @@ def _lambda_retries() -> list[dict[str, Any]]:
             interval=Duration.seconds(2),
             ceiling=Duration.minutes(1),
         ),
-        # Service faults that the function met itself, after the SDK's own retries, and a process that died. The
-        # handlers raise what a person must read under names of their own, so none of that is in here.
+        # Service faults that the function met itself, after the SDK's own retries, and processes that died.
+        # The handlers raise what a person must read under names of their own, so none of that is in here.
         retry(
             [
                 "ClientError",
