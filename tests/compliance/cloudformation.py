@@ -30,6 +30,12 @@ def tag_property(type: str) -> str | None:
     return str(tagging.get("tagProperty", "/properties/Tags")).removeprefix("/properties/")
 
 
+def create_only(type: str) -> set[str]:
+    """Properties that CloudFormation changes by making the resource anew, by the names of the outermost."""
+    content = schema(type) or {}
+    return {path.split("/")[2] for path in content.get("createOnlyProperties", ())}
+
+
 def physical_names(type: str) -> set[str]:
     """Optional properties that name a resource for good: with one set, no update can replace the resource."""
     content = schema(type) or {}
