@@ -126,6 +126,8 @@ class Pipeline(Section):
     """What a model must reach on held-out rows to be registered and deployed."""
     maximum: dict[Literal["log_loss", "brier"], Annotated[float, Field(ge=0)]] = {}
     """What it must not exceed there."""
+    max_parallel_runs: Annotated[int, Field(ge=1, le=200)] = 1
+    """Runs that go on at a time; the others wait for their turn, the oldest first."""
     canary_percent: Annotated[int, Field(ge=1, le=99)] = 10
     bake_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 10
 

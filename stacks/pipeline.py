@@ -10,6 +10,7 @@ from cdk_data_science import (
     Canary,
     DataLake,
     ModelRegistry,
+    PipelineOptions,
     QualityRules,
     ServerlessInference,
     Split,
@@ -64,9 +65,12 @@ class PipelineStack(cdk.Stack):
                 percent=pipeline.canary_percent, bake=cdk.Duration.seconds(round(pipeline.bake_minutes * 60))
             ),
             registry=self.registry,
-            runtime=python_runtime(settings),
-            architecture=architecture(settings),
-            alerts=alerts,
+            options=PipelineOptions(
+                max_parallel_runs=pipeline.max_parallel_runs,
+                alerts=alerts,
+                runtime=python_runtime(settings),
+                architecture=architecture(settings),
+            ),
         )
         machine = self.pipeline.state_machine
         outputs = {

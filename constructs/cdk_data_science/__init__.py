@@ -6,7 +6,15 @@ the pieces to compose your own from.
 
 from cdk_data_science._assets import BUILD_FOR_HOST_CONTEXT
 from cdk_data_science._validation import ConfigurationError
-from cdk_data_science.cost import AnomalyDetection, CostGuardrails, RequiredTags
+from cdk_data_science.cost import (
+    AcceleratorStop,
+    AnomalyDetection,
+    Commitment,
+    CommitmentBudget,
+    CostBudget,
+    CostGuardrails,
+    RequiredTags,
+)
 from cdk_data_science.data_lake import (
     DataLake,
     FolderExpiry,
@@ -21,6 +29,7 @@ from cdk_data_science.pipelines import (
     Canary,
     ModelRegistry,
     Pipeline,
+    PipelineOptions,
     QualityRules,
     Split,
     TrainingPipeline,
@@ -30,10 +39,14 @@ from cdk_data_science.training import SourceCode, SpotTraining
 
 __all__ = [
     "BUILD_FOR_HOST_CONTEXT",
+    "AcceleratorStop",
     "AlertTopic",
     "AnomalyDetection",
     "Canary",
+    "Commitment",
+    "CommitmentBudget",
     "ConfigurationError",
+    "CostBudget",
     "CostGuardrails",
     "DataLake",
     "FolderExpiry",
@@ -42,6 +55,7 @@ __all__ = [
     "ModelRegistry",
     "NetworkFeature",
     "Pipeline",
+    "PipelineOptions",
     "QualityRules",
     "RequiredTags",
     "ResearchNetwork",

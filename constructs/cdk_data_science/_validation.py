@@ -8,8 +8,12 @@ from typing import Any
 from aws_cdk import Token
 from constructs import Construct
 
-FOLDER = re.compile(r"([A-Za-z0-9!_.'()-]+/)+")
-"""A folder of a zone, as S3 recommends keys: no slash at the start, one at the end."""
+FOLDER = re.compile(r"([A-Za-z0-9!_.()=-]+/)+")
+"""A folder of a zone: no slash at the start, one at the end.
+
+Of what S3 calls safe in keys, without quotes and wildcards, which would end a JSONata string and match other
+folders in policies and event patterns; and with the equals sign of partitions such as ``day=2026-11-24/``.
+"""
 
 
 class ConfigurationError(ValueError):

@@ -251,6 +251,13 @@ def _execution(platform: Platform, machine: Machine, state: State, pattern: str)
     return found
 
 
+def _executions(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    own = state.arguments.get("StateMachineArn") == "{% $states.context.StateMachine.Id %}"
+    resource = machine.resource
+    listed = platform.text(resource.stack, {"Ref": resource.logical_id}) if own else "*"
+    return [Need("states:ListExecutions", listed, state.name)]
+
+
 def _glue_job(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
     more = ("glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun") if pattern == ".sync" else ()
     return [Need(action, "*", state.name) for action in ("glue:StartJobRun", *more)]
@@ -269,6 +276,7 @@ _SPECIAL: dict[tuple[str, str], _Rule] = {
     ("s3", "GetObject"): _object,
     ("sagemaker", "CreateTrainingJob"): _training,
     ("stepfunctions", "StartExecution"): _execution,
+    ("stepfunctions", "ListExecutions"): _executions,
     ("glue", "StartJobRun"): _glue_job,
 }
 

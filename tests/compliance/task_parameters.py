@@ -14,7 +14,9 @@ from typing import Any
 
 import botocore.session
 
-_INTEGRATION = re.compile(r"arn:[^:]*:states:::(?:aws-sdk:)?(?P<service>[\w-]+):(?P<operation>\w+)(?:\.\w+)*")
+_INTEGRATION = re.compile(
+    r"arn:[^:]*:states:::(?P<sdk>aws-sdk:)?(?P<service>[\w-]+):(?P<operation>\w+)(?:\.\w+)*"
+)
 _SERVICES = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events"}
 # What the integration takes beside the API's own members, or in another form.
 _JSON_PAYLOADS = {("lambda", "Invoke", "Payload")}
@@ -58,8 +60,28 @@ def _task_faults(task: Mapping[str, Any]) -> Iterator[str]:
         yield f"botocore knows no operation {service}.{operation}"
         return
     arguments = task.get("Arguments", task.get("Parameters", {}))
+    if match["sdk"]:
+        arguments = _with_api_names(arguments, shape)
     free = {member for owner, call, member in _JSON_PAYLOADS if (owner, call) == (service, operation)}
     yield from _faults({k: v for k, v in arguments.items() if k not in free}, shape, operation, free)
+
+
+def _with_api_names(value: Any, shape: Any) -> Any:
+    """Arguments of an ``aws-sdk`` integration, whose names begin with a capital letter, as the API has them.
+
+    A name that the integration would not take is kept in a form that the API has not either.
+    """
+    if shape.type_name == "structure" and isinstance(value, dict):
+        members = {name[0].upper() + name[1:]: name for name in shape.members}
+        return {
+            members.get(name, f"{name} (begins with a capital letter)" if name in shape.members else name): (
+                _with_api_names(entry, shape.members[members[name]]) if name in members else entry
+            )
+            for name, entry in value.items()
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_with_api_names(entry, shape.member) for entry in value]
+    return value
 
 
 @functools.cache

@@ -18,8 +18,6 @@ from tests.compliance.templates import Platform
 
 # Actions that IAM can limit to a resource and that are allowed on `*` all the same.
 ANY_RESOURCE = {
-    "sagemaker:ListModelPackages": "versions are listed by group, before any of them is known; a list holds "
-    "names and states, and each version is described under a limit",
     "cloudwatch:DescribeAlarms": "CloudWatch answers a request that may concern composite alarms only where "
     "it is allowed on all; the answer holds states, no data",
 }

@@ -63,6 +63,19 @@ def test_an_operation_that_does_not_exist_is_found() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("StateMachineArn", None),
+        ("stateMachineArn", "has no member stateMachineArn (begins with a capital letter)"),
+        ("Nope", "has no member Nope"),
+    ],
+)
+def test_an_sdk_integration_takes_names_with_a_capital_letter(name: str, fault: str | None) -> None:
+    found = task_parameters.faults(machine({name: "{% $arn %}"}, "aws-sdk:sfn:listExecutions"))
+    assert found == ([] if fault is None else [f"Train: ListExecutions {fault}"])
+
+
 def test_tasks_in_branches_are_read() -> None:
     outer = {
         "StartAt": "Both",

@@ -23,7 +23,8 @@ from cdk_data_science.pipelines.outputs import (
     Output,
 )
 from cdk_data_science.pipelines.pipeline import Pipeline
-from cdk_data_science.pipelines.registry import ModelRegistry
+from cdk_data_science.pipelines.pipeline_options import PipelineOptions
+from cdk_data_science.pipelines.registry import IModelRegistry, ModelRegistry
 from cdk_data_science.pipelines.rules import RULE_NAMES, QualityRules
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
 from cdk_data_science.pipelines.steps.deploy import Deploy
@@ -60,11 +61,13 @@ __all__ = [
     "Deploy",
     "Evaluate",
     "FunctionNetwork",
+    "IModelRegistry",
     "Location",
     "ModelRegistry",
     "Output",
     "PackageModel",
     "Pipeline",
+    "PipelineOptions",
     "Prepare",
     "QualityGate",
     "QualityRules",

@@ -24,6 +24,7 @@ _CONSOLE = (
     f" & '/states/home?region=' & $split({_EXECUTION}, ':')[3] & '#/v2/executions/details/' & {_EXECUTION}"
 )
 # Lambda and SageMaker wrap what a person wants to read in JSON, which is cut off where it is very long.
+# JSONata cannot ask whether a text is JSON: what only looks like it fails the evaluation, and is told as is.
 _EXPLANATION = (
     "($cause := $failure.cause;"
     " $whole := $substring($cause, 0, 1) = '{' and $substring($cause, -1) = '}';"
@@ -34,10 +35,11 @@ _EXPLANATION = (
 
 
 class FailurePath(Construct):
-    """States that record a failure in the work zone, notify once, and fail with the original error.
+    """States that record a failure in the work zone, send one message, and fail with the original error.
 
     Every task's Catch leads here, with the variable ``failure``. Neither a record that cannot be written nor
-    a message that cannot be sent hides the failure itself.
+    a message that cannot be sent hides the failure itself. The pipeline's alarm on failed runs does not rely
+    on this path.
     """
 
     def __init__(self, scope: Construct, id: str, *, work: IZone, prefix: str, alerts: AlertTopic) -> None:
@@ -50,9 +52,21 @@ class FailurePath(Construct):
             error="{% $failure.error %}",
             cause=f"{{% $substring($failure.cause, 0, {_LONGEST_CAUSE}) %}}",
         )
-        notify = self._notify(alerts)
-        notify.next(failed)
-        notify.add_catch(failed, errors=["States.ALL"], outputs={})
+        notify = self._notify(
+            "NotifyFailure",
+            alerts,
+            subject="{% $replace($substring('Pipeline failed: ' & $failure.error & ' in ' & $failure.state, "
+            "0, 99), /[^ -~]/, '?') %}",
+            cause=_EXPLANATION,
+        )
+        plainly = self._notify(
+            "NotifyFailure: as it is", alerts, subject="Pipeline failed", cause="$failure.cause"
+        )
+        # Evaluated before anything is sent: there are never two messages.
+        notify.add_catch(plainly, errors=["States.QueryEvaluationError"], outputs={})
+        for message in (notify, plainly):
+            message.next(failed)
+            message.add_catch(failed, errors=["States.ALL"], outputs={})
         self.entry: sfn.State = self._record(work)
         self.entry.next(notify)
         self.entry.add_catch(
@@ -89,16 +103,9 @@ class FailurePath(Construct):
             statements=self._may_write(work),
             # The same object under the same key: writing it again changes nothing.
             retry=[
-                retry(
-                    [
-                        "S3.SdkClientException",
-                        "S3.S3Exception",
-                        "S3.SlowDownException",
-                        "S3.InternalErrorException",
-                    ],
-                    attempts=4,
-                    interval=Duration.seconds(2),
-                )
+                retry(["S3.SdkClientException"], attempts=4, interval=Duration.seconds(2)),
+                # Being throttled and being refused have this one name. The message waits for the record.
+                retry(["S3.S3Exception"], attempts=1, interval=Duration.seconds(2)),
             ],
             assign={"record": f"{{% 's3://{work.bucket.bucket_name}/{self._prefix}' & $run & '.json' %}}"},
         )
@@ -112,10 +119,10 @@ class FailurePath(Construct):
             )
         return statements
 
-    def _notify(self, alerts: AlertTopic) -> Task:
+    def _notify(self, id: str, alerts: AlertTopic, *, subject: str, cause: str) -> Task:
         lines = (
             "'Error: ' & $failure.error",
-            f"'Cause: ' & $substring({_EXPLANATION}, 0, {_LONGEST_MAIL})",
+            f"'Cause: ' & $substring({cause}, 0, {_LONGEST_MAIL})",
             "'State: ' & $failure.state",
             "'Run: ' & $run",
             f"'Rollback: ' & $string(${ROLLBACK_VARIABLE})",
@@ -124,12 +131,11 @@ class FailurePath(Construct):
         )
         return Task(
             self,
-            "NotifyFailure",
+            id,
             integration="sns:publish",
             arguments={
                 "TopicArn": alerts.topic.topic_arn,
-                "Subject": "{% $substring('Pipeline failed: ' & $failure.error & ' in ' & $failure.state, "
-                "0, 99) %}",
+                "Subject": subject,
                 "Message": f"{{% $join([{', '.join(lines)}], '\\n') %}}",
             },
             timeout=Duration.minutes(1),

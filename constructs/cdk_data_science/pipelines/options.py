@@ -74,13 +74,12 @@ class Split:
             allowed="limits of labels that are numbers",
             write="positive_above=0",
         )
-
         names = self.label_names
+        distinct = set(names or ())
         problems.check(
-            names is None
-            or (not isinstance(names, str) and len(set(names)) == len(names) == 2 and all(names)),
+            names is None or (names == tuple(names) and len(distinct) == 2 and "" not in distinct),
             given=f"label_names={names!r}",
-            allowed="two words, that of the negative class first",
+            allowed="a tuple of two words, that of the negative class first",
             write='label_names=("ham", "spam")',
         )
         problems.check(

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z][A-Za-z0-9]{0,79}")
-_RESERVED = frozenset({"states", "run", "failure", "rollback", "job", "capacityTries"})
+_RESERVED = frozenset({"states", "run", "failure", "rollback", "turn", "job", "capacityTries"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from aws_cdk import Duration, Names
@@ -17,18 +16,19 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
-from cdk_data_science._functions import FunctionNetwork
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE, FailurePath
 from cdk_data_science.pipelines.outputs import DATA, Output
+from cdk_data_science.pipelines.pipeline_options import PipelineOptions
 from cdk_data_science.pipelines.step import FunctionOptions, Location, States, Step, StepContext
 from cdk_data_science.pipelines.trigger import DataTrigger
+from cdk_data_science.pipelines.turn import TURN_VARIABLE, Turn, first_turn
 
-_PREFIX = re.compile(r"([A-Za-z0-9!_.'()=-]+/)+")
-_SUFFIX = re.compile(r"[A-Za-z0-9!_.'()=-]*")
 _LONGEST_MACHINE_DAYS = 365
+# Begin and end, the failure path with its retries, and a reserve.
+_OTHER_EVENTS = 500
 
 
 class Pipeline(Construct):
@@ -42,7 +42,7 @@ class Pipeline(Construct):
     the topic; and the end of the run under the error's own name. :class:`TrainingPipeline` has the usual
     steps.
 
-    At rest it costs 1 USD a month for its key and about 0.30 USD for its three alarms.
+    At rest it costs 1 USD a month for its key and about 0.40 USD for its four alarms.
 
     Example:
         ```python
@@ -65,18 +65,9 @@ class Pipeline(Construct):
     Args:
         data: Zone of the data.
         prefix: Folder in that zone whose new objects start the pipeline, ending in a slash.
-        work: Zone of what the runs leave, under ``<work_prefix>runs/`` and ``<work_prefix>failures/``.
+        work: Zone of what the runs leave, under ``runs/`` and ``failures/``.
         steps: The steps, in order. Each gets what it needs from an earlier one.
-        suffix: Ending of the objects that start the pipeline.
-        work_prefix: Folder in the work zone, empty or ending in a slash.
-        start_on_new_data: Whether new objects start the pipeline; if not, :meth:`grant_start` lets others.
-        alerts: Topic of failures and alarms; a new one if not given.
-        key: Key of the logs, the queue and the new topic; a new one if not given. CloudWatch Logs, alarms and
-            event rules must be allowed to use it.
-        runtime: Python of the functions; 3.13 if not given.
-        architecture: Processor of the functions; arm64 if not given.
-        network: VPC that the functions are attached to.
-        timeout: Longest time of a run; what the steps may take at most, and an hour, if not given.
+        options: How it is started, how many runs go on at a time, and what the functions share.
 
     Raises:
         ConfigurationError: steps that do not fit each other, or options that cannot work; all of them at
@@ -94,40 +85,36 @@ class Pipeline(Construct):
         prefix: str,
         work: IZone,
         steps: Sequence[Step],
-        suffix: str = ".csv",
-        work_prefix: str = "",
-        start_on_new_data: bool = True,
-        alerts: AlertTopic | None = None,
-        key: kms.IKey | None = None,
-        runtime: lambda_.Runtime | None = None,
-        architecture: lambda_.Architecture | None = None,
-        network: FunctionNetwork | None = None,
-        timeout: Duration | None = None,
+        options: PipelineOptions | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.steps = tuple(steps)
-        self._check(prefix=prefix, suffix=suffix, work_prefix=work_prefix)
+        self.options = options if options is not None else PipelineOptions()
+        self._check(prefix)
+        key = self.options.key
         self.key: kms.IKey = (
             key
             if key is not None
             else operations_key(self, "Key", description="Pipeline: logs, dead letters, alerts")
         )
+        alerts = self.options.alerts
         self.alerts = alerts if alerts is not None else AlertTopic(self, "Alerts", key=self.key)
-        name = Names.unique_resource_name(self, max_length=64, separator="-")
-        functions = FunctionOptions(
-            runtime=runtime if runtime is not None else lambda_.Runtime.PYTHON_3_13,
-            architecture=architecture if architecture is not None else lambda_.Architecture.ARM_64,
-            log_key=self.key,
-            network=network,
-            environment={
-                "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": "DataScience/Pipeline",
-            },
+        work_prefix = self.options.work_prefix
+        self._failure = FailurePath(
+            self, "Failure", work=work, prefix=f"{work_prefix}failures/", alerts=self.alerts
         )
-        failures_prefix = f"{work_prefix}failures/"
-        self._failure = FailurePath(self, "Failure", work=work, prefix=failures_prefix, alerts=self.alerts)
+        self._turn = Turn(
+            self,
+            "Turn",
+            at_once=self.options.max_parallel_runs,
+            timeout=self.options.longest_wait,
+            other_events=sum(step.events for step in self.steps) + _OTHER_EVENTS,
+            failure=self._failure.entry,
+        )
+        functions = self._functions()
+        location = Location(data, prefix)
         self._context = StepContext(
-            data=Location(data, prefix),
+            data=location,
             work=work,
             runs_prefix=f"{work_prefix}runs/",
             functions=functions,
@@ -136,34 +123,23 @@ class Pipeline(Construct):
         self.log_group = logs.LogGroup(
             self, "Logs", encryption_key=self.key, retention=logs.RetentionDays.ONE_YEAR
         )
-        self.state_machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(self._definition()),
-            state_machine_type=sfn.StateMachineType.STANDARD,
-            query_language=sfn.QueryLanguage.JSONATA,
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=self.log_group,
-                # With the data of the run: references and metrics, never rows.
-                include_execution_data=True,
-                level=sfn.LogLevel.ERROR,
-            ),
-            timeout=timeout if timeout is not None else self._longest(),
-        )
+        self.state_machine = self._machine()
+        own_executions = self._turn.allow(self.state_machine)
         self._acknowledge_findings(work)
         self.alarms = self._make_alarms()
         self.trigger: DataTrigger | None = None
-        if start_on_new_data:
+        if self.options.start_on_new_data:
             self.trigger = DataTrigger(
                 self,
                 "Trigger",
-                data=Location(data, prefix),
-                suffix=suffix,
+                data=location,
+                suffix=self.options.suffix,
                 state_machine=self.state_machine,
                 functions=functions,
                 key=self.key,
             )
+            # Nothing starts a run that may not ask for its turn yet.
+            self.trigger.node.add_dependency(own_executions)
             self.alarms.append(self.trigger.alarm)
             self.alerts.notify(self.trigger.alarm)
         self.node.default_child = self.state_machine.node.default_child
@@ -193,30 +169,56 @@ class Pipeline(Construct):
         """Runs that took longer than the pipeline's timeout."""
         return self.state_machine.metric_timed_out(statistic="Sum", period=Duration.minutes(5))
 
+    def metric_aborted(self) -> cloudwatch.Metric:
+        """Runs that somebody stopped."""
+        return self.state_machine.metric_aborted(statistic="Sum", period=Duration.minutes(5))
+
     def metric_duration(self, statistic: str = "p50") -> cloudwatch.Metric:
         """Time of a run in milliseconds."""
         return self.state_machine.metric_time(statistic=statistic, period=Duration.minutes(5))
 
-    def _check(self, *, prefix: str, suffix: str, work_prefix: str) -> None:
+    def _functions(self) -> FunctionOptions:
+        options = self.options
+        return FunctionOptions(
+            runtime=options.runtime if options.runtime is not None else lambda_.Runtime.PYTHON_3_13,
+            architecture=(
+                options.architecture if options.architecture is not None else lambda_.Architecture.ARM_64
+            ),
+            log_key=self.key,
+            network=options.network,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": Names.unique_resource_name(self, max_length=64, separator="-"),
+                "POWERTOOLS_METRICS_NAMESPACE": "DataScience/Pipeline",
+            },
+        )
+
+    def _machine(self) -> sfn.StateMachine:
+        timeout = self.options.timeout
+        return sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_chainable(self._definition()),
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            query_language=sfn.QueryLanguage.JSONATA,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=self.log_group,
+                # With the data of the run: references and metrics, never rows.
+                include_execution_data=True,
+                level=sfn.LogLevel.ERROR,
+            ),
+            timeout=timeout if timeout is not None else self._longest(),
+        )
+
+    def _check(self, prefix: str) -> None:
         problems = Problems(type(self).__name__, self)
         problems.check(
-            is_token(prefix) or _PREFIX.fullmatch(prefix) is not None,
+            is_token(prefix) or FOLDER.fullmatch(prefix) is not None,
             given=f"prefix={prefix!r}",
-            allowed="a folder of the zone: no slash at the start, one at the end, no wildcards",
+            allowed="a folder of the zone: no slash at the start, one at the end, no wildcards and quotes",
             write='prefix="reviews/"',
         )
-        problems.check(
-            is_token(suffix) or _SUFFIX.fullmatch(suffix) is not None,
-            given=f"suffix={suffix!r}",
-            allowed="the end of a file's name, without wildcards",
-            write='suffix=".csv"',
-        )
-        problems.check(
-            is_token(work_prefix) or not work_prefix or _PREFIX.fullmatch(work_prefix) is not None,
-            given=f"work_prefix={work_prefix!r}",
-            allowed="empty, or a folder of the zone: no slash at the start, one at the end",
-            write='work_prefix="reviews/"',
-        )
+        self.options.check(problems)
         problems.check(bool(self.steps), given="no steps", allowed="at least one")
         available: set[Output] = {DATA}
         names: set[str] = set()
@@ -240,9 +242,12 @@ class Pipeline(Construct):
 
     def _definition(self) -> sfn.IChainable:
         begin = self._begin()
-        previous: Sequence[sfn.INextable] = [begin]
+        begin.next(self._turn.entry)
+        previous: Sequence[sfn.INextable] = []
         for step in self.steps:
             states: States = step.states(Construct(self, step.name), self._context)
+            if not previous:
+                self._turn.then(states.first)
             for end in previous:
                 end.next(states.first)
             previous = states.last
@@ -289,30 +294,44 @@ class Pipeline(Construct):
                 "run": "{% $states.context.Execution.Name %}",
                 DATA.name: "{% $states.input.data %}",
                 ROLLBACK_VARIABLE: "not needed",
+                TURN_VARIABLE: first_turn(),
             },
         )
 
     def _longest(self) -> Duration:
-        seconds = sum(step.longest.to_seconds() for step in self.steps) + 3600
+        wait = self.options.longest_wait.to_seconds()
+        seconds = wait + sum(step.longest.to_seconds() for step in self.steps) + 3600
         return Duration.seconds(min(seconds, _LONGEST_MACHINE_DAYS * 86_400))
 
     def _make_alarms(self) -> list[cloudwatch.Alarm]:
-        failed = alarm(
-            self, "Failed", self.metric_failed(), description="A run failed; its record is in the work zone"
-        )
-        timed_out = alarm(
-            self, "TimedOut", self.metric_timed_out(), description="A run took too long and recorded nothing"
-        )
-        # A failed run has told of itself already; one that timed out could not.
-        self.alerts.notify(timed_out)
-        reason = (
-            "The failure path of the state machine publishes each failure with its cause; an action would "
-            "send a second message for the same failure. The alarm is there for dashboards and composite "
-            "alarms."
-        )
-        packs = ("NIST.800.53.R5", "HIPAA.Security")
-        acknowledge(failed, [f"{pack}-CloudWatchAlarmAction" for pack in packs], reason)
-        return [failed, timed_out]
+        """An alarm for each end that is not a success.
+
+        The failure path tells of the failures of tasks, with their causes, but not of every end: an expression
+        that Step Functions cannot evaluate outside of a task, a result that is too large, a history that is
+        too long, a message that cannot be sent, a timeout and a stop end a run where it stands.
+        """
+        found = [
+            alarm(
+                self,
+                "Failed",
+                self.metric_failed(),
+                description="A run failed. What it could record is in the work zone, the rest in its history",
+            ),
+            alarm(
+                self,
+                "TimedOut",
+                self.metric_timed_out(),
+                description="A run took too long and recorded nothing",
+            ),
+            alarm(
+                self,
+                "Aborted",
+                self.metric_aborted(),
+                description="Somebody stopped a run: it recorded nothing and left a deployment where it was",
+            ),
+        ]
+        self.alerts.notify(*found)
+        return found
 
     def _acknowledge_findings(self, work: IZone) -> None:
         role = self.state_machine.role

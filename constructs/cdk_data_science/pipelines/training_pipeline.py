@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.pipelines.options import Canary, Split
 from cdk_data_science.pipelines.pipeline import Pipeline
-from cdk_data_science.pipelines.registry import ModelRegistry
+from cdk_data_science.pipelines.pipeline_options import PipelineOptions
+from cdk_data_science.pipelines.registry import IModelRegistry
 from cdk_data_science.pipelines.rules import QualityRules
 from cdk_data_science.pipelines.step import Step
 from cdk_data_science.pipelines.steps.deploy import Deploy
@@ -101,8 +97,7 @@ class TrainingPipeline(Pipeline):
         rollout: The canary's share and time.
         registry: The model's group in the registry; a new one if not given.
         inference_image: Image that serves the model on SageMaker, for the registry.
-        suffix, work_prefix, start_on_new_data, alerts, key, runtime, architecture, network, timeout: As of
-            :class:`Pipeline`.
+        options: What every :class:`Pipeline` has.
 
     Raises:
         ConfigurationError: options that cannot work, all of them at once.
@@ -126,17 +121,9 @@ class TrainingPipeline(Pipeline):
         maximum: Mapping[str, float] | None = None,
         deploy_to: ServerlessInference | None = None,
         rollout: Canary | None = None,
-        registry: ModelRegistry | None = None,
+        registry: IModelRegistry | None = None,
         inference_image: str | None = None,
-        suffix: str = ".csv",
-        work_prefix: str = "",
-        start_on_new_data: bool = True,
-        alerts: AlertTopic | None = None,
-        key: kms.IKey | None = None,
-        runtime: lambda_.Runtime | None = None,
-        architecture: lambda_.Architecture | None = None,
-        network: FunctionNetwork | None = None,
-        timeout: Duration | None = None,
+        options: PipelineOptions | None = None,
     ) -> None:
         register = Register(registry, image=inference_image)
         steps: list[Step] = [
@@ -150,21 +137,5 @@ class TrainingPipeline(Pipeline):
         ]
         if deploy_to is not None:
             steps.append(Deploy(deploy_to, rollout=rollout))
-        super().__init__(
-            scope,
-            id,
-            data=data,
-            prefix=prefix,
-            work=work,
-            steps=steps,
-            suffix=suffix,
-            work_prefix=work_prefix,
-            start_on_new_data=start_on_new_data,
-            alerts=alerts,
-            key=key,
-            runtime=runtime,
-            architecture=architecture,
-            network=network,
-            timeout=timeout,
-        )
+        super().__init__(scope, id, data=data, prefix=prefix, work=work, steps=steps, options=options)
         self.registry = register.registry

@@ -31,6 +31,7 @@ from cdk_data_science.pipelines import (
     ModelRegistry,
     Output,
     Pipeline,
+    PipelineOptions,
     Prepare,
     QualityGate,
     States,
@@ -102,8 +103,8 @@ def path(states: dict[str, Any], start: str) -> list[str]:
 
 
 def test_the_steps_follow_each_other(states: dict[str, Any]) -> None:
-    assert path(states, "Begin") == [
-        "Begin",
+    assert path(states, "Begin") == ["Begin", "Wait for turn", "Wait for turn: is it?"]
+    assert path(states, states["Wait for turn: is it?"]["Default"]) == [
         "QualityGate",
         "Prepare",
         "Train: name the job",
@@ -135,6 +136,7 @@ def test_what_a_person_must_mend_is_never_retried(states: dict[str, Any]) -> Non
         "States.ALL",
         "States.TaskFailed",
         "States.Timeout",
+        "QueueTimeout",
     }
     retried = {e for s in states.values() for rule in s.get("Retry", ()) for e in rule["ErrorEquals"]}
     assert not retried & named
@@ -170,11 +172,30 @@ def test_a_record_holds_what_a_person_needs(states: dict[str, Any]) -> None:
 
 def test_a_record_that_cannot_be_written_hides_nothing(states: dict[str, Any]) -> None:
     assert states["RecordFailure"]["Catch"][0]["Next"] == "NotifyFailure"
-    assert states["NotifyFailure"]["Catch"][0]["Next"] == "Failed"
+    assert states["NotifyFailure"]["Catch"][-1]["Next"] == "Failed"
 
 
-def test_a_message_is_sent_again_only_if_it_was_refused(states: dict[str, Any]) -> None:
-    (rule,) = states["NotifyFailure"]["Retry"]
+def test_a_cause_that_cannot_be_taken_apart_is_told_as_it_is(states: dict[str, Any]) -> None:
+    catch, everything_else = states["NotifyFailure"]["Catch"]
+    assert (catch["ErrorEquals"], catch["Next"]) == (
+        ["States.QueryEvaluationError"],
+        "NotifyFailure: as it is",
+    )
+    # Anything else may have happened after the message was sent.
+    assert everything_else["Next"] == "Failed"
+    plain = states["NotifyFailure: as it is"]
+    assert "$parse" not in json.dumps(plain)
+    assert (plain["Next"], plain["Catch"][0]["Next"]) == ("Failed", "Failed")
+
+
+def test_a_record_that_is_refused_does_not_hold_up_the_message(states: dict[str, Any]) -> None:
+    refused = [r for r in states["RecordFailure"]["Retry"] if "S3.S3Exception" in r["ErrorEquals"]]
+    assert [rule["MaxAttempts"] for rule in refused] == [1]
+
+
+@pytest.mark.parametrize("message", ["NotifyFailure", "NotifyFailure: as it is"])
+def test_a_message_is_sent_again_only_if_it_was_refused(states: dict[str, Any], message: str) -> None:
+    (rule,) = states[message]["Retry"]
     assert all("thrott" in error.lower() for error in rule["ErrorEquals"])
 
 
@@ -218,7 +239,8 @@ def test_the_machine_is_traced_logged_and_ends_in_time(deployed: cdk.Stack) -> N
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is True
     definition = machines.definition(deployed)
     assert definition["QueryLanguage"] == "JSONata"
-    assert definition["TimeoutSeconds"] > 4 * 7200
+    # The wait for its turn, and training with all its tries.
+    assert definition["TimeoutSeconds"] > 86_400 + 4 * 7200
 
 
 def test_every_log_group_is_encrypted_and_ends(deployed: cdk.Stack) -> None:
@@ -311,12 +333,13 @@ def test_the_start_function_may_send_to_its_encrypted_queue(deployed: cdk.Stack)
     } <= found
 
 
-def test_a_failure_is_told_once(deployed: cdk.Stack) -> None:
+@pytest.mark.parametrize("end", ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"])
+def test_no_run_ends_badly_without_a_message(deployed: cdk.Stack, end: str) -> None:
+    # A failure that the machine has told of comes a second time: it cannot tell of every failure itself.
     alarms = support.resources(deployed, "AWS::CloudWatch::Alarm")
-    acting = {a["Properties"]["MetricName"]: "AlarmActions" in a["Properties"] for a in alarms.values()}
-    # The state machine tells of failures itself; it cannot tell of its own timeout.
-    assert acting["ExecutionsFailed"] is False
-    assert acting["ExecutionsTimedOut"] is True
+    (found,) = (a["Properties"] for a in alarms.values() if a["Properties"]["MetricName"] == end)
+    (action,) = found["AlarmActions"]
+    assert action["Ref"].startswith("PipelineAlertsTopic")
 
 
 def test_others_may_start_it(deployed: cdk.Stack) -> None:
@@ -325,7 +348,29 @@ def test_others_may_start_it(deployed: cdk.Stack) -> None:
 
 def test_the_registry_survives_its_stack(deployed: cdk.Stack) -> None:
     group = support.only(support.resources(deployed, "AWS::SageMaker::ModelPackageGroup"))
-    assert group["DeletionPolicy"] == "Retain"
+    # Not where its own creation fails: its name would be in the way of the next attempt.
+    assert group["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert group["UpdateReplacePolicy"] == "Retain"
+
+
+def test_a_group_that_a_deleted_stack_left_is_used_again() -> None:
+    # GIVEN a group that exists
+    stack = support.stack()
+    registry = ModelRegistry.from_group_name(stack, "Registry", "review-sentiment")
+    # WHEN a pipeline registers its models there
+    built = pipeline(stack, registry=registry)
+    # THEN nothing makes it anew, and the step may add versions to this group alone
+    assert built.registry is registry
+    assert support.resources(stack, "AWS::SageMaker::ModelPackageGroup") == {}
+    (create,) = (
+        s
+        for s in machines.statements(stack, "PipelineRegister")
+        if "sagemaker:CreateModelPackage" in machines.actions([s])
+    )
+    resources = json.dumps(create["Resource"])
+    assert resources.count(":model-package-group/review-sentiment") == 1
+    assert resources.count(":model-package/review-sentiment/*") == 1
+    assert '"*"' not in resources
 
 
 def test_the_logical_ids_of_what_is_stateful_stay(deployed: cdk.Stack) -> None:
@@ -379,7 +424,8 @@ def test_a_step_can_be_left_out_and_another_one_added() -> None:
         steps=[QualityGate(RULES), Announce(sns.Topic(stack, "Topic"))],
     )
     states = machines.definition(stack)["States"]
-    assert path(states, "Begin") == ["Begin", "QualityGate", "Announce", "Succeeded"]
+    assert states["Wait for turn: is it?"]["Default"] == "QualityGate"
+    assert path(states, "QualityGate") == ["QualityGate", "Announce", "Succeeded"]
     assert states["Announce"]["Catch"][0]["Next"] == "RecordFailure"
     assert built.trigger is not None
 
@@ -412,8 +458,13 @@ def test_steps_that_do_not_fit_are_refused(steps: Sequence[Step], message: str) 
     [
         ({"prefix": "reviews"}, "one at the end"),
         ({"prefix": "rev*/"}, "no wildcards"),
-        ({"suffix": "*.csv"}, "without wildcards"),
-        ({"work_prefix": "/x"}, "no slash at the start"),
+        ({"prefix": "bob's/"}, "quotes"),
+        ({"options": PipelineOptions(suffix="*.csv")}, "without wildcards"),
+        ({"options": PipelineOptions(work_prefix="/x")}, "no slash at the start"),
+        ({"options": PipelineOptions(work_prefix="bob's/")}, "a folder of the zone"),
+        ({"options": PipelineOptions(max_parallel_runs=0)}, "1 to 200"),
+        ({"options": PipelineOptions(queue_timeout=cdk.Duration.seconds(59))}, "a minute to 30 days"),
+        ({"options": PipelineOptions(queue_timeout=cdk.Duration.days(31))}, "a minute to 30 days"),
         ({"minimum": {}}, "at least one"),
         ({"minimum": {"aurok": 0.8}}, "'auroc' or 'accuracy'"),
         ({"minimum": {"auroc": 80}}, "0 to 1"),
@@ -455,6 +506,8 @@ def test_an_output_needs_a_name_of_its_own(name: str) -> None:
 def test_a_registry_name_that_sagemaker_refuses_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="group_name"):
         ModelRegistry(support.stack(), "Registry", group_name=name)
+    with pytest.raises(ConfigurationError, match="group_name"):
+        ModelRegistry.from_group_name(support.stack(), "Registry", name)
 
 
 def test_an_output_is_read_by_its_variable() -> None:
@@ -467,7 +520,7 @@ def test_training_alone_needs_its_rows() -> None:
     training = SpotTraining(
         stack,
         "Training",
-        image="image",
+        image="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
         checkpoints=lake.models,
         output=lake.models,
         max_runtime=cdk.Duration.hours(1),

@@ -17,7 +17,7 @@ from cdk_data_science.pipelines.outputs import (
     TRAINING_JOB,
     Output,
 )
-from cdk_data_science.pipelines.registry import ModelRegistry
+from cdk_data_science.pipelines.registry import IModelRegistry, ModelRegistry
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
 
 
@@ -31,12 +31,12 @@ class Register(Step):
 
     name = "Register"
 
-    def __init__(self, registry: ModelRegistry | None = None, *, image: str | None = None) -> None:
+    def __init__(self, registry: IModelRegistry | None = None, *, image: str | None = None) -> None:
         self._registry = registry
         self._image = image
 
     @property
-    def registry(self) -> ModelRegistry:
+    def registry(self) -> IModelRegistry:
         """The group. A new one exists once the step is part of a pipeline."""
         if self._registry is None:
             raise ConfigurationError("Register: a new registry exists once the step is part of a pipeline")
