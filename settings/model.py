@@ -126,6 +126,8 @@ class Pipeline(Section):
     """What a model must reach on held-out rows to be registered and deployed."""
     maximum: dict[Literal["log_loss", "brier"], Annotated[float, Field(ge=0)]] = {}
     """What it must not exceed there."""
+    import_registry: bool = False
+    """Go on with the registry group that an earlier deployment left, instead of making one."""
     max_parallel_runs: Annotated[int, Field(ge=1, le=200)] = 1
     """Runs that go on at a time; the others wait for their turn, the oldest first."""
     canary_percent: Annotated[int, Field(ge=1, le=99)] = 10

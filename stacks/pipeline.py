@@ -17,6 +17,7 @@ from cdk_data_science import (
     SpotTraining,
     TrainingPipeline,
 )
+from cdk_data_science.pipelines import IModelRegistry
 from settings.model import Pipeline, Settings
 from stacks.serving import architecture, python_runtime
 
@@ -38,8 +39,12 @@ class PipelineStack(cdk.Stack):
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Pipeline: gate, train, evaluate, register, deploy")
-        self.registry = ModelRegistry(
-            self, "Registry", group_name=f"{settings.platform.name}-{pipeline.model}"
+        group = f"{settings.platform.name}-{pipeline.model}"
+        # The group outlives its stack, with its name: a stack that is deployed anew finds it there.
+        self.registry: IModelRegistry = (
+            ModelRegistry.from_group_name(self, "ImportedRegistry", group)
+            if pipeline.import_registry
+            else ModelRegistry(self, "Registry", group_name=group)
         )
         self.pipeline = TrainingPipeline(
             self,

@@ -143,6 +143,24 @@ def test_what_expires_is_where_jobs_and_runs_write(synthesized: Assembly, enviro
         assert f"/{folder}*" in str(synthesized.templates[f"{name}-{stack}"])
 
 
+@pytest.fixture(scope="module")
+def taken_up(tmp_path_factory: pytest.TempPathFactory) -> cdk.Stack:
+    """A pipeline that goes on with the registry group of an earlier one."""
+    settings = load("dev")
+    assert settings.pipeline is not None
+    pipeline = settings.pipeline.model_copy(update={"import_registry": True})
+    again = settings.model_copy(update={"pipeline": pipeline})
+    return composed(again, tmp_path_factory.mktemp("again"))["pipeline"]
+
+
+def test_a_registry_group_that_was_kept_is_taken_up_again(taken_up: cdk.Stack) -> None:
+    template = support.synth(taken_up)
+    assert not support.resources(template, "AWS::SageMaker::ModelPackageGroup")
+    text = str(support.resources(template, "AWS::IAM::Policy"))
+    assert "model-package-group/ds-dev-review-sentiment" in text
+    assert "model-package/ds-dev-review-sentiment/*" in text
+
+
 @pytest.mark.parametrize("destroy", [True, False])
 def test_the_lake_cannot_be_deleted_by_accident(tmp_path: Path, *, destroy: bool) -> None:
     settings = load("dev")
