@@ -312,35 +312,66 @@ def transform_request(host: Host, model: str, **source: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("strategy", ["SingleRecord", "MultiRecord"])
-def test_a_transform_job_scores_each_line_of_each_object(host: Host, strategy: str) -> None:
-    host.bench.put("rows/a.csv", "1\n2\n3\n")
-    request = transform_request(host, host.model(2)) | {"BatchStrategy": strategy}
+def transformed(host: Host, request: dict[str, Any]) -> dict[str, Any]:
+    """A transform job, run to its end."""
     host.sagemaker.create_transform_job(**request)
     described: dict[str, Any] = {}
 
     def over() -> bool:
         name = request["TransformJobName"]
         described.update(host.sagemaker.describe_transform_job(TransformJobName=name))
-        return described["TransformJobStatus"] in ("Completed", "Failed")
+        return described["TransformJobStatus"] in ("Completed", "Failed", "Stopped")
 
     eventually(over, 20, "the transform job")
+    return described
+
+
+@pytest.mark.parametrize("strategy", ["SingleRecord", "MultiRecord"])
+def test_a_transform_job_scores_each_line_of_each_object(host: Host, strategy: str) -> None:
+    host.bench.put("rows/a.csv", "1\n2\n3\n")
+    described = transformed(host, transform_request(host, host.model(2)) | {"BatchStrategy": strategy})
     assert described["TransformJobStatus"] == "Completed", described.get("FailureReason")
     assert host.bench.get("scores/a.csv.out") == b"2.0\n4.0\n6.0\n"
 
 
 def test_a_transform_job_fails_with_what_the_model_said(host: Host) -> None:
-    host.bench.put("rows/a.csv", "1\n")
-    request = transform_request(host, host.model(2), ContentType="application/json", SplitType="None")
     host.bench.put("rows/a.csv", "no json")
-    host.sagemaker.create_transform_job(**request)
+    request = transform_request(host, host.model(2), ContentType="application/json", SplitType="None")
+    described = transformed(host, request)
+    assert described["TransformJobStatus"] == "Failed"
+    assert "the model answered 500: JSONDecodeError" in described["FailureReason"]
+
+
+def test_a_transform_job_fails_where_its_model_has_no_script(host: Host) -> None:
+    data = host.bench.put(f"models/{unique('m')}.tar.gz", archive({"factor": "1"}))
+    model = host.model(1, PrimaryContainer={"Image": IMAGE, "ModelDataUrl": data})
+    described = transformed(host, transform_request(host, model))
+    assert described["TransformJobStatus"] == "Failed"
+    assert "code/inference.py" in described["FailureReason"]
+
+
+def test_a_transform_job_without_its_model_or_its_data_fails_and_names_it(host: Host) -> None:
+    described = transformed(host, transform_request(host, "no-such-model"))
+    assert 'Could not find model "' in described["FailureReason"]
+    request = transform_request(host, host.model(2))
+    nowhere = f"s3://{host.bench.bucket}/nowhere/"
+    request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] = nowhere
+    assert f'No S3 objects found under S3 URL "{nowhere}"' in transformed(host, request)["FailureReason"]
+    filtered = transform_request(host, host.model(2)) | {"DataProcessing": {"InputFilter": "$[1:]"}}
+    assert "DataProcessing filters do not run" in transformed(host, filtered)["FailureReason"]
+
+
+def test_a_transform_job_is_stopped(host: Host) -> None:
+    host.bench.put("rows/a.csv", "1\n" * 100)
+    slow = SCRIPT.replace("    return [item", "    import time; time.sleep(0.3)\n    return [item")
+    request = transform_request(host, host.model(2, slow)) | {"BatchStrategy": "SingleRecord"}
     name = request["TransformJobName"]
-    eventually(
-        lambda: (
-            host.sagemaker.describe_transform_job(TransformJobName=name)["TransformJobStatus"] == "Failed"
-        ),
-        20,
-        "the failure",
-    )
-    reason = host.sagemaker.describe_transform_job(TransformJobName=name)["FailureReason"]
-    assert "the model answered 500: JSONDecodeError" in reason
+    host.sagemaker.create_transform_job(**request)
+
+    def describe() -> dict[str, Any]:
+        described: dict[str, Any] = host.sagemaker.describe_transform_job(TransformJobName=name)
+        return described
+
+    eventually(lambda: "TransformStartTime" in describe(), 15, "the start")
+    host.sagemaker.stop_transform_job(TransformJobName=name)
+    eventually(lambda: describe()["TransformJobStatus"] == "Stopped", 15, "the end")

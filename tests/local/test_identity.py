@@ -128,6 +128,33 @@ def test_a_stacks_role_must_be_allowed_to_pass_what_the_stack_creates(local_aws:
     assert described["StackStatus"] == "CREATE_COMPLETE"
 
 
+def test_a_role_for_a_log_group_needs_its_streams_in_the_policy(local_aws: LocalAws) -> None:
+    group, actions = unique("/group"), ("logs:CreateLogStream", "logs:DescribeLogStreams")
+    local_aws.client("logs").create_log_group(logGroupName=group)
+    arn = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}"
+
+    def outcomes(*resources: str) -> list[str]:
+        role = local_aws.role("lambda", allow(*actions, resource=list(resources)))
+        logs = local_aws.session_for_role(role).client("logs")
+        found = []
+        for call, values in (
+            (logs.create_log_stream, {"logStreamName": unique("mine")}),
+            (logs.create_log_stream, {"logStreamName": unique("other")}),
+            (logs.describe_log_streams, {}),
+        ):
+            try:
+                call(logGroupName=group, **values)
+                found.append("allowed")
+            except ClientError as error:
+                found.append(error.response["Error"]["Code"])
+        return found
+
+    denied = "AccessDeniedException"
+    assert outcomes(arn) == [denied, denied, denied]
+    assert outcomes(f"{arn}:*") == ["allowed", "allowed", "allowed"]
+    assert outcomes(f"{arn}:log-stream:mine-*") == ["allowed", denied, denied]
+
+
 def test_firehose_writes_in_its_role(local_aws: LocalAws) -> None:
     s3, firehose = local_aws.client("s3"), local_aws.client("firehose")
     bucket = local_aws.bucket()

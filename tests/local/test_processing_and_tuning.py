@@ -221,6 +221,88 @@ def test_a_tuning_job_ends_when_its_target_is_reached(bench: Workbench, sagemake
     assert described["TrainingJobStatusCounters"]["Completed"] == 1
 
 
+def test_a_grid_is_searched_point_by_point(bench: Workbench, sagemaker: Any) -> None:
+    grid = {
+        "CategoricalParameterRanges": [
+            {"Name": "depth", "Values": ["3", "5"]},
+            {"Name": "kind", "Values": ["a", "b"]},
+        ]
+    }
+    request = tuning(
+        bench, Strategy="Grid", ParameterRanges=grid, ResourceLimits={"MaxParallelTrainingJobs": 4}
+    )
+    name = request["HyperParameterTuningJobName"]
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+    described = ended(sagemaker, "HyperParameterTuningJob", name)
+    assert described["HyperParameterTuningJobStatus"] == "Completed", described
+    listed = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    points = [child["TunedHyperParameters"] for child in listed["TrainingJobSummaries"]]
+    assert sorted((point["depth"], point["kind"]) for point in points) == [
+        *(("3", "a"), ("3", "b")),
+        *(("5", "a"), ("5", "b")),
+    ]
+    assert described["BestTrainingJob"]["TunedHyperParameters"]["depth"] == "5"
+
+
+def test_a_search_that_does_not_get_better_ends(bench: Workbench, sagemaker: Any) -> None:
+    grid = {"CategoricalParameterRanges": [{"Name": "depth", "Values": ["2", "9", "4", "6", "8", "7"]}]}
+    patience = {"MaxNumberOfTrainingJobsNotImproving": 3}
+    request = tuning(
+        bench,
+        Strategy="Grid",
+        ParameterRanges=grid,
+        ResourceLimits={"MaxParallelTrainingJobs": 1},
+        TuningJobCompletionCriteria={"BestObjectiveNotImproving": patience},
+    )
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+    described = ended(sagemaker, "HyperParameterTuningJob", request["HyperParameterTuningJobName"])
+    # The second was the best, and the three after it were not better.
+    assert described["TrainingJobStatusCounters"]["Completed"] == 5
+    assert described["BestTrainingJob"]["TunedHyperParameters"]["depth"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        (
+            "WarmStartConfig",
+            {
+                "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "earlier"}],
+                "WarmStartType": "IdenticalDataAndAlgorithm",
+            },
+        ),
+        ("Autotune", {"Mode": "Enabled"}),
+    ],
+)
+def test_what_a_search_cannot_do_here_fails_by_name(
+    bench: Workbench, sagemaker: Any, member: str, value: dict[str, Any]
+) -> None:
+    request = tuning(bench) | {member: value}
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+    described = ended(sagemaker, "HyperParameterTuningJob", request["HyperParameterTuningJobName"])
+    assert described["FailureReason"] == f"ClientError: {member} does not run on the local AWS"
+
+
+def test_a_search_that_is_stopped_stops_its_children(bench: Workbench, sagemaker: Any) -> None:
+    request = tuning(bench)
+    sleeps = bench.request("import time; print('score=1.0', flush=True); time.sleep(60)")
+    request["TrainingJobDefinition"]["StaticHyperParameters"] = sleeps["HyperParameters"]
+    name = request["HyperParameterTuningJobName"]
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+
+    def describe() -> dict[str, Any]:
+        described: dict[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name
+        )
+        return described
+
+    eventually(lambda: describe()["TrainingJobStatusCounters"]["InProgress"] == 2, 15, "two children")
+    sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    described = ended(sagemaker, "HyperParameterTuningJob", name)
+    assert described["HyperParameterTuningJobStatus"] == "Stopped"
+    assert described["TrainingJobStatusCounters"]["Stopped"] == 2
+
+
 def test_a_tuning_job_without_its_objective_fails(bench: Workbench, sagemaker: Any) -> None:
     request = tuning(
         bench,

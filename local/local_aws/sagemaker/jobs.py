@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Kind:
     event: str
     start_member: str | None
     end_member: str
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Members of a description, with what they are before the job has done anything."""
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.status = "InProgress"
-        self.extra: dict[str, Any] = {}
+        self.extra = dict(kind.extra)
         self.stop_requested = threading.Event()
         self.done = threading.Event()
 

@@ -20,13 +20,17 @@ from local_aws.sagemaker.paging import page
 
 _POLL = 0.1
 _COUNTERS = ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped")
+_OBJECTIVES = ("Succeeded", "Pending", "Failed")
 _DEFAULT_TRIALS = 20
+_NOT_THERE = {"WarmStartConfig", "Autotune"}
 
 
 def run(job: jobs.Job) -> str:
     definition = job.request.get("TrainingJobDefinition")
     if definition is None:
         raise jobs.JobFailed("ClientError: the local AWS runs one TrainingJobDefinition")
+    for member in _NOT_THERE & job.request.keys():
+        raise jobs.JobFailed(f"ClientError: {member} does not run on the local AWS")
     return _Search(job, definition).run()
 
 
@@ -122,7 +126,7 @@ class _Search:
 
     def _tell(self, began: float) -> None:
         counters = dict.fromkeys(_COUNTERS, 0)
-        objectives = {"Succeeded": 0, "Pending": 0, "Failed": 0}
+        objectives = dict.fromkeys(_OBJECTIVES, 0)
         for trial in self._trials:
             status = {"Failed": "NonRetryableError", "Stopping": "InProgress"}.get(trial.status, trial.status)
             counters[status] += 1
@@ -217,6 +221,10 @@ JOBS = jobs.Jobs(
         event="SageMaker HyperParameter Tuning Job State Change",
         start_member=None,
         end_member="HyperParameterTuningEndTime",
+        extra={
+            "TrainingJobStatusCounters": dict.fromkeys(_COUNTERS, 0),
+            "ObjectiveStatusCounters": dict.fromkeys(_OBJECTIVES, 0),
+        },
     ),
     run,
 )
