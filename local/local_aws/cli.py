@@ -1,4 +1,4 @@
-"""The command line: ``local-aws up | down | status | logs | report | doctor | faults | deploy-watch``."""
+"""The command line: ``local-aws up | down | status | logs | report | doctor | faults | budgets | …``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from local_aws import fault_commands, launcher, reports
+from local_aws import budget_commands, fault_commands, launcher, reports
 from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, default_state_dir
 
 
@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     fault_commands.add_to(kinds, _command)
     interrupt = _command(kinds, "interrupt", _interrupt, "take the Spot capacity of a training job away")
     interrupt.add_argument("job", help="name of a running training job that uses managed Spot training")
+
+    budgets = commands.add_parser("budgets", help="say what was spent, and see what budget actions did")
+    budget_commands.add_to(budgets.add_subparsers(required=True, metavar="COMMAND"), _command)
 
     watch = _command(commands, "deploy-watch", _deploy_watch, "run a deploy command under the watchdog")
     watch.add_argument(

@@ -6,6 +6,7 @@ listens on the loopback only.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from local_aws.settings import Settings
 
 PREFIX = "/_local_aws/"
 _FAULT_ROUTES = ("faults/add", "faults/list", "faults/clear", "faults/kill")
+_BUDGET_ROUTES = ("budgets/reached", "budgets/list")
 _log = logging.getLogger("local_aws")
 
 Scope = dict[str, Any]
@@ -40,7 +42,11 @@ class Gateway:
             return
         body = await _read(receive)
         try:
-            answer = self._answer(scope["method"], scope["path"].removeprefix(PREFIX), body)
+            route = scope["path"].removeprefix(PREFIX)
+            if route in _BUDGET_ROUTES:  # an action calls this instance over HTTP: not on the event loop
+                answer = await asyncio.to_thread(_budget, route, json.loads(body or b"{}"))
+            else:
+                answer = self._answer(scope["method"], route, body)
             status = 200
         except AdminError as error:
             answer, status = {"error": str(error)}, 400
@@ -111,6 +117,20 @@ def _fault(route: str, request: dict[str, Any]) -> dict[str, Any]:
         return faults.add(request)
     except (faults.FaultError, ValueError, TypeError) as error:
         raise AdminError(str(error)) from error
+
+
+def _budget(route: str, request: dict[str, Any]) -> dict[str, Any]:
+    from local_aws import budget_actions
+
+    if route == "budgets/list":
+        return {"actions": budget_actions.listed()}
+    try:
+        actions = budget_actions.reached(
+            request["budget"], float(request["percent"]), forecast=bool(request.get("forecast"))
+        )
+    except (budget_actions.ActionError, KeyError, ValueError) as error:
+        raise AdminError(str(error)) from error
+    return {"actions": actions}
 
 
 def _report(request: dict[str, Any]) -> dict[str, Any]:

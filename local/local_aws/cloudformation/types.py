@@ -13,6 +13,7 @@ from typing import Any
 from local_aws import context
 from local_aws.cloudformation import (
     buckets,
+    budgets,
     calls,
     conditions,
     file_systems,
@@ -63,6 +64,7 @@ def _ours() -> Handlers:
         "AWS::LakeFormation::Tag": _type(_tag_create, _tag_delete, _tag_update),
         "AWS::LakeFormation::TagAssociation": _type(_association_create, _association_delete),
         "AWS::Budgets::Budget": _type(_budget_create, _budget_delete, _budget_update),
+        "AWS::Budgets::BudgetsAction": _type(budgets.create, budgets.delete, budgets.update),
         "AWS::CE::AnomalyMonitor": _type(_monitor_create, _monitor_delete, _monitor_update),
         "AWS::CE::AnomalySubscription": _type(
             _subscription_create, _subscription_delete, _subscription_update

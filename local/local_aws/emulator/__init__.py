@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def install() -> None:
     """Register everything. Raises HookError when the installed ministack is not the one that we know."""
+    from local_aws import budget_actions
     from local_aws.cloudformation import types
     from local_aws.emulator import (
         call_log,
@@ -16,6 +17,7 @@ def install() -> None:
         injection,
         object_events,
         object_keys,
+        request_conditions,
         roles,
         services,
         stack_operations,
@@ -25,6 +27,8 @@ def install() -> None:
     hooks.require_all()
     services.install()
     identity.install()
+    request_conditions.install()
+    budget_actions.install()
     call_log.install()
     step_functions.install()
     injection.install_kills()

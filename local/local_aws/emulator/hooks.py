@@ -70,6 +70,13 @@ HOOKS = (
         "Lambda's actions by botocore's routes",
         ("service", "method", "path"),
     ),
+    Hook(
+        "core.iam_actions",
+        "request_tag_context",
+        "conditions on policies and instance types",
+        ("service", "iam_action", "body", "params"),
+    ),
+    Hook("services.budgets", "_budgets", "actions of budgets"),
     Hook("services.s3", "_multipart_uploads", "the key of an upload in parts"),
     Hook(
         "core.iam_evaluator",
