@@ -62,6 +62,8 @@ def install() -> None:
         if service == "fsx":
             return fsx_resource(body, region, account_id)
         arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
+        if service == "logs":
+            return logs_resource(arn, headers, body)
         qualifier = _first(query_params.get("Qualifier"))
         # A call of one version or alias is authorized on that, not on the function.
         return f"{arn}:{qualifier}" if service == "lambda" and qualifier and arn.count(":") == 6 else arn
@@ -116,6 +118,20 @@ def fsx_resource(body: bytes, region: str, account: str) -> str:
     except (ValueError, AttributeError):
         return "*"
     return f"arn:aws:fsx:{region}:{account}:file-system/{named[0]}" if len(named) == 1 else "*"
+
+
+def logs_resource(arn: str, headers: dict[str, str], body: bytes) -> str:
+    """CloudWatch Logs asks for a stream by its name, and for the list of a group's streams as for a stream
+    without one: a policy needs the group's ARN with ``:*`` behind it."""
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return arn
+    if ":log-group:" not in arn or not isinstance(request, dict):
+        return arn
+    lists_streams = headers.get("x-amz-target", "").endswith(".DescribeLogStreams")
+    stream = "" if lists_streams else request.get("logStreamName")
+    return arn if stream is None else f"{arn}:log-stream:{stream}"
 
 
 def sagemaker_resource(body: bytes, region: str, account: str) -> str:
