@@ -82,6 +82,7 @@ class Zone(ZoneBase):
 
         self.name = definition.name
         self.key = key
+        self.unnamed_key_prefixes = tuple(definition.unnamed_key_prefixes)
         policy = removal_policy(self, destroy=destroy)
         self.bucket = _bucket.zone_bucket(
             self, definition=definition, key=key, access_logs=access_logs, policy=policy
@@ -161,4 +162,5 @@ class _ImportedZone(ZoneBase):
             self, "Bucket", bucket_arn=attributes.bucket_arn, encryption_key=self.key
         )
         self.database_name = attributes.database_name
+        self.unnamed_key_prefixes = attributes.unnamed_key_prefixes
         self._catalog = Catalog(self, self.name, self.database_name) if attributes.lake_formation else None

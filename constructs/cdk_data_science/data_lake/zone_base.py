@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from aws_cdk import Duration, Stack
@@ -60,6 +61,10 @@ class IZone(Protocol):
     def database_name(self) -> str:
         """The zone's Glue database."""
 
+    @property
+    def unnamed_key_prefixes(self) -> Sequence[str] | None:
+        """Folders where an upload may leave out the key's name; None if it is not known."""
+
     def uri(self, key: str = "") -> str:
         """The ``s3://`` address of a key or prefix."""
 
@@ -87,6 +92,9 @@ class ZoneBase(Construct):
 
     database_name: str
     """The zone's Glue database."""
+
+    unnamed_key_prefixes: Sequence[str] | None
+    """Folders where an upload may leave out the key's name; None if it is not known."""
 
     _catalog: Catalog | None = None
 

@@ -183,5 +183,8 @@ class ZoneAttributes:
     key_arn: str | None = None
     """The key of its bucket. Default: none, S3's own encryption."""
 
+    unnamed_key_prefixes: Sequence[str] | None = None
+    """Its folders where an upload may leave out the key's name. Default: not known, and so not checked."""
+
     lake_formation: bool = True
     """Whether grants include Lake Formation permissions. Default: yes."""
