@@ -30,6 +30,7 @@ class Task(sfn.CustomState):
         statements: Sequence[iam.PolicyStatement],
         retry: Sequence[Mapping[str, Any]] = (),
         assign: Mapping[str, Any] | None = None,
+        output: Any = None,
         comment: str | None = None,
     ) -> None:
         state: dict[str, Any] = {
@@ -39,7 +40,7 @@ class Task(sfn.CustomState):
             "Arguments": dict(arguments),
             "TimeoutSeconds": timeout.to_seconds(),
             # What a task returns goes into variables by name; the state's own output stays small.
-            "Output": {},
+            "Output": output if output is not None else {},
         }
         if comment is not None:
             state["Comment"] = comment

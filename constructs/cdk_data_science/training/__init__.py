@@ -1,14 +1,18 @@
 """Training: jobs on managed Spot capacity, and the task that runs them in any state machine."""
 
+from cdk_data_science.training.capacity import CapacityRetry
+from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.network import TrainingNetwork
 from cdk_data_science.training.spot import SpotTraining
 from cdk_data_science.training.step import TrainingStep
 from cdk_data_science.training.task import TrainingJobTask
-from cdk_data_science.training.values import CapacityRetry, Channel, SourceCode, TrainingNetwork
+from cdk_data_science.training.values import Channel, SourceCode
 
 __all__ = [
     "CapacityRetry",
     "Channel",
+    "PrivateRegistry",
     "SourceCode",
     "SpotTraining",
     "TrainingJob",

@@ -13,7 +13,8 @@ from aws_cdk import aws_kms as kms
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceUse, has_local_storage, instance_types, similar_types
-from cdk_data_science.training.values import TrainingNetwork
+from cdk_data_science.training.image import PrivateRegistry, check_image
+from cdk_data_science.training.network import TrainingNetwork
 
 LONGEST_SECONDS = 28 * 24 * 60 * 60
 LARGEST_VOLUME_GB = 16_384
@@ -32,7 +33,9 @@ class TrainingJob:
     role: iam.IRole
     """The role of the job's containers."""
     image: str
-    """URI of the training image."""
+    """URI of the training image, in ECR of the job's region."""
+    private_registry: PrivateRegistry | None = None
+    """Says that the image is in a registry which is not ECR; such a job needs a network."""
     instance_type: str = "ml.m5.xlarge"
     instance_count: int = 1
     volume_size_gb: int = 30
@@ -59,8 +62,24 @@ class TrainingJob:
         """Whether the job asks for managed Spot capacity."""
         return self.max_wait is not None
 
-    def check(self, problems: Problems) -> None:
-        """Report every value that SageMaker would refuse."""
+    @property
+    def may_have_volume_key(self) -> bool:
+        """Whether SageMaker takes a key for this type's volume; not known for one that is no type."""
+        return (
+            not is_token(self.instance_type)
+            and self.instance_type in instance_types(InstanceUse.TRAINING)
+            and not has_local_storage(self.instance_type)
+        )
+
+    def check(self, problems: Problems, *, region: str) -> None:
+        """Report every value that SageMaker would refuse in a region."""
+        check_image(
+            self.image,
+            problems,
+            region=region,
+            registry=self.private_registry,
+            in_vpc=self.network is not None,
+        )
         self._check_instances(problems)
         self._check_times(problems)
         self._check_texts(problems)
@@ -70,6 +89,8 @@ class TrainingJob:
     def render(self) -> dict[str, Any]:
         """Return the job's part of the parameters of ``CreateTrainingJob``."""
         algorithm: dict[str, Any] = {"TrainingImage": self.image, "TrainingInputMode": "File"}
+        if self.private_registry is not None:
+            algorithm["TrainingImageConfig"] = self.private_registry.render()
         if self.metrics:
             algorithm["MetricDefinitions"] = [
                 {"Name": name, "Regex": regex} for name, regex in self.metrics.items()
@@ -101,8 +122,20 @@ class TrainingJob:
             parameters["VpcConfig"] = self.network.render()
         return parameters
 
+    def check_type(self, problems: Problems) -> None:
+        """Report an instance type that training jobs cannot use."""
+        if not is_token(self.instance_type):
+            close = similar_types(self.instance_type, InstanceUse.TRAINING)
+            problems.check(
+                self.instance_type in instance_types(InstanceUse.TRAINING),
+                given=f"instance_type={self.instance_type!r}",
+                allowed="an instance type of training jobs"
+                + (f", such as {', '.join(close)}" if close else ""),
+                write=f'instance_type="{close[0] if close else "ml.m5.xlarge"}"',
+            )
+
     def _check_instances(self, problems: Problems) -> None:
-        check_instance_type(self.instance_type, problems)
+        self.check_type(problems)
         if (
             self.volume_key is not None
             and not is_token(self.instance_type)
@@ -150,12 +183,6 @@ class TrainingJob:
             )
 
     def _check_texts(self, problems: Problems) -> None:
-        if not is_token(self.image):
-            problems.check(
-                0 < len(self.image) <= 255,
-                given=f"image of {len(self.image)} characters",
-                allowed="the URI of an image, 1 to 255 characters",
-            )
         _check_map("hyperparameters", self.hyperparameters, problems, entries=100, key=256, value=2500)
         _check_map("environment", self.environment, problems, entries=100, key=512, value=512)
         for key in self.environment:
@@ -200,18 +227,6 @@ class TrainingJob:
                     given=f"tag {key!r}={value!r}",
                     allowed="letters, digits, spaces and _.:/=+-@ in key and value; keys not aws:",
                 )
-
-
-def check_instance_type(instance_type: str, problems: Problems) -> None:
-    """Report an instance type that training jobs cannot use."""
-    if not is_token(instance_type):
-        close = similar_types(instance_type, InstanceUse.TRAINING)
-        problems.check(
-            instance_type in instance_types(InstanceUse.TRAINING),
-            given=f"instance_type={instance_type!r}",
-            allowed="an instance type of training jobs" + (f", such as {', '.join(close)}" if close else ""),
-            write=f'instance_type="{close[0] if close else "ml.m5.xlarge"}"',
-        )
 
 
 def _is_expression(value: str) -> bool:

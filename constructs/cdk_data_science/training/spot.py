@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from aws_cdk import ArnFormat, Aws, Duration, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -14,26 +15,20 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
-from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science._acknowledgements import acknowledge_wildcards
+from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.hardware import has_local_storage
-from cdk_data_science.training.job import TrainingJob, check_instance_type
-from cdk_data_science.training.step import TrainingStep
+from cdk_data_science.training import network, places
+from cdk_data_science.training.capacity import CapacityPlan, CapacityRetry
+from cdk_data_science.training.image import PrivateRegistry
+from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.role import METRICS_NAMESPACE, allow_registry, allow_volume_key, job_role
+from cdk_data_science.training.step import TrainingStep, job_names, most_events
 from cdk_data_science.training.task import job_arn
-from cdk_data_science.training.values import CapacityRetry, Channel, SourceCode, TrainingNetwork
+from cdk_data_science.training.values import Channel, SourceCode
 
-LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
-"""SageMaker writes the logs of all training jobs of a region to this log group."""
-
-METRICS_NAMESPACE = "/aws/sagemaker/TrainingJobs"
-
-_ECR_IMAGE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<repository>[^:@]+)"
-)
 _JOB_NAME_PREFIX = re.compile(r"[a-z0-9](-?[a-z0-9]){0,21}")
 _LONGEST_JOB_NAME_PREFIX = 22
-_RESERVED_HYPERPARAMETERS = ("sagemaker_program", "sagemaker_submit_directory", "sagemaker_region")
 
 
 class SpotTraining(Construct):
@@ -43,6 +38,10 @@ class SpotTraining(Construct):
     the source archive, the output and checkpoint prefixes. It trusts SageMaker in this account only. A
     pipeline or any state machine runs the jobs (:meth:`step`); access to further data is granted to
     :attr:`role`.
+
+    The jobs' log streams go to SageMaker's own log group ``/aws/sagemaker/TrainingJobs``, which all jobs of
+    the account and region share and the first one makes, without a retention and without a key of yours. It
+    is no part of any stack: the account's owner sets both on it, once.
 
     At rest it costs nothing. A run costs the billed seconds of its instances, on Spot up to 90 % less than
     on demand.
@@ -69,7 +68,8 @@ class SpotTraining(Construct):
         ```
 
     Args:
-        image: URI of the training image, at most 255 characters. The role may pull it if it is in ECR.
+        image: URI of the training image, at most 255 characters: in ECR of the stack's own region, where the
+            role may pull it, or in a ``private_registry``.
         checkpoints: Zone of the checkpoints, which each run keeps under ``<checkpoints_prefix><job>/``.
         output: Zone of the model archives, which each run keeps under ``<output_prefix><job>/output/``.
         max_runtime: Longest time that a job may run, one second to 28 days.
@@ -90,11 +90,15 @@ class SpotTraining(Construct):
         security_groups: A new one that lets nothing in if not given.
         encrypt_between_containers: Encrypt traffic between instances; on if there are several in a VPC.
         network_isolation: Give the containers no network; only for programs that call nothing.
-        capacity_retry: Waits and tries when SageMaker has no capacity.
-        checkpoints_prefix: Folder of the checkpoints, ending in a slash.
+        capacity_retry: Waits, other instance types and On-Demand for when SageMaker has no capacity.
+        checkpoints_prefix: Folder of the checkpoints, ending in a slash, below one where the zone lets an
+            upload leave out its key's name (``unnamed_key_prefixes``): SageMaker's API takes none for them.
         output_prefix: Folder of the model archives, ending in a slash.
-        job_name_prefix: Beginning of the job names: 1 to 22 lower-case letters, digits and hyphens. Made from
-            the construct's place in the app if not given.
+        private_registry: Says that the image is not in ECR but in a registry that ``vpc`` reaches.
+        job_name_prefix: Beginning of the job names: 1 to 22 lower-case letters, digits and single hyphens,
+            used by no other construct of the account and region. Two hyphens end it, so that the permissions
+            for ``reviews`` never hold jobs of ``reviews-prod``. Made from the construct's place in the app if
+            not given.
 
     Raises:
         ConfigurationError: values that SageMaker would refuse, all of them at once.
@@ -129,6 +133,7 @@ class SpotTraining(Construct):
         capacity_retry: CapacityRetry | None = None,
         checkpoints_prefix: str = "checkpoints/",
         output_prefix: str = "training/",
+        private_registry: PrivateRegistry | None = None,
         job_name_prefix: str | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -141,35 +146,39 @@ class SpotTraining(Construct):
         self.capacity_retry = capacity_retry if capacity_retry is not None else CapacityRetry()
         self._output_prefix = output_prefix
         self._checkpoints_prefix = checkpoints_prefix
+        self._volume_key = volume_key if volume_key is not None else output.key
 
         problems = Problems("SpotTraining", self)
-        self._check_names(problems)
-        self._check_source(problems, hyperparameters or {})
+        self._check(problems)
+        places.check_source(source, hyperparameters or {}, problems)
         problems.check(
             vpc is not None or (subnets is None and security_groups is None),
             given="subnets or security_groups without vpc",
             allowed="both belong to a VPC",
             write="vpc=vpc",
         )
-        # Errors of the type are reported below with the job's own; the default key needs a type that exists.
-        type_problems = Problems("instance type")
-        check_instance_type(instance_type, type_problems)
-        self.role = self._make_role(image)
-        self.network = None
-        self.security_groups: list[ec2.ISecurityGroup] = []
-        if vpc is not None:
-            self.network = self._make_network(vpc, subnets, security_groups)
+        self.role = job_role(self, "Role", job_names=self.job_names, image=image)
+        self.network = (
+            None
+            if vpc is None
+            else network.attach(self, self.role, vpc=vpc, subnets=subnets, security_groups=security_groups)
+        )
+        self.security_groups = [] if self.network is None else list(self.network.security_groups)
         several = not is_token(instance_count) and instance_count > 1
-        self.job = TrainingJob(
+        job = TrainingJob(
             role=self.role,
             image=image,
+            private_registry=private_registry,
             instance_type=instance_type,
             instance_count=instance_count,
             volume_size_gb=volume_size_gb,
-            volume_key=volume_key if volume_key is not None else self._default_volume_key(instance_type),
+            volume_key=volume_key,
             max_runtime=max_runtime,
             max_wait=max_wait,
-            hyperparameters={**(hyperparameters or {}), **self._script_mode()},
+            hyperparameters={
+                **(hyperparameters or {}),
+                **places.script_mode(source, Stack.of(self).region),
+            },
             environment=environment or {},
             metrics=metrics or {},
             network=self.network,
@@ -181,11 +190,40 @@ class SpotTraining(Construct):
             ),
             tags=tags or {},
         )
-        self.job.check(problems)
+        # A type that is known only at deployment may have local disks, where a key makes the API refuse the
+        # job.
+        self.job = replace(job, volume_key=self._volume_key) if job.may_have_volume_key else job
+        plan = self._plan
+        self.job.check(problems, region=Stack.of(self).region)
+        plan.check(problems)
         problems.raise_if_any()
-        self._grant_places()
-        if self.job.volume_key is not None:
-            self._allow_volume_key(self.job.volume_key)
+        places.grant(
+            self.role,
+            output=output,
+            output_prefix=output_prefix,
+            checkpoints=checkpoints,
+            checkpoints_prefix=checkpoints_prefix,
+            source=source,
+        )
+        if private_registry is not None:
+            allow_registry(self.role, private_registry)
+        for key in plan.volume_keys:
+            allow_volume_key(self.role, key)
+
+    @property
+    def job_names(self) -> str:
+        """The pattern of the names of this construct's jobs, which no other one's names fit."""
+        return job_names(self.job_name_prefix)
+
+    @property
+    def events(self) -> int:
+        """The most events that :meth:`step` adds to the history of a run."""
+        return most_events(self._plan.tries)
+
+    @property
+    def longest(self) -> Duration:
+        """The longest time that a run takes, all its tries and the waits between them included."""
+        return self._plan.longest
 
     @property
     def output_uri(self) -> str:
@@ -227,6 +265,7 @@ class SpotTraining(Construct):
             channels=channels,
             output_uri=self.output_uri,
             output_key=self.output.key,
+            volume_key=self._volume_key,
             checkpoints_uri=self.checkpoints_uri,
             capacity_retry=self.capacity_retry,
             tags_of=self.role.node.default_child,
@@ -240,7 +279,7 @@ class SpotTraining(Construct):
         acknowledge_wildcards(
             role,
             self,
-            [job_arn(Stack.of(self), f"{self.job_name_prefix}-*")],
+            [job_arn(Stack.of(self), self.job_names)],
             "Jobs are named when they are created; the pattern holds those of one SpotTraining alone.",
         )
 
@@ -270,228 +309,18 @@ class SpotTraining(Construct):
         readable = re.sub(r"[^a-z0-9]+", "-", self.node.id.lower())[:13].strip("-")
         return f"{readable or 'job'}-{self.node.addr[-8:]}"
 
-    def _check_names(self, problems: Problems) -> None:
+    @property
+    def _plan(self) -> CapacityPlan:
+        return CapacityPlan(self.job, self.capacity_retry, volume_key=self._volume_key)
+
+    def _check(self, problems: Problems) -> None:
         problems.check(
-            _JOB_NAME_PREFIX.fullmatch(self.job_name_prefix) is not None,
+            _JOB_NAME_PREFIX.fullmatch(self.job_name_prefix) is not None
+            and len(self.job_name_prefix) <= _LONGEST_JOB_NAME_PREFIX,
             given=f"job_name_prefix={self.job_name_prefix!r}",
             allowed=f"1 to {_LONGEST_JOB_NAME_PREFIX} lower-case letters, digits and single hyphens",
             write='job_name_prefix="reviews"',
         )
-        for name, prefix in (
-            ("checkpoints_prefix", self._checkpoints_prefix),
-            ("output_prefix", self._output_prefix),
-        ):
-            problems.check(
-                is_token(prefix) or FOLDER.fullmatch(prefix) is not None,
-                given=f"{name}={prefix!r}",
-                allowed="a folder of the zone: no slash at the start, one at the end",
-                write=f'{name}="{prefix.strip("/") or name.split("_")[0]}/"',
-            )
-
-    def _check_source(self, problems: Problems, hyperparameters: Mapping[str, str]) -> None:
-        for name in _RESERVED_HYPERPARAMETERS:
-            problems.check(
-                name not in hyperparameters,
-                given=f"hyperparameter {name!r}",
-                allowed="names that script mode does not use itself",
-                write="source=SourceCode(…)",
-            )
-        if self.source is None:
-            return
-        problems.check(
-            is_token(self.source.key) or self.source.key.endswith(".tar.gz"),
-            given=f"source key {self.source.key!r}",
-            allowed="the key of a .tar.gz archive",
-            write='key="source/sourcedir.tar.gz"',
-        )
-        problems.check(
-            is_token(self.source.entry_point)
-            or (self.source.entry_point.endswith(".py") and "/" not in self.source.entry_point),
-            given=f"entry_point={self.source.entry_point!r}",
-            allowed="a Python file at the archive's top level",
-            write='entry_point="train.py"',
-        )
-
-    def _script_mode(self) -> dict[str, str]:
-        if self.source is None:
-            return {}
-        return {
-            "sagemaker_program": self.source.entry_point,
-            "sagemaker_submit_directory": self.source.uri,
-            "sagemaker_region": Stack.of(self).region,
-        }
-
-    def _default_volume_key(self, instance_type: str) -> kms.IKey | None:
-        # A type that is known only at deployment may have local disks, where a key makes the API refuse the
-        # job.
-        if is_token(instance_type) or len(instance_type.split(".")) != 3:
-            return None
-        try:
-            local = has_local_storage(instance_type)
-        except ValueError:
-            return None
-        return None if local else self.output.key
-
-    def _make_role(self, image: str) -> iam.Role:
-        stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "Role",
-            description="Role of training jobs: their log, metrics, image, source, output and checkpoints",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {
-                        "aws:SourceArn": stack.format_arn(
-                            service="sagemaker",
-                            resource="*",
-                            arn_format=ArnFormat.NO_RESOURCE_NAME,
-                        )
-                    },
-                },
-            ),
-        )
-        log_group = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=LOG_GROUP_NAME,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        streams = f"{log_group}:log-stream:{self.job_name_prefix}-*"
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="JobLogs",
-                actions=[
-                    "logs:CreateLogGroup",
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogStreams",
-                    "logs:PutLogEvents",
-                ],
-                resources=[log_group, streams],
-            )
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="JobMetrics",
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
-            )
-        )
-        acknowledge(
-            role,
-            ["AwsSolutions-IAM5[Resource::*]"],
-            "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that "
-            "SageMaker makes in a VPC cannot be named before. Metrics are bound to SageMaker's training "
-            "namespace by a condition.",
-        )
-        acknowledge_wildcards(
-            role,
-            self,
-            [streams],
-            "Each job writes log streams that begin with its name; the pattern holds those of this "
-            "construct.",
-        )
-        acknowledge_inline_policy(role)
-        self._allow_image(role, image)
-        return role
-
-    def _allow_image(self, role: iam.Role, image: str) -> None:
-        if is_token(image):
-            repositories = [
-                Stack.of(self).format_arn(service="ecr", resource="repository", resource_name="*")
-            ]
-            acknowledge_wildcards(
-                role,
-                self,
-                repositories,
-                "The image's URI is known only at deployment; its repository is one of this account's.",
-            )
-        else:
-            match = _ECR_IMAGE.match(image)
-            if match is None:
-                return
-            repositories = [
-                f"arn:{Aws.PARTITION}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
-            ]
-        role.add_to_policy(
-            iam.PolicyStatement(sid="ImageLogin", actions=["ecr:GetAuthorizationToken"], resources=["*"])
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="ImagePull",
-                actions=[
-                    "ecr:BatchCheckLayerAvailability",
-                    "ecr:BatchGetImage",
-                    "ecr:GetDownloadUrlForLayer",
-                ],
-                resources=repositories,
-            )
-        )
-
-    def _make_network(
-        self,
-        vpc: ec2.IVpc,
-        subnets: ec2.SubnetSelection | None,
-        security_groups: Sequence[ec2.ISecurityGroup] | None,
-    ) -> TrainingNetwork:
-        selection = subnets if subnets is not None else ec2.SubnetSelection()
-        if security_groups is None:
-            group = ec2.SecurityGroup(
-                self, "SecurityGroup", vpc=vpc, description="Training jobs; nothing is let in from outside"
-            )
-            # The instances of one job talk to each other.
-            group.add_ingress_rule(group, ec2.Port.all_traffic(), "between the instances of a job")
-            security_groups = [group]
-        self.security_groups = list(security_groups)
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                sid="NetworkInterfaces",
-                actions=[
-                    "ec2:CreateNetworkInterface",
-                    "ec2:CreateNetworkInterfacePermission",
-                    "ec2:DeleteNetworkInterface",
-                    "ec2:DeleteNetworkInterfacePermission",
-                    "ec2:DescribeDhcpOptions",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcs",
-                ],
-                resources=["*"],
-            )
-        )
-        return TrainingNetwork(
-            subnets=vpc.select_subnets(
-                availability_zones=selection.availability_zones,
-                one_per_az=selection.one_per_az,
-                subnet_filters=selection.subnet_filters,
-                subnet_group_name=selection.subnet_group_name,
-                subnets=selection.subnets,
-                subnet_type=selection.subnet_type,
-            ).subnets,
-            security_groups=self.security_groups,
-        )
-
-    def _grant_places(self) -> None:
-        self.output.grant_write(self.role, self._output_prefix)
-        if self.output.key is not None:
-            # CreateTrainingJob asks it of the role that writes under OutputDataConfig's key.
-            self.output.key.grant(self.role, "kms:Encrypt")
-        # Checkpoints are read back after an interruption.
-        self.checkpoints.grant_read_write(self.role, self._checkpoints_prefix)
-        if self.source is not None:
-            self.source.zone.grant_read(self.role, self.source.key)
-
-    def _allow_volume_key(self, key: kms.IKey) -> None:
-        # EBS uses the key through a grant that SageMaker makes with the job's role.
-        key.grant(self.role, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                sid="VolumeKey",
-                actions=["kms:CreateGrant"],
-                resources=[key.key_arn],
-                conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
-            )
-        )
+        places.check_folder("output_prefix", self._output_prefix, problems)
+        places.check_folder("checkpoints_prefix", self._checkpoints_prefix, problems)
+        places.check_unnamed_key("checkpoints_prefix", self._checkpoints_prefix, self.checkpoints, problems)

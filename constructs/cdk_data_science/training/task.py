@@ -78,6 +78,8 @@ class TrainingJobTask(Task):
         tags_of: A construct whose tags the jobs get too, as they stand at synthesis.
         timeout: Limit of the state; the job's own limit plus 30 minutes if not given.
         assign: Variables to set from ``$states.result``.
+        parameters: Parameters of ``CreateTrainingJob`` by their own names, in place of what the other
+            arguments say, for what has no argument here. They are not checked.
 
     Raises:
         ConfigurationError: a value that SageMaker would refuse.
@@ -101,6 +103,7 @@ class TrainingJobTask(Task):
         tags_of: IConstruct | None = None,
         timeout: Duration | None = None,
         assign: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
         pattern = job_name_pattern if job_name_pattern is not None else job_name.lower()
         _check(scope, id, job=job, job_name=job_name, pattern=pattern, channels=channels)
@@ -117,6 +120,7 @@ class TrainingJobTask(Task):
             arguments["InputDataConfig"] = [channel.render() for channel in channels]
         if checkpoint_uri is not None:
             arguments["CheckpointConfig"] = {"S3Uri": checkpoint_uri, "LocalPath": checkpoint_path}
+        arguments.update(parameters or {})
         super().__init__(
             scope,
             id,
@@ -206,7 +210,7 @@ def _check(
     scope: Construct, id: str, *, job: TrainingJob, job_name: str, pattern: str, channels: Sequence[Channel]
 ) -> None:
     problems = Problems(f"TrainingJobTask {id!r}", scope)
-    job.check(problems)
+    job.check(problems, region=Stack.of(scope).region)
     if not is_token(job_name) and not job_name.startswith("{%"):
         problems.check(
             _JOB_NAME.fullmatch(job_name) is not None,

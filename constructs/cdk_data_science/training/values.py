@@ -1,13 +1,9 @@
-"""What a training job is made of: source code, input channels, network, retries."""
+"""What a training job is made of: its source code and its input channels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from aws_cdk import Duration
-from aws_cdk import aws_ec2 as ec2
 
 from cdk_data_science.data_lake import IZone
 
@@ -59,33 +55,3 @@ class Channel:
         if self.content_type is not None:
             channel["ContentType"] = self.content_type
         return channel
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingNetwork:
-    """The private subnets and security groups that a job's containers are attached to."""
-
-    subnets: Sequence[ec2.ISubnet]
-    security_groups: Sequence[ec2.ISecurityGroup]
-
-    def render(self) -> dict[str, Any]:
-        """Return the network as the SageMaker API has it."""
-        return {
-            "Subnets": [subnet.subnet_id for subnet in self.subnets],
-            "SecurityGroupIds": [group.security_group_id for group in self.security_groups],
-        }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CapacityRetry:
-    """What to do when SageMaker has no capacity for a job: wait, and try again from the last checkpoint."""
-
-    attempts: int = 3
-    """Further tries after the first, 0 to 100."""
-    wait: Duration | None = None
-    """Time between tries, one second to one day; five minutes if not given."""
-
-    @property
-    def wait_time(self) -> Duration:
-        """The time between tries."""
-        return self.wait if self.wait is not None else Duration.minutes(5)

@@ -8,38 +8,12 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_stepfunctions as sfn
 
-from cdk_data_science import ConfigurationError, DataLake, SourceCode, SpotTraining
-from cdk_data_science.training import CapacityRetry, Channel, TrainingJob, TrainingJobTask
+from cdk_data_science import ConfigurationError, DataLake, SourceCode
 from tests.compliance import task_parameters
 from tests.constructs import machines, support
-
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-
-
-def training(stack: cdk.Stack, lake: DataLake | None = None, **options: Any) -> SpotTraining:
-    lake = lake if lake is not None else DataLake(stack, "Lake")
-    defaults: dict[str, Any] = {
-        "image": IMAGE,
-        "checkpoints": lake.models,
-        "output": lake.models,
-        "max_runtime": cdk.Duration.hours(1),
-        "max_wait": cdk.Duration.hours(2),
-    }
-    return SpotTraining(stack, "Training", **{**defaults, **options})
-
-
-def run(stack: cdk.Stack, spot: SpotTraining) -> None:
-    step = spot.step(stack, "Train", channels=[Channel(name="train", uri="s3://lake/train/")])
-    sfn.StateMachine(
-        stack,
-        "Machine",
-        definition_body=sfn.DefinitionBody.from_chainable(step),
-        query_language=sfn.QueryLanguage.JSONATA,
-    )
+from tests.constructs.training.stacks import job, run, training
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +32,6 @@ def deployed() -> cdk.Stack:
     run(stack, spot)
     cdk.Tags.of(app).add("owner", "platform")
     return stack
-
-
-def job(stack: cdk.Stack) -> dict[str, Any]:
-    arguments: dict[str, Any] = machines.definition(stack)["States"]["Train"]["Arguments"]
-    return arguments
 
 
 def test_the_job_is_a_spot_job_with_checkpoints(deployed: cdk.Stack) -> None:
@@ -128,16 +97,6 @@ def test_the_state_machine_may_do_what_sync_needs_and_no_more(deployed: cdk.Stac
     (passing,) = (s for s in found if s["Action"] == "iam:PassRole")
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     assert "StepFunctionsGetEventsForSageMakerTrainingJobsRule" in json.dumps(found)
-
-
-def test_lost_capacity_waits_and_tries_again_and_other_failures_do_not(deployed: cdk.Stack) -> None:
-    states = machines.definition(deployed)["States"]
-    first, second = states["Train"]["Catch"]
-    assert first["ErrorEquals"] == ["States.TaskFailed"]
-    assert "CapacityError" in states[first["Next"]]["Choices"][0]["Condition"]
-    assert states[first["Next"]]["Choices"][0]["Next"] == "Train: wait for capacity"
-    assert states["Train: wait for capacity"]["Next"] == "Train"
-    assert states[first["Next"]]["Default"] == second["Next"] == "Train: failed"
 
 
 def test_a_retry_never_starts_a_second_job(deployed: cdk.Stack) -> None:
@@ -215,54 +174,8 @@ def test_all_mistakes_are_told_at_once() -> None:
         training(support.stack(), instance_count=0, volume_size_gb=0, max_wait=cdk.Duration.minutes(1))
 
 
-def test_a_wait_for_capacity_has_its_limits() -> None:
-    stack = support.stack()
-    spot = training(stack, capacity_retry=CapacityRetry(attempts=101, wait=cdk.Duration.days(2)))
-    with pytest.raises(ConfigurationError, match="2 problems"):
-        spot.step(stack, "Train", channels=[])
-
-
 def test_values_that_are_known_at_deployment_pass() -> None:
     stack = support.stack()
     parameter = cdk.CfnParameter(stack, "Type", default="ml.m5.xlarge")
     run(stack, training(stack, instance_type=parameter.value_as_string))
     assert "VolumeKmsKeyId" not in job(stack)["ResourceConfig"]
-
-
-def task(stack: cdk.Stack, **options: Any) -> TrainingJobTask:
-    role = iam.Role(stack, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
-    defaults: dict[str, Any] = {
-        "job": TrainingJob(role=role, image="image", max_runtime=cdk.Duration.hours(1)),
-        "job_name": "{% 'churn-' & $states.context.Execution.Name %}",
-        "job_name_pattern": "churn-*",
-        "channels": [Channel(name="train", uri="s3://lake/train/")],
-        "output_uri": "s3://lake/models/",
-    }
-    return TrainingJobTask(stack, "Train", **{**defaults, **options})
-
-
-def test_the_task_alone_runs_an_on_demand_job_in_any_state_machine() -> None:
-    stack = support.stack()
-    sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(task(stack)))
-    state = machines.definition(stack)["States"]["Train"]
-    assert state["QueryLanguage"] == "JSONata"
-    assert state["TimeoutSeconds"] == 5400
-    assert state["Arguments"]["EnableManagedSpotTraining"] is False
-    assert "Tags" not in state["Arguments"]
-    assert "CheckpointConfig" not in state["Arguments"]
-    assert task_parameters.faults(machines.definition(stack)) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"job_name": "under_score", "job_name_pattern": "x-*"}, "letters, digits and hyphens"),
-        ({"job_name_pattern": None}, "matching every name"),
-        ({"channels": [Channel(name="a b", uri="s3://b/")]}, "dots, hyphens and underscores"),
-        ({"channels": [Channel(name="a", uri="s3://b/")] * 2}, "each name once"),
-        ({"channels": [Channel(name=f"c{n}", uri="s3://b/") for n in range(21)]}, "at most 20"),
-    ],
-)
-def test_a_task_that_cannot_run_is_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        task(support.stack(), **options)

@@ -39,12 +39,13 @@ class Train(Step):
 
     @property
     def longest(self) -> Duration:
-        """The job's own limit for each try, and the waits between."""
-        job, capacity = self._training.job, self._training.capacity_retry
-        limit = job.max_wait if job.max_wait is not None else job.max_runtime
-        tries = capacity.attempts + 1
-        seconds = tries * (limit.to_seconds() + 1800) + capacity.attempts * capacity.wait_time.to_seconds()
-        return Duration.seconds(seconds)
+        """The limits of all tries, and the waits between."""
+        return self._training.longest
+
+    @property
+    def events(self) -> int:
+        """The events of all tries, and what is around them."""
+        return self._training.events + super().events
 
     def acknowledge(self, role: iam.IRole) -> None:
         """Jobs are named at run time."""

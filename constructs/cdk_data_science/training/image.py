@@ -1,0 +1,97 @@
+"""The image that a training job runs: where it may come from, and what it takes to pull it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Aws
+from aws_cdk import aws_lambda as lambda_
+
+from cdk_data_science._validation import Problems, is_token
+
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<repository>[^:@]+)"
+)
+_LONGEST_URI = 255
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrivateRegistry:
+    """Says that the image is in a Docker registry which the job reaches through its VPC, not in ECR.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/docker-containers-adapt-your-own-private-registry.html
+    """
+
+    credentials: lambda_.IFunction | None = None
+    """Function that gives SageMaker the registry's user name and password. Default: none are asked for."""
+
+    def render(self) -> dict[str, Any]:
+        """Return the ``TrainingImageConfig`` of the SageMaker API."""
+        config: dict[str, Any] = {"TrainingRepositoryAccessMode": "Vpc"}
+        if self.credentials is not None:
+            config["TrainingRepositoryAuthConfig"] = {
+                "TrainingRepositoryCredentialsProviderArn": self.credentials.function_arn
+            }
+        return config
+
+
+def repository_arn(image: str) -> str | None:
+    """Return the ARN of the ECR repository that an image's URI names, or None if it names none."""
+    match = _ECR_IMAGE.match(image)
+    if match is None:
+        return None
+    return f"arn:{Aws.PARTITION}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+
+
+def check_image(
+    image: str,
+    problems: Problems,
+    *,
+    region: str,
+    registry: PrivateRegistry | None = None,
+    in_vpc: bool = False,
+) -> None:
+    """Report an image that SageMaker in this region would not pull.
+
+    ECR images have to be in the job's own region, as SageMaker says of all its containers. What is not in ECR
+    is pulled through the job's VPC, and only if the job says so.
+    """
+    problems.check(
+        registry is None or in_vpc,
+        given="a private registry without a VPC",
+        allowed="SageMaker reaches private registries through the job's VPC alone",
+        write="vpc=vpc",
+    )
+    if is_token(image):
+        return
+    if not 0 < len(image) <= _LONGEST_URI:
+        problems.check(
+            False,
+            given=f"image of {len(image)} characters",
+            allowed="the URI of an image, 1 to 255 characters",
+        )
+        return
+    match = _ECR_IMAGE.match(image)
+    if match is None:
+        problems.check(
+            registry is not None,
+            given=f"image={image!r}",
+            allowed="an image in ECR, <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or one in "
+            "a private registry that the job's VPC reaches",
+            write="private_registry=PrivateRegistry(), with a VPC",
+        )
+        return
+    problems.check(
+        registry is None,
+        given=f"private_registry with the ECR image {image!r}",
+        allowed="an image of the private registry, or no private_registry",
+    )
+    here = image.replace(f".{match['region']}.", f".{region}.")
+    problems.check(
+        is_token(region) or match["region"] == region,
+        given=f"image={image!r} in a stack of region {region}",
+        allowed="an image of the stack's own region: SageMaker pulls none from another one",
+        write=f'image="{here}", with the account that publishes the image there',
+    )
