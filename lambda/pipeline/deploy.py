@@ -2,39 +2,28 @@
 
 `stage` publishes and tests a version that nobody calls yet; `shift` gives it a share of the calls; `check`
 says whether it does well; `promote` gives it all of them; `rollback` gives them back. Nobody else's change of
-the alias is ever overwritten. `$LATEST` keeps the variables of the model that is live, so that a version
-published for another reason serves it too.
+the alias is ever overwritten. `$LATEST` keeps the variables of the model that is live, except for the moment
+in which `stage` publishes, so that a version published for another reason serves it too.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
 import aliases
-import objects
+import health
+import pointer
 import smoke
 import versions
 from aliases import Alias, Target
-from clients import cloudwatch
 from errors import DeploymentFailed, InvalidConfiguration
 from events import (
     CheckResult,
     DeployEvent,
-    Model,
     PromoteResult,
     RollbackResult,
-    S3Object,
     ShiftResult,
     StageResult,
 )
 from telemetry import logger, step
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef
-
-_POINTER = "current.json"
-_BAKE_MINUTES = 15.0
 
 
 @step("Stage")
@@ -43,7 +32,8 @@ def stage(event: DeployEvent) -> StageResult:
 
     Raises:
         DeploymentFailed: a canary of somebody else is under way, the function cannot be updated, or the
-            version does not give the scores that the model was evaluated with. `$LATEST` is as before then.
+            version does not give the scores that the model was evaluated with.
+        OlderData: the model that is live was trained on newer data.
     """
     function, digest = event["function"], event["sha256"]
     alias = aliases.read(function, event["alias"])
@@ -55,17 +45,25 @@ def stage(event: DeployEvent) -> StageResult:
         "previous": alias.target.version if live else None,
         "baseline": alias.target.version,
         "previous_model": live,
+        "previous_data": pointer.data_of(event, live),
         "alias_revision": alias.revision,
+        "in_alarm": {},
+        "uploaded": None,
     }
     if live and live["sha256"] == digest:
         return {**result, "unchanged": True}
+    result["uploaded"] = pointer.upload_time(event)
+    pointer.refuse_older_data(event, result["uploaded"], result["previous_data"])
+    if not alias.target.weights:
+        # During a canary of an interrupted run, the alarms may have gone off because of it.
+        result["in_alarm"] = health.in_alarm(event.get("alarms") or [])
     try:
-        versions.set_model(function, _variables({**event["model"], "sha256": digest}))
+        versions.set_model(function, _variables(event))
         result["candidate"] = versions.publish(function, digest, f"{event['run']}: model {digest[:12]}")
-        _smoke_test(event, result["candidate"])
-    except BaseException:
-        _restore_latest(function, alias.target.version, digest)
-        raise
+    finally:
+        # An update of the stack may publish `$LATEST` at any time, and gives it all of the calls.
+        _restore_latest(event, aliases.read(function, event["alias"]))
+    _smoke_test(event, result["candidate"])
     logger.info("staged", extra={"staged": result})
     return result
 
@@ -99,7 +97,9 @@ def shift(event: DeployEvent) -> ShiftResult:
 
 @step("Check")
 def check(event: DeployEvent) -> CheckResult:
-    """Look at the alarms, the candidate's errors during the last `bake_minutes`, and test it once more.
+    """Look at the alarms, the candidate's errors, and test it once more.
+
+    An alarm counts if it went off since `stage`, or if it does not exist.
 
     Raises:
         DeploymentFailed: somebody else moved the alias.
@@ -108,7 +108,7 @@ def check(event: DeployEvent) -> CheckResult:
     alias = _alias(event)
     if previous and (alias.target.version != previous or set(alias.target.weights) != {candidate}):
         raise _moved(alias, f"version {previous} with a share for version {candidate}")
-    reasons = [*_alarm_reasons(event.get("alarms") or []), *_error_reasons(event, candidate)]
+    reasons = health.reasons(event, candidate)
     try:
         _smoke_test(event, candidate)
     except DeploymentFailed as error:
@@ -123,6 +123,7 @@ def promote(event: DeployEvent) -> PromoteResult:
 
     Raises:
         DeploymentFailed: somebody else moved the alias.
+        OlderData: the model that is live was trained on newer data.
     """
     candidate, previous = _candidate(event), event.get("previous")
     alias = _alias(event)
@@ -131,12 +132,13 @@ def promote(event: DeployEvent) -> PromoteResult:
             raise _moved(alias, f"version {previous or event.get('baseline') or 'without a model'}")
         if not alias.target.weights:
             _check_revision(alias, event)
+        live = versions.model_of(versions.wait_until_ready(event["function"], alias.target.version))
+        pointer.refuse_older_data(event, event.get("uploaded"), pointer.data_of(event, live))
         aliases.move(alias, Target(candidate))
-    # A rival that was staged meanwhile and gave up has put back what was live at that time.
-    versions.set_model(event["function"], _variables({**event["model"], "sha256": event["sha256"]}))
-    pointer = objects.put_json(_pointer(event), _pointed(event, candidate))
+    versions.set_model(event["function"], _variables(event))
+    written = pointer.write(event, candidate)
     logger.info("promoted", extra={"version": candidate})
-    return {"version": candidate, "pointer": pointer}
+    return {"version": candidate, "pointer": written}
 
 
 @step("Rollback")
@@ -154,10 +156,10 @@ def rollback(event: DeployEvent) -> RollbackResult:
     if start and candidate and (alias.target in ours or _is_canary(alias, start, candidate)):
         alias = aliases.move(alias, Target(start))
         rolled_back, reason = True, f"the alias is back at version {start}"
-        _restore_pointer(event)
+        pointer.restore(event)
     elif start and alias.target != Target(start):
         reason = f"somebody else moved the alias to {alias.target}; it is left as it is"
-    _restore_latest(function, alias.target.version, event["sha256"])
+    _restore_latest(event, alias)
     logger.info("rolled back", extra={"rolled_back": rolled_back, "reason": reason})
     return {"rolled_back": rolled_back, "live": alias.target.version, "reason": reason}
 
@@ -217,22 +219,22 @@ def _moved(alias: Alias, expected: str) -> DeploymentFailed:
     )
 
 
-def _variables(model: Model | None) -> dict[str, str | None]:
+def _variables(event: DeployEvent) -> dict[str, str | None]:
+    model = event["model"]
     return {
-        versions.BUCKET: model["bucket"] if model else None,
-        versions.KEY: model["key"] if model else None,
-        versions.DIGEST: model["sha256"] if model else None,
+        versions.BUCKET: model["bucket"],
+        versions.KEY: model["key"],
+        versions.DIGEST: event["sha256"],
     }
 
 
-def _restore_latest(function: str, version: str, digest: str) -> None:
-    """If `$LATEST` has the model with this hash, give it that of a version instead."""
-    latest = versions.variables_of(versions.wait_until_ready(function, versions.LATEST))
-    if latest.get(versions.DIGEST) != digest:
-        return
-    variables = versions.variables_of(versions.wait_until_ready(function, version))
+def _restore_latest(event: DeployEvent, alias: Alias) -> None:
+    """If `$LATEST` has this deployment's model, give it that of the version which most calls go to."""
+    variables = versions.variables_of(versions.wait_until_ready(alias.function, alias.target.version))
     names = (versions.BUCKET, versions.KEY, versions.DIGEST)
-    versions.set_model(function, {name: variables.get(name) for name in names})
+    versions.set_model(
+        alias.function, {name: variables.get(name) for name in names}, replacing=event["sha256"]
+    )
 
 
 def _smoke_test(event: DeployEvent, version: str) -> None:
@@ -240,67 +242,3 @@ def _smoke_test(event: DeployEvent, version: str) -> None:
     if manifest is None or golden is None:
         raise InvalidConfiguration("manifest and golden are needed to test a version")
     smoke.test(event["function"], version, event["sha256"], manifest, golden)
-
-
-def _alarm_reasons(names: list[str]) -> list[str]:
-    if not names:
-        return []
-    answer = cloudwatch().describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    states = {
-        alarm["AlarmName"]: alarm["StateValue"]
-        for alarm in [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
-    }
-    return [
-        f"the alarm {name} does not exist" if name not in states else f"the alarm {name} is in ALARM"
-        for name in names
-        if states.get(name, "ALARM") == "ALARM"
-    ]
-
-
-def _error_reasons(event: DeployEvent, candidate: str) -> list[str]:
-    """Errors of the candidate among the alias' calls; Lambda counts them by the version that was executed."""
-    function, now = event["function"].rpartition(":function:")[2].split(":")[0], datetime.now(UTC)
-    dimensions: list[DimensionTypeDef] = [
-        {"Name": "FunctionName", "Value": function},
-        {"Name": "Resource", "Value": f"{function}:{event['alias']}"},
-        {"Name": "ExecutedVersion", "Value": candidate},
-    ]
-    answer = cloudwatch().get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName="Errors",
-        Dimensions=dimensions,
-        StartTime=now - timedelta(minutes=event.get("bake_minutes", _BAKE_MINUTES) + 1),
-        EndTime=now,
-        Period=60,
-        Statistics=["Sum"],
-    )
-    errors = sum(point.get("Sum", 0) for point in answer["Datapoints"])
-    return [f"version {candidate} failed {errors:.0f} calls"] if errors else []
-
-
-def _pointer(event: DeployEvent) -> S3Object:
-    pointer = event.get("pointer")
-    if pointer is None:
-        raise InvalidConfiguration("pointer is needed: the prefix of current.json in the models bucket")
-    return pointer if pointer["key"].endswith(".json") else objects.under(pointer, _POINTER)
-
-
-def _pointed(event: DeployEvent, version: str) -> dict[str, str]:
-    return {
-        "bucket": event["model"]["bucket"],
-        "key": event["model"]["key"],
-        "sha256": event["sha256"],
-        "version": version,
-        "run": event["run"],
-    }
-
-
-def _restore_pointer(event: DeployEvent) -> None:
-    """If the pointer names the model that is taken back, let it name the one before."""
-    before, start = event.get("previous_model"), event.get("previous")
-    if "pointer" not in event or before is None or start is None:
-        return
-    pointer = _pointer(event)
-    pointed = objects.get_json(pointer)
-    if isinstance(pointed, dict) and pointed.get("sha256") == event["sha256"]:
-        objects.put_json(pointer, {**before, "version": start, "run": event["run"]})

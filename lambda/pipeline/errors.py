@@ -35,3 +35,7 @@ class ModelRejected(PipelineError):
 
 class DeploymentFailed(PipelineError):
     """The model could not be put into service; what was live before still is."""
+
+
+class OlderData(PipelineError):
+    """The model that is live was trained on newer data."""

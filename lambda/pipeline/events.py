@@ -19,6 +19,12 @@ class DataObject(S3Object):
     checksum: NotRequired[str]
 
 
+class UploadedData(DataObject):
+    """Data with the time of their upload, in ISO 8601."""
+
+    uploaded: str
+
+
 class StartResult(TypedDict):
     started: bool
     executionArn: NotRequired[str]
@@ -159,10 +165,18 @@ class Model(S3Object):
     sha256: str
 
 
+class OwnMetrics(TypedDict):
+    """Where the function's own metrics are, which it writes with the dimension `FunctionVersion`."""
+
+    namespace: str
+    service: str
+
+
 class DeployEvent(TypedDict):
     """All of the deploy handlers take this; which of the optional members each needs is said there."""
 
     run: str
+    begun: str
     function: str
     alias: str
     model: S3Object
@@ -174,10 +188,15 @@ class DeployEvent(TypedDict):
     previous: NotRequired[str | None]
     baseline: NotRequired[str]
     previous_model: NotRequired[Model | None]
+    previous_data: NotRequired[UploadedData | None]
     alias_revision: NotRequired[str | None]
     percent: NotRequired[float]
     alarms: NotRequired[list[str]]
-    bake_minutes: NotRequired[float]
+    in_alarm: NotRequired[dict[str, str | None]]
+    metrics: NotRequired[OwnMetrics | None]
+    data: NotRequired[DataObject | None]
+    uploaded: NotRequired[str | None]
+    allow_older_data: NotRequired[bool]
 
 
 class StageResult(TypedDict):
@@ -186,7 +205,12 @@ class StageResult(TypedDict):
     previous: str | None
     baseline: str
     previous_model: Model | None
+    previous_data: UploadedData | None
     alias_revision: str | None
+    in_alarm: dict[str, str | None]
+    """Alarms that had gone off before the deployment, and when."""
+    uploaded: str | None
+    """When the data were uploaded."""
 
 
 class ShiftResult(TypedDict):

@@ -85,12 +85,17 @@ def model_of(configuration: Mapping[str, Any]) -> Model | None:
     return {"bucket": pointed["bucket"], "key": pointed["key"], "sha256": pointed["sha256"]}
 
 
-def set_model(function: str, model: Mapping[str, str | None]) -> None:
-    """Set the model's variables of `$LATEST`, or remove those that are None; all others are kept."""
+def set_model(function: str, model: Mapping[str, str | None], *, replacing: str | None = None) -> None:
+    """Set the model's variables of `$LATEST`, or remove those that are None; all others are kept.
+
+    With `replacing`, nothing happens unless `$LATEST` has the model with this hash.
+    """
 
     def update() -> None:
         known = wait_until_ready(function, LATEST)
         before = variables_of(known)
+        if replacing is not None and before.get(DIGEST) != replacing:
+            return
         after = {**before, **{name: value for name, value in model.items() if value is not None}}
         for name, value in model.items():
             if value is None:

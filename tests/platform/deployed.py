@@ -21,7 +21,7 @@ from botocore.credentials import Credentials
 from examples.review_sentiment.runs import explain
 from tests.local.conftest import REGION, LocalAws, eventually, zipped
 
-LONGEST_RUN = 90.0
+LONGEST_RUN = 180.0
 MODEL_VARIABLES = ("MODEL_BUCKET", "MODEL_KEY", "MODEL_SHA256")
 
 
@@ -158,7 +158,7 @@ class Deployed:
 
     def started(self, key: str, count: int = 1) -> list[str]:
         """The runs that an upload has started, once there are so many."""
-        eventually(lambda: len(self.executions(key)) >= count, 20, f"{count} runs of {key}")
+        eventually(lambda: len(self.executions(key)) >= count, 60, f"{count} runs of {key}")
         return self.executions(key)
 
     def run(self, name: str, content: bytes) -> Run:
@@ -166,11 +166,11 @@ class Deployed:
         (arn,) = self.started(self.upload(name, content))
         return self.end_of(arn)
 
-    def start_by_hand(self, key: str, name: str) -> str:
+    def start_by_hand(self, key: str, name: str, *, version: str | None = None, **options: Any) -> str:
         """Start a run without an upload's event; its ARN."""
-        data = {"bucket": self.raw, "key": key}
+        data = {"bucket": self.raw, "key": key} | ({"versionId": version} if version else {})
         started = self.aws.client("stepfunctions").start_execution(
-            stateMachineArn=self.machine, name=name, input=json.dumps({"data": data})
+            stateMachineArn=self.machine, name=name, input=json.dumps({"data": data, **options})
         )
         return str(started["executionArn"])
 
@@ -222,7 +222,7 @@ class Deployed:
             self._receive()
             return [each for each in self._messages if f"Run: {run.name}\n" in each["Message"]]
 
-        eventually(lambda: bool(arrived()), 10, f"a message about {run.name}")
+        eventually(lambda: bool(arrived()), 60, f"a message about {run.name}")
         return arrived()
 
     def _receive(self) -> None:

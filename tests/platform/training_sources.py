@@ -17,7 +17,7 @@ import csv, os, pathlib, shutil
 
 channel = pathlib.Path(os.environ["SM_CHANNEL_TRAIN"], "train.csv")
 with channel.open(encoding="utf-8", newline="") as file:
-    mark = next(csv.DictReader(file))["id"].partition("@")[2]
+    mark = next(csv.DictReader(file))["id"].partition("@")[2] or "trained"
 if mark == "raises":
     raise RuntimeError("the script was asked to fail")
 print("cv_auroc=0.81")
@@ -82,7 +82,10 @@ def slow() -> bytes:
 
 
 def stand_in(model: Model, variants: Iterable[str]) -> bytes:
-    """Knows the trained model as `trained`, its variants by their names, and two that are spoilt."""
+    """Knows the trained model as `trained`, its variants by their names, and two that are spoilt.
+
+    For data without a mark it hands over the trained one.
+    """
     files: dict[str, str | bytes] = {"train.py": STAND_IN}
     files |= model.files("models/trained")
     files |= model.torn().files("models/torn") | model.unusable().files("models/unusable")

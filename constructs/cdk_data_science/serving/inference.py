@@ -110,7 +110,7 @@ class ServerlessInference(Construct):
         self.models_prefix = models_prefix
         self.metrics_namespace = metrics_namespace
         # Not the function's name, which its own environment cannot hold.
-        self._service = Names.unique_resource_name(self, max_length=64, separator="-")
+        self.metrics_service = Names.unique_resource_name(self, max_length=64, separator="-")
         self.key: kms.IKey = (
             key
             if key is not None
@@ -141,7 +141,7 @@ class ServerlessInference(Construct):
                 "MODEL_POINTER_KEY": self.pointer_key,
                 "METRICS_NAMESPACE": metrics_namespace,
                 "MAX_ROWS": str(max_rows),
-                "SERVICE": self._service,
+                "SERVICE": self.metrics_service,
                 # More threads than one make the latency of single rows unsteady.
                 "OMP_NUM_THREADS": "1",
             },
@@ -221,7 +221,7 @@ class ServerlessInference(Construct):
         return cloudwatch.Metric(
             namespace=self.metrics_namespace,
             metric_name=name,
-            dimensions_map={"Service": self._service},
+            dimensions_map={"Service": self.metrics_service},
             statistic=statistic,
             period=Duration.minutes(1),
         )

@@ -27,10 +27,12 @@ try:
     import errors
     import evaluate
     import events
+    import health
     import manifest
     import metrics
     import objects
     import package
+    import pointer
     import prepare
     import quality_gate
     import register
@@ -54,10 +56,12 @@ __all__ = [
     "errors",
     "evaluate",
     "events",
+    "health",
     "manifest",
     "metrics",
     "objects",
     "package",
+    "pointer",
     "prepare",
     "quality_gate",
     "register",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from handlers.pipeline.asset import aliases as aliases_module
-from handlers.pipeline.asset import clients, deploy, start, versions
+from handlers.pipeline.asset import clients, health, start, versions
 from handlers.pipeline.asset import smoke as smoke_module
 from handlers.pipeline.fakes import Clock, FakeCloudWatch, FakeLambda, FakeStepFunctions
 from moto import mock_aws
@@ -97,5 +97,5 @@ def function(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> FakeLambda:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> FakeCloudWatch:
     fake = FakeCloudWatch()
-    monkeypatch.setattr(deploy, "cloudwatch", lambda: fake)
+    monkeypatch.setattr(health, "cloudwatch", lambda: fake)
     return fake

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -212,22 +213,37 @@ class FakeStepFunctions:
 
 
 class FakeCloudWatch:
+    """Alarms by their state, and errors by the version that made them."""
+
     def __init__(self) -> None:
         self.alarms: dict[str, str] = {}
+        self.changed: dict[str, datetime] = {}
+        """When an alarm got into its state; not told of those that are missing here."""
         self.errors: dict[str, float] = {}
+        self.server_errors: dict[str, float] = {}
+        """What the function counts itself."""
+        self.requests: list[dict[str, Any]] = []
 
     def describe_alarms(self, *, AlarmNames: list[str], AlarmTypes: list[str]) -> dict[str, Any]:
         assert set(AlarmTypes) == {"MetricAlarm", "CompositeAlarm"}
         return {
             "MetricAlarms": [
                 {"AlarmName": name, "StateValue": self.alarms[name]}
+                | ({"StateTransitionedTimestamp": self.changed[name]} if name in self.changed else {})
                 for name in AlarmNames
                 if name in self.alarms
             ]
         }
 
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
         dimensions = {item["Name"]: item["Value"] for item in request["Dimensions"]}
-        assert dimensions.keys() == {"FunctionName", "Resource", "ExecutedVersion"}
-        errors = self.errors.get(dimensions["ExecutedVersion"])
+        if request["Namespace"] == "AWS/Lambda":
+            assert request["MetricName"] == "Errors"
+            assert dimensions.keys() == {"FunctionName", "Resource", "ExecutedVersion"}
+            errors = self.errors.get(dimensions["ExecutedVersion"])
+        else:
+            assert (request["Namespace"], request["MetricName"]) == ("Own", "ServerErrors")
+            assert dimensions.keys() == {"Service", "FunctionVersion"}
+            errors = self.server_errors.get(dimensions["FunctionVersion"])
         return {"Datapoints": [] if errors is None else [{"Sum": errors}]}

@@ -16,6 +16,7 @@ from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE
 from cdk_data_science.pipelines.options import Canary
 from cdk_data_science.pipelines.outputs import (
+    DATA,
     DEPLOYMENT,
     HOLDOUT,
     MANIFEST,
@@ -36,9 +37,11 @@ class Deploy(Step):
     """Publishes a version of the inference function that serves the model, and moves the alias to it.
 
     The version is tested with held-out rows before it gets any traffic. It then gets the canary's share, is
-    checked every minute (the function's alarms, its errors, the test again), and is promoted at the end of
-    the bake. A model that is live already changes nothing, and the first model of a function is promoted at
-    once. Any failure goes back to the version that was live before the run fails.
+    checked every minute (the function's alarms that were quiet before, its errors, the test again), and is
+    promoted at the end of the bake. A model that is live already changes nothing, and the first model of a
+    function is promoted at once. A model whose data were uploaded before those of the live one is refused,
+    unless the run's input has ``"allowOlderData": true``. Any failure goes back to the version that was live
+    before the run fails.
 
     Args:
         to: The function that serves.
@@ -53,8 +56,8 @@ class Deploy(Step):
 
     @property
     def needs(self) -> Sequence[Output]:
-        """The model, and rows with known scores to test it with."""
-        return (MODEL, SHA256, MANIFEST, HOLDOUT, SCORES)
+        """The data, the model, and rows with known scores to test it with."""
+        return (DATA, MODEL, SHA256, MANIFEST, HOLDOUT, SCORES)
 
     @property
     def gives(self) -> Sequence[Output]:
@@ -66,6 +69,11 @@ class Deploy(Step):
         """The bake, and an hour for the calls around it."""
         rollout = self._rollout
         return Duration.seconds(rollout.checks * (rollout.interval.to_seconds() + 360) + 3600)
+
+    @property
+    def events(self) -> int:
+        """A wait, a task and a choice for each check, and what is around them."""
+        return self._rollout.checks * 9 + super().events
 
     def check(self, problems: Problems) -> None:
         """Check the rollout."""
@@ -148,6 +156,7 @@ class _Rollout:
             assign={
                 _REQUEST: {
                     "run": RUN,
+                    "data": DATA.expression,
                     "function": inference.function.function_name,
                     "alias": inference.alias.alias_name,
                     "model": MODEL.expression,
@@ -160,7 +169,12 @@ class _Rollout:
                     },
                     "percent": self._rollout.percent,
                     "alarms": [alarm.alarm_name for alarm in inference.alarms],
-                    "bake_minutes": max(1.0, self._rollout.bake_seconds / 60),
+                    "metrics": {
+                        "namespace": inference.metrics_namespace,
+                        "service": inference.metrics_service,
+                    },
+                    "begun": "{% $states.context.State.EnteredTime %}",
+                    "allow_older_data": "{% $states.context.Execution.Input.allowOlderData = true %}",
                 },
                 DEPLOYMENT.name: {},
                 "checks": 0,
@@ -228,8 +242,10 @@ class _Rollout:
             self._allow_latest(role, publish=id == "Stage")
         if id in ("Stage", "Check"):
             self._allow_test(role)
-        if id == "Check":
-            self._allow_health(role)
+        if id == "Stage":
+            self._allow_age_of_data(role)
+        if id in ("Stage", "Check"):
+            self._allow_health(role, errors=id == "Check")
         if id in ("Promote", "Rollback"):
             self._inference.models.grant_write(role, self._inference.pointer_key)
         if id not in ("Shift", "Check"):
@@ -265,9 +281,25 @@ class _Rollout:
         self._allow(role, ["lambda:InvokeFunction"], [f"{function.function_arn}:*"])
         self._acknowledge_versions(role)
 
-    def _allow_health(self, role: iam.Role) -> None:
+    def _allow_age_of_data(self, role: iam.Role) -> None:
+        """See when an object was uploaded: S3 asks for the permission to read it, though not for its key."""
+        data = self._context.data
+        objects = data.zone.bucket.arn_for_objects(f"{data.prefix}*")
+        self._allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [objects])
+        acknowledge_wildcards(
+            role,
+            data.zone.bucket,
+            [objects],
+            "Whoever uploads data names the objects; the wildcard stands for those below the prefix of the "
+            "pipeline's data.",
+        )
+
+    def _allow_health(self, role: iam.Role, *, errors: bool) -> None:
+        actions = ["cloudwatch:DescribeAlarms"]
+        if errors:
+            actions.append("cloudwatch:GetMetricStatistics")
         # CloudWatch answers a request that may concern composite alarms only where it is allowed on all.
-        self._allow(role, ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics"], ["*"])
+        self._allow(role, actions, ["*"])
         acknowledge(
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
