@@ -28,7 +28,10 @@ NOT_LOGGED = {
 }
 
 # Names that are set on purpose, although an update that replaces the resource would collide with itself.
-FIXED_NAMES: dict[str, str] = {}
+FIXED_NAMES: dict[str, str] = {
+    "AWS::Logs::LogGroup.LogGroupName": "only another name replaces a log group, and the name that Step "
+    "Functions' log deliveries ask for holds the id of the stack",
+}
 
 RULES: list[Callable[[Platform], Iterable[str]]] = [
     rules.unknown_actions,

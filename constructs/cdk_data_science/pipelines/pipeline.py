@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, Names
+from aws_cdk import Aws, Duration, Fn, Names
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -90,6 +90,7 @@ class Pipeline(Construct):
         super().__init__(scope, id)
         self.steps = tuple(steps)
         self.options = options if options is not None else PipelineOptions()
+        self._name = Names.unique_resource_name(self, max_length=64, separator="-")
         self._check(prefix)
         key = self.options.key
         self.key: kms.IKey = (
@@ -121,7 +122,15 @@ class Pipeline(Construct):
             failure=self._failure.entry,
         )
         self.log_group = logs.LogGroup(
-            self, "Logs", encryption_key=self.key, retention=logs.RetentionDays.ONE_YEAR
+            self,
+            "Logs",
+            # Step Functions enters each group that it logs to in the account's resource policy, which takes
+            # 5,120 characters; CloudWatch Logs lets those under this prefix in when it is nearly full. The
+            # group is kept when its stack goes and its name stays taken: a stack of the same name has another
+            # id.
+            log_group_name=Fn.join("-", [f"/aws/vendedlogs/states/{self._name}", _id_of_stack()]),
+            encryption_key=self.key,
+            retention=logs.RetentionDays.ONE_YEAR,
         )
         self.state_machine = self._machine()
         own_executions = self._turn.allow(self.state_machine)
@@ -187,7 +196,7 @@ class Pipeline(Construct):
             log_key=self.key,
             network=options.network,
             environment={
-                "POWERTOOLS_SERVICE_NAME": Names.unique_resource_name(self, max_length=64, separator="-"),
+                "POWERTOOLS_SERVICE_NAME": self._name,
                 "POWERTOOLS_METRICS_NAMESPACE": "DataScience/Pipeline",
             },
         )
@@ -306,9 +315,9 @@ class Pipeline(Construct):
     def _make_alarms(self) -> list[cloudwatch.Alarm]:
         """An alarm for each end that is not a success.
 
-        The failure path tells of the failures of tasks, with their causes, but not of every end: an expression
-        that Step Functions cannot evaluate outside of a task, a result that is too large, a history that is
-        too long, a message that cannot be sent, a timeout and a stop end a run where it stands.
+        The failure path tells of the failures of tasks, with their causes, but not of every end: what Step
+        Functions cannot evaluate outside of a task, a result that is too large, a history that is too long, a
+        message that cannot be sent, a timeout and a stop end a run where it stands.
         """
         found = [
             alarm(
@@ -357,3 +366,8 @@ class Pipeline(Construct):
             "The failures are what has to be kept beyond the 90 days for which Step Functions keeps the "
             "history of every execution; logging each event of every run would keep the rest twice.",
         )
+
+
+def _id_of_stack() -> str:
+    """The last part of the stack's ARN, known at deployment."""
+    return Fn.select(2, Fn.split("/", Aws.STACK_ID))

@@ -26,6 +26,7 @@ _PAGE = 300
 _POLL_EVENTS, _PAGE_EVENTS = 9, 7
 
 _RUNNING = "$states.result.Executions"
+_NEXT = "$states.result.NextToken"
 _OLDER = f"{_RUNNING}[$toMillis(StartDate) < $start or ($toMillis(StartDate) = $start and Name < $run)]"
 
 
@@ -122,7 +123,7 @@ class Turn(Construct):
             retry=[
                 retry(
                     ["Sfn.SfnException", "Sfn.SdkClientException"],
-                    attempts=6,
+                    attempts=10,
                     interval=Duration.seconds(2),
                     ceiling=Duration.minutes(1),
                 )
@@ -159,14 +160,14 @@ def first_turn() -> dict[str, int | str]:
 
 def _count(*, more: bool) -> str:
     """Who is older than this run? Those before it in the list are newer, since the newest come first."""
-    ahead, polls = ("$turn.ahead", "$turn.polls") if more else ("0", "$turn.polls + 1")
+    ahead, polls = ("$turn.ahead + ", "$turn.polls") if more else ("", "$turn.polls + 1")
     known = "$turn.start >= 0 ? $turn.start : " if more else ""
     return (
         f"{{% ($listed := {_RUNNING}[Name = $run].StartDate;"
         f" $start := {known}$exists($listed) ? $toMillis($listed) : -1;"
         f' {{"start": $start,'
-        f' "ahead": {ahead} + ($start < 0 ? 0 : $count({_OLDER})),'
-        ' "token": $type($states.result.NextToken) = "string" ? $states.result.NextToken : "",'
+        f' "ahead": {ahead}($start < 0 ? 0 : $count({_OLDER})),'
+        f' "token": $exists({_NEXT}) ? ($type({_NEXT}) = "string" ? {_NEXT} : "") : "",'
         f' "polls": {polls}}}) %}}'
     )
 

@@ -219,6 +219,10 @@ def test_a_model_that_is_live_changes_nothing_and_the_first_one_is_promoted_at_o
     assert live["Default"] == "Deploy: promote"
 
 
+def test_a_deployment_knows_which_data_its_model_comes_from(states: dict[str, Any]) -> None:
+    assert states["Deploy: begin"]["Assign"]["deployRequest"]["data"] == "{% $data %}"
+
+
 def test_a_canary_is_checked_every_minute_and_promoted_or_rolled_back(states: dict[str, Any]) -> None:
     assert states["Deploy: bake"]["Seconds"] == 60
     healthy = states["Deploy: healthy?"]
@@ -246,6 +250,18 @@ def test_the_machine_is_traced_logged_and_ends_in_time(deployed: cdk.Stack) -> N
 def test_every_log_group_is_encrypted_and_ends(deployed: cdk.Stack) -> None:
     groups = support.resources(deployed, "AWS::Logs::LogGroup").values()
     assert all(g["Properties"]["RetentionInDays"] == 365 and g["Properties"]["KmsKeyId"] for g in groups)
+
+
+def test_the_machines_log_fills_no_policy_of_the_account_and_has_a_new_name_in_a_new_stack(
+    deployed: cdk.Stack,
+) -> None:
+    groups = support.resources(deployed, "AWS::Logs::LogGroup")
+    (group,) = (g for key, g in groups.items() if key.startswith("PipelineLogs"))
+    _, parts = group["Properties"]["LogGroupName"]["Fn::Join"]
+    assert parts[0].startswith("/aws/vendedlogs/states/Test-Pipeline-")
+    assert parts[-1] == {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
+    # Kept with its stack's end, so that the name stays taken.
+    assert group["DeletionPolicy"] == "Retain"
 
 
 def test_the_machine_invokes_functions_by_their_exact_arn(deployed: cdk.Stack) -> None:
