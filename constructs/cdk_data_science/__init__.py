@@ -19,6 +19,7 @@ from cdk_data_science.data_lake import (
     DataLake,
     FolderExpiry,
     LakeFormation,
+    ObjectLock,
     Zone,
     ZoneAttributes,
     ZoneDefinition,
@@ -34,6 +35,7 @@ from cdk_data_science.pipelines import (
     Split,
     TrainingPipeline,
 )
+from cdk_data_science.security.checks import DataScienceChecks
 from cdk_data_science.serving import FunctionNetwork, ServerlessInference
 from cdk_data_science.training import SourceCode, SpotTraining
 
@@ -49,11 +51,13 @@ __all__ = [
     "CostBudget",
     "CostGuardrails",
     "DataLake",
+    "DataScienceChecks",
     "FolderExpiry",
     "FunctionNetwork",
     "LakeFormation",
     "ModelRegistry",
     "NetworkFeature",
+    "ObjectLock",
     "Pipeline",
     "PipelineOptions",
     "QualityRules",

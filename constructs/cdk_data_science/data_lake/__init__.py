@@ -7,6 +7,7 @@ from cdk_data_science.data_lake.zone_base import IZone, ZoneBase
 from cdk_data_science.data_lake.zone_definition import (
     DEFAULT_ZONES,
     FolderExpiry,
+    ObjectLock,
     ZoneAttributes,
     ZoneDefinition,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "IZone",
     "ImportedDataLake",
     "LakeFormation",
+    "ObjectLock",
     "Registration",
     "Zone",
     "ZoneAttributes",

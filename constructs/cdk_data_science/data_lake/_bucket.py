@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
-from cdk_data_science.data_lake.zone_definition import ZoneDefinition
+from cdk_data_science.data_lake.zone_definition import ObjectLock, ZoneDefinition
 
 ACCESS_LOG_DAYS = 365
 
@@ -43,6 +43,7 @@ def zone_bucket(
         enforce_ssl=True,
         minimum_tls_version=1.2,
         versioned=definition.versioned,
+        object_lock_default_retention=_lock(definition.object_lock),
         lifecycle_rules=_lifecycle(definition),
         removal_policy=policy,
         auto_delete_objects=policy == RemovalPolicy.DESTROY,
@@ -108,6 +109,15 @@ def _keep_policy(bucket: s3.Bucket, policy: RemovalPolicy) -> None:
     """A bucket that is kept keeps its rules: CloudFormation would delete its policy with the stack."""
     if bucket.policy is not None and policy != RemovalPolicy.DESTROY:
         bucket.policy.apply_removal_policy(policy)
+
+
+def _lock(lock: ObjectLock | None) -> s3.ObjectLockRetention | None:
+    if lock is None:
+        return None
+    duration = Duration.days(lock.days)
+    if lock.mode == "compliance":
+        return s3.ObjectLockRetention.compliance(duration)
+    return s3.ObjectLockRetention.governance(duration)
 
 
 def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:

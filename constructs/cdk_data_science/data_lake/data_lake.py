@@ -131,7 +131,7 @@ class DataLake(DataLakeBase[Zone]):
         problems = Problems("DataLake", self)
         _check_names(problems, [definition.name for definition in definitions])
         for definition in definitions:
-            definition.check(problems)
+            definition.check(problems, destroy=destroy)
         if lake_formation is not None:
             lake_formation.check(problems)
         problems.raise_if_any()

@@ -77,7 +77,7 @@ class Zone(ZoneBase):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("Zone", self)
-        definition.check(problems)
+        definition.check(problems, destroy=destroy)
         problems.raise_if_any()
 
         self.name = definition.name

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from cdk_data_science._validation import FOLDER, Problems, is_token
 
@@ -30,6 +31,22 @@ class FolderExpiry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectLock:
+    """Write once, read many: nobody deletes or changes a version of an object before its time.
+
+    Deleting and overwriting still work as in any versioned zone: they leave the locked version behind. S3
+    never lets go of the lock of a bucket once it is there.
+    """
+
+    days: int
+    """Days that a new version is locked, 1 to 36500."""
+
+    mode: Literal["governance", "compliance"] = "governance"
+    """``governance``: who has ``s3:BypassGovernanceRetention``, which no grant of a zone gives, may lift it.
+    ``compliance``: nobody may, not even the account's root user; the only way out is to close the account."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ZoneDefinition:
     """One zone: its name and the life of the objects in it.
 
@@ -41,6 +58,10 @@ class ZoneDefinition:
 
     versioned: bool = True
     """Keep replaced and deleted objects as noncurrent versions. Default: yes."""
+
+    object_lock: ObjectLock | None = None
+    """Lock new versions against deletion; needs ``versioned``, and cannot be taken away again.
+    Default: none."""
 
     intelligent_tiering_days: int | None = 0
     """Age at which objects move to S3 Intelligent-Tiering, 0 or more. Default: 0, at once. Objects below
@@ -72,9 +93,11 @@ class ZoneDefinition:
     answers with the account's ``aws/s3`` key. For services whose API takes no key, as SageMaker's does for
     checkpoints. Default: none; ``checkpoints/`` in the default models zone."""
 
-    def check(self, problems: Problems) -> None:
-        """Record what cannot work in this definition."""
+    def check(self, problems: Problems, *, destroy: bool = False) -> None:
+        """Record what cannot work in this definition, for a zone that goes with its stack or stays."""
         zone = f"zone {self.name!r}"
+        if self.object_lock is not None:
+            self._check_lock(problems, zone, self.object_lock, destroy=destroy)
         for prefix in self.unnamed_key_prefixes:
             _check_folder(problems, f"{zone}: unnamed_key_prefixes", prefix)
         problems.check(
@@ -107,6 +130,25 @@ class ZoneDefinition:
                 write="intelligent_tiering_days=None",
             )
         self._check_folders(problems, zone)
+
+    def _check_lock(self, problems: Problems, zone: str, lock: ObjectLock, *, destroy: bool) -> None:
+        given = f"{zone}: object_lock={lock}"
+        problems.check(
+            isinstance(lock.days, int) and not isinstance(lock.days, bool) and 1 <= lock.days <= 36_500,
+            given=given,
+            allowed="1 to 36500 whole days",
+            write="ObjectLock(days=365)",
+        )
+        problems.check(
+            lock.mode in ("governance", "compliance"), given=given, allowed="governance or compliance"
+        )
+        problems.check(self.versioned, given=f"{given}, versioned=False", allowed="S3 locks versions only")
+        problems.check(
+            not destroy,
+            given=f"{given}, destroy=True",
+            allowed="a locked zone is kept: its objects could not be deleted with the stack",
+            write="destroy=False",
+        )
 
     def _check_folders(self, problems: Problems, zone: str) -> None:
         """Folders that expire: S3 takes the shortest of all rules, so a longer one would say nothing."""
