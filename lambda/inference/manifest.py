@@ -1,10 +1,17 @@
-"""The model's manifest, `model.json`: what a request must look like and what the answer means."""
+"""The model's manifest, `model.json`: what a request must look like and what the answer means.
+
+The pipeline checks it before it stores the model, by the same rules: what one of the two refuses, the other
+does.
+"""
+
+import re
 
 import msgspec
 
 SCHEMA = 1
 TYPES = ("string", "float")
 TRANSFORMS = ("lowercase",)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class InvalidModel(Exception):
@@ -22,7 +29,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maximum: float | None = None
 
 
-class Outputs(msgspec.Struct, frozen=True):
+class Outputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probabilities: str = "probabilities"
     label: str | None = None
 
@@ -64,13 +71,17 @@ def _faults(manifest: Manifest) -> list[str]:
     faults = []
     if manifest.schema != SCHEMA:
         faults.append(f"schema {manifest.schema} is not known here (only {SCHEMA} is)")
+    if not manifest.name:
+        faults.append("name is empty")
+    if not _SHA256.fullmatch(manifest.sha256):
+        faults.append("sha256 is not 64 lower-case hexadecimal digits")
     if not manifest.inputs:
         faults.append("inputs is empty")
     names = [field.name for field in manifest.inputs]
     if len(set(names)) < len(names):
         faults.append("two inputs have the same name")
-    if not manifest.classes:
-        faults.append("classes is empty")
+    if len(manifest.classes) < 2 or not all(manifest.classes):
+        faults.append("classes is not a list of at least two names")
     if len(set(manifest.classes)) < len(manifest.classes):
         faults.append("two classes have the same name")
     for field in manifest.inputs:
@@ -80,6 +91,8 @@ def _faults(manifest: Manifest) -> list[str]:
 
 def _input_faults(field: Input) -> list[str]:
     faults = []
+    if not field.name:
+        faults.append("it has no name")
     if field.type not in TYPES:
         faults.append(f"type {field.type!r} is not one of {', '.join(TYPES)}")
     if field.transform is not None and field.transform not in TRANSFORMS:

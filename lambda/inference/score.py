@@ -7,32 +7,52 @@ Input and output are CSV in S3: `id` and the model's inputs come in; `id`, one c
 import csv
 import io
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import model as models
 from contract import ValidationError
+from emf import log
 from model import Location, Model
 from s3 import Client
 
 _BATCH_ROWS = 1000
+_PROGRESS_ROWS = 100_000
 
 
 class InvalidData(Exception):
     """The rows cannot be scored; the message names line and column."""
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, object]:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> dict[str, object]:
+    run = {"run": event.get("run"), "requestId": getattr(context, "aws_request_id", None)}
+    started = time.perf_counter()
     client = Client()
     try:
         model = _model(event, client)
         rows = client.get(event["rows"]["bucket"], event["rows"]["key"])
+        fetched = _milliseconds_since(started)
+        log("INFO", "Scoring", f"{len(rows)} bytes of rows", **run, sha256=model.sha256, fetchMs=fetched)
         scores, count = score(model, rows)
         output = {"bucket": event["output"]["bucket"], "key": event["output"]["key"]}
         client.put(output["bucket"], output["key"], scores, content_type="text/csv; charset=utf-8")
+        log(
+            "INFO",
+            "Scored",
+            f"{count} rows to s3://{output['bucket']}/{output['key']}",
+            **run,
+            rows=count,
+            bytes=len(scores),
+            totalMs=_milliseconds_since(started),
+        )
         return {"scores": output, "rows": count}
     finally:
         client.close()
+
+
+def _milliseconds_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)
 
 
 def _model(event: dict[str, Any], client: Client) -> Model:
@@ -56,6 +76,8 @@ def score(model: Model, content: bytes) -> tuple[bytes, int]:
         for index, (name, label) in enumerate(zip(ids, prediction.labels, strict=True)):
             writer.writerow([name, *prediction.probabilities[index * width : (index + 1) * width], label])
         count += len(ids)
+        if count % _PROGRESS_ROWS == 0:
+            log("INFO", "Scoring", f"{count} rows so far")
     if not count:
         raise InvalidData("there are no rows to score")
     return out.getvalue().encode(), count

@@ -18,7 +18,7 @@ INPUTS: list[dict[str, Any]] = [
 
 
 def build(inputs: list[dict[str, Any]]) -> contract.Contract:
-    text = {"schema": 1, "name": "m", "sha256": "0" * 64, "inputs": inputs, "classes": ["a"]}
+    text = {"schema": 1, "name": "m", "sha256": "0" * 64, "inputs": inputs, "classes": ["a", "b"]}
     return contract.Contract(manifest.read(json.dumps(text).encode()), max_rows=MAX_ROWS)
 
 

@@ -147,7 +147,7 @@ def test_labels_that_are_numbers_are_the_numbers_and_others_are_found_by_index(s
     [
         ({"schema": 2}, "schema 2 is not known here"),
         ({"inputs": []}, "inputs is empty"),
-        ({"classes": []}, "classes is empty"),
+        ({"classes": []}, "classes is not a list of at least two names"),
         ({"classes": ["a", "a"]}, "two classes have the same name"),
         ({"inputs": [{"name": "a", "type": "float"}] * 2}, "two inputs have the same name"),
         ({"inputs": [{"name": "a", "type": "date"}]}, "input 'a': type 'date' is not one of string, float"),

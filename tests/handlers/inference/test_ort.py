@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from handlers.inference import models
 from handlers.inference.asset import ort
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 ENGINE = ort.Engine()
@@ -22,7 +22,6 @@ def test_inputs_and_outputs_are_read_from_the_model() -> None:
 
 
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_numbers_give_what_the_python_package_gives(rows: list[tuple[float, float]]) -> None:
     table = np.array(rows, dtype=np.float32)
     expected = _python(models.tabular().model).run(["label", "probabilities"], {"input": table})
@@ -34,7 +33,6 @@ def test_numbers_give_what_the_python_package_gives(rows: list[tuple[float, floa
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), min_size=1, max_size=10))
-@settings(deadline=None)
 def test_texts_give_what_the_python_package_gives(texts: list[str]) -> None:
     column = np.array([[text] for text in texts], dtype=object)
     expected = _python(models.text().model).run(["label", "probabilities"], {"text": column})

@@ -136,7 +136,7 @@ def test_an_endpoint_for_s3_comes_before_the_general_one() -> None:
 
 
 @given(key=keys, body=st.binary(max_size=100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_put_is_what_is_got_for_any_key(shared_store: FakeS3, key: str, body: bytes) -> None:
     client = s3_module.Client(shared_store.environment())
     client.put("lake", key, body, content_type="text/csv")

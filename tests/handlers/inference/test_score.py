@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,22 @@ def test_each_row_gets_the_scores_that_serving_gives(s3: FakeS3, event: dict[str
         }
         for index, each in enumerate(served["predictions"])
     ]
+
+
+def test_the_log_tells_what_is_under_way_and_what_was_done(
+    s3: FakeS3, event: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(score, "_PROGRESS_ROWS", 4)
+    holdout(s3, "id,text\n" + "".join(f"{number},great phone\n" for number in range(5)))
+    score.handler(event, CONTEXT)
+    begin, progress, end = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (begin["type"], begin["sha256"]) == ("Scoring", event["sha256"])
+    assert progress["message"] == "4 rows so far"
+    size = len(s3.objects["lake/scored/run-1/scores.csv"])
+    assert (end["type"], end["rows"], end["bytes"]) == ("Scored", 5, size)
+    assert (end["run"], end["requestId"], end["level"]) == ("run-1", "request-1", "INFO")
+    assert end["totalMs"] >= begin["fetchMs"] >= 0
 
 
 def test_the_same_event_twice_writes_the_same_bytes_under_the_same_key(
