@@ -67,13 +67,12 @@ class Instance:
 
     def environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return own | {
-            "LOCAL_AWS_STATE_DIR": str(self.state),
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
-            "CDK_DEFAULT_ACCOUNT": ACCOUNT,
-            "CDK_DEFAULT_REGION": REGION,
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-        }
+        return own | {"LOCAL_AWS_STATE_DIR": str(self.state)}
+
+    def pointed_at(self) -> dict[str, str]:
+        """The variables under which tools talk to this instance."""
+        variables: dict[str, str] = json.loads(self.command("env", "--json").stdout)
+        return self.environment() | variables
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -128,7 +127,7 @@ def deployment(instance: Instance, folder: Path) -> tuple[float, float]:
         "--output",
         str(folder),
     ]
-    variables = instance.environment()
+    variables = instance.pointed_at()
     synth = measure.run(app, cwd=ROOT, environment=variables).seconds
     place = ("--no-notices", "--ci", "--app", str(folder))
     instance.command("deploy-watch", "--", str(CDK), "bootstrap", *place, f"aws://{ACCOUNT}/{REGION}")

@@ -21,7 +21,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_AWS = ROOT / "local" / ".venv" / "bin" / "local-aws"
-ACCOUNT, REGION = "000000000000", "us-east-1"
 
 
 class StageFailed(Exception):
@@ -44,20 +43,13 @@ class Stages:
         print(f"      {self.seconds[name]:.1f} s", flush=True)
 
 
-def environment(endpoint: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the variables under which every tool talks to the local AWS and to nothing else."""
+    asked = subprocess.run([str(LOCAL_AWS), "env", "--json"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise StageFailed(asked.stderr.strip())
     own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    return own | {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CDK_DEFAULT_ACCOUNT": ACCOUNT,
-        "CDK_DEFAULT_REGION": REGION,
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-    }
+    return own | json.loads(asked.stdout)
 
 
 def run(command: list[str], variables: dict[str, str] | None = None, *, quiet: bool = False) -> None:
@@ -87,17 +79,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def deploy(endpoint: str, stages: Stages) -> None:
+def deploy(variables: dict[str, str], stages: Stages) -> None:
     """Bring up the local AWS and the platform's stacks on it."""
     cdk = shutil.which("cdk") or str(ROOT / "node_modules" / ".bin" / "cdk")
     options = ["--no-notices", "--ci"]
-    variables = environment(endpoint)
+    place = f"aws://{variables['CDK_DEFAULT_ACCOUNT']}/{variables['CDK_DEFAULT_REGION']}"
     context = ["-c", "environment=local"]
     with stages.stage("Synthesize the stacks, all checks on"):
         run([cdk, "synth", "--quiet", *options, *context, "--output", "cdk.out/local"], variables, quiet=True)
     assembly = ["--app", "cdk.out/local"]
     with stages.stage("Deploy them with the CDK"):
-        run([cdk, "bootstrap", *options, *assembly, f"aws://{ACCOUNT}/{REGION}"], variables, quiet=True)
+        run([cdk, "bootstrap", *options, *assembly, place], variables, quiet=True)
         deployment = [cdk, "deploy", "--all", *options, *assembly, "--require-approval", "never"]
         deployment += ["--concurrency", "4", "--progress", "events"]
         run([str(LOCAL_AWS), "deploy-watch", "--show", "stacks", "--", *deployment], variables)
@@ -116,11 +108,12 @@ def main() -> int:
     try:
         with stages.stage("Start the local AWS"):
             run([str(LOCAL_AWS), "up", "--port", str(arguments.port)])
-        deploy(endpoint, stages)
+        variables = environment()
+        deploy(variables, stages)
         deployed = True
         with stages.stage("Run the review-sentiment workload"):
             workload = [sys.executable, "-m", "examples.review_sentiment.run", "--environment", "local"]
-            run(workload, environment(endpoint))
+            run(workload, variables)
     except (KeyboardInterrupt, StageFailed) as error:
         reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else f"Failed: {error}"
         print(f"\n{reason}.", file=sys.stderr, flush=True)

@@ -49,10 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--json", action="store_true", help="print where it listens as JSON")
 
-    _command(commands, "down", _down, "end it and everything that it started")
+    down = _command(commands, "down", _down, "end it and everything that it started")
+    down.add_argument("--all", action="store_true", help="every instance of this user, of any state folder")
+    down.add_argument("--json", action="store_true", help="as JSON")
 
     status = _command(commands, "status", _status, "what runs, and where")
     status.add_argument("--json", action="store_true", help="as JSON")
+
+    env = _command(commands, "env", _env, 'what points tools at it: eval "$(local-aws env)"')
+    env.add_argument("--json", action="store_true", help="as JSON")
 
     logs = _command(commands, "logs", _logs, "print the emulator's log")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
@@ -64,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--json", action="store_true", help="as JSON")
 
     doctor = _command(
-        commands, "doctor", _doctor, "check each hook of the emulator that this version relies on"
+        commands,
+        "doctor",
+        _doctor,
+        "check each hook of the emulator that this version relies on; end what killed instances left behind",
     )
     doctor.add_argument("--json", action="store_true", help="as JSON")
 
@@ -109,6 +117,13 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
     return command
 
 
+def _listed(ended: list[launcher.Ended]) -> list[dict[str, Any]]:
+    return [
+        {"state_dir": str(each.state_dir) if each.state_dir else None, "processes": each.processes}
+        for each in ended
+    ]
+
+
 def _up(arguments: argparse.Namespace) -> int:
     settings = Settings(
         state_dir=arguments.state_dir, port=arguments.port, spot_notice_seconds=arguments.spot_notice
@@ -117,11 +132,14 @@ def _up(arguments: argparse.Namespace) -> int:
     there = launched.settings
     if arguments.json:
         answer = {"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}
-        print(json.dumps(answer | {"outdated": launched.outdated}))
+        answer |= {"outdated": launched.outdated, "ended": _listed(launched.left)}
+        print(json.dumps(answer))
     elif launched.started:
+        for left in launched.left:
+            print(f"Ended what a killed instance had left behind: {left}.")
         print(f"The local AWS is up at {there.endpoint} ({launched.seconds:.1f} s).")
         print(f"  account {there.account}, region {there.region}, state in {there.state_dir}")
-        print(f"  export AWS_ENDPOINT_URL={there.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
+        print('  to point your tools at it: eval "$(local-aws env)"')
     else:
         print(f"The local AWS is up already at {there.endpoint} (state in {there.state_dir}).")
         if launched.outdated:
@@ -131,8 +149,19 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    ended = launcher.down(arguments.state_dir)
-    print("The local AWS is down." if ended else "The local AWS was not up.")
+    if arguments.all:
+        ended = launcher.down_all()
+    else:
+        processes = launcher.down(arguments.state_dir)
+        ended = [launcher.Ended(arguments.state_dir, processes)] if processes else []
+    if arguments.json:
+        print(json.dumps({"ended": _listed(ended)}, indent=2))
+    elif arguments.all:
+        for each in ended:
+            print(f"Ended {each}.")
+        print("No local AWS is up." if ended else "No local AWS was up.")
+    else:
+        print("The local AWS is down." if ended else "The local AWS was not up.")
     return 0
 
 
@@ -145,6 +174,15 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         reports.show_status(status)
     return 0 if status is not None else 3
+
+
+def _env(arguments: argparse.Namespace) -> int:
+    status = launcher.running(arguments.state_dir)
+    if arguments.json:
+        print(json.dumps(environment.variables(status), indent=2))
+    else:
+        print(environment.exports(status))
+    return 0
 
 
 def _logs(arguments: argparse.Namespace) -> int:
@@ -173,18 +211,17 @@ def _report(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from local_aws.emulator import hooks
 
-    problems = hooks.problems()
+    problems, ended = hooks.problems(), launcher.end_leftovers()
     if arguments.json:
-        print(
-            json.dumps(
-                {"ministack": hooks.MINISTACK, "hooks": len(hooks.HOOKS), "broken": problems}, indent=2
-            )
-        )
+        hooked = {"ministack": hooks.MINISTACK, "hooks": len(hooks.HOOKS), "broken": problems}
+        print(json.dumps(hooked | {"ended": _listed(ended)}, indent=2))
         return 1 if problems else 0
     for problem in problems:
         print(f"broken: {problem}")
     if not problems:
         print(f"All {len(hooks.HOOKS)} hooks of ministack {hooks.MINISTACK} are as expected.")
+    for left in ended:
+        print(f"Ended what a killed instance had left behind: {left}.")
     return 1 if problems else 0
 
 

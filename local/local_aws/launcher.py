@@ -15,12 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from local_aws import processes
-from local_aws.settings import HOST, MARKER, Settings, sources_hash
+from local_aws.settings import HOST, MARKER, STATE_DIR_VARIABLE, Settings, sources_hash
 
 STATUS_PATH = "/_local_aws/status"
 START_SECONDS = 60.0
@@ -50,6 +50,20 @@ class Launched:
     seconds: float
     outdated: bool = False
     """The instance that was there already runs other code than this."""
+    left: list[Ended] = field(default_factory=list)
+    """What instances that were killed had left behind, and was ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An instance of which processes were ended."""
+
+    state_dir: Path | None
+    processes: int
+
+    def __str__(self) -> str:
+        plural = "" if self.processes == 1 else "es"
+        return f"{self.processes} process{plural} of {self.state_dir or 'an unknown state folder'}"
 
 
 def up(settings: Settings) -> Launched:
@@ -62,17 +76,40 @@ def up(settings: Settings) -> Launched:
             seconds = time.monotonic() - began
             outdated = there.sources != sources_hash()
             return Launched(there, started=False, seconds=seconds, outdated=outdated)
-    _refuse_taken_port(settings.port)
     _refuse_taken_state_dir(settings)
+    left = end_leftovers()
+    _refuse_taken_port(settings.port)
     clean(settings.state_dir)
     settings = replace(settings, sources=sources_hash())
     _start(settings)
-    return Launched(settings, started=True, seconds=time.monotonic() - began)
+    return Launched(settings, started=True, seconds=time.monotonic() - began, left=left)
 
 
 def down(state_dir: Path) -> int:
     """End the instance of this folder and everything that it started. Returns how many processes ended."""
     return clean(state_dir)
+
+
+def down_all() -> list[Ended]:
+    """End every instance of this user, of whatever state folder."""
+    return [_end(running) for running in processes.instances()]
+
+
+def end_leftovers() -> list[Ended]:
+    """End what instances left behind whose emulator was killed, of whatever state folder."""
+    left = {each.instance for each in processes.instances() if not each.served}
+    # Looked at twice: an emulator that started while we looked is not taken for one that was killed.
+    return [_end(each) for each in processes.instances() if each.instance in left and not each.served]
+
+
+def _end(running: processes.Running) -> Ended:
+    state_dir = running.state_dir
+    settings = Settings.load(state_dir) if state_dir is not None else None
+    if state_dir is not None and settings is not None and settings.instance == running.instance:
+        clean(state_dir)
+    else:  # the folder is gone, or another instance's by now
+        processes.end_all(running.instance)
+    return Ended(state_dir, len(running.pids))
 
 
 def clean(state_dir: Path) -> int:
@@ -216,6 +253,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
     return kept | {
         MARKER: settings.instance,
+        STATE_DIR_VARIABLE: str(settings.state_dir),
         "TMPDIR": str(settings.temp_dir),
         "NO_PROXY": f"{HOST},localhost",
         "no_proxy": f"{HOST},localhost",

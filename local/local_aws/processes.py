@@ -8,26 +8,46 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_aws.settings import MARKER
+from local_aws.settings import MARKER, STATE_DIR_VARIABLE
 
 _PROC = Path("/proc")
+_SERVER = "local_aws.server"
+
+
+@dataclass(slots=True)
+class Running:
+    """The living processes of one instance."""
+
+    instance: str
+    state_dir: Path | None = None
+    served: bool = False
+    """Whether its emulator is among them; without it, the others were left behind."""
+    pids: set[int] = field(default_factory=set)
+
+
+def instances() -> list[Running]:
+    """Every instance of this user, of whatever state folder, that has a living process."""
+    found: dict[str, Running] = {}
+    for pid, instance, state_dir, served in _from_proc() if _PROC.is_dir() else _from_ps():
+        if pid != os.getpid():
+            known = found.setdefault(instance, Running(instance))
+            known.pids.add(pid)
+            known.served |= served
+            known.state_dir = known.state_dir or (Path(state_dir) if state_dir else None)
+    return list(found.values())
 
 
 def carrying(instance: str) -> set[int]:
     """The ids of the living processes that belong to this instance."""
-    mark = f"{MARKER}={instance}"
-    found = _from_proc(mark) if _PROC.is_dir() else _from_ps(mark)
-    return found - {os.getpid()}
-
-
-def belongs_to(pid: int, instance: str) -> bool:
-    return pid in carrying(instance)
+    return next((each.pids for each in instances() if each.instance == instance), set())
 
 
 def end_all(instance: str, grace_seconds: float = 5.0) -> int:
@@ -67,29 +87,41 @@ def _signal(pids: Iterable[int], sig: signal.Signals) -> None:
             os.kill(pid, sig)
 
 
-def _from_proc(mark: str) -> set[int]:
-    wanted = mark.encode()
-    found = set()
+def _from_proc() -> Iterator[tuple[int, str, str, bool]]:
+    wanted, user = f"{MARKER}=".encode(), os.getuid()
     for entry in _PROC.iterdir():
         if not entry.name.isdigit():
             continue
-        with contextlib.suppress(OSError):  # it ended meanwhile, or it is another user's
-            if wanted in (entry / "environ").read_bytes().split(b"\0") and not _is_zombie(entry):
-                found.add(int(entry.name))
-    return found
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if entry.stat().st_uid != user:
+                continue
+            raw = (entry / "environ").read_bytes()
+            if wanted not in raw or _is_zombie(entry):
+                continue
+            variables = dict(pair.partition(b"=")[::2] for pair in raw.split(b"\0"))
+            if MARKER.encode() in variables:
+                served = _SERVER.encode() in (entry / "cmdline").read_bytes().split(b"\0")
+                instance, state_dir = (
+                    variables.get(name.encode(), b"").decode() for name in (MARKER, STATE_DIR_VARIABLE)
+                )
+                yield int(entry.name), instance, state_dir, served
 
 
 def _is_zombie(entry: Path) -> bool:
     return (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def _from_ps(mark: str) -> set[int]:
+def _from_ps() -> Iterator[tuple[int, str, str, bool]]:
     """Systems without /proc, such as macOS: ``ps`` shows the environment of the user's own processes."""
     listing = subprocess.run(
-        ["ps", "-axEww", "-o", "pid=,command="],
+        ["ps", "-xEww", "-o", "pid=,command="],
         capture_output=True,
         text=True,
         check=False,
     )
-    lines = (line.strip() for line in listing.stdout.splitlines())
-    return {int(line.split(None, 1)[0]) for line in lines if f" {mark}" in line}
+    for line in listing.stdout.splitlines():
+        instance = re.search(rf" {MARKER}=(\S+)", line)
+        if instance is not None:
+            state_dir = re.search(rf" {STATE_DIR_VARIABLE}=(\S+)", line)
+            served = f" -m {_SERVER} " in line
+            yield int(line.split(None, 1)[0]), instance[1], state_dir[1] if state_dir else "", served

@@ -7,7 +7,6 @@ event for a while, the command is ended with what was in progress and what the e
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from local_aws import processes
+from local_aws import environment, processes
 
 _POLL = 0.25
 _END_GRACE = 10.0
@@ -25,20 +24,6 @@ _SETTLE = 15.0
 """Seconds that a command gets to end by itself after a resource has failed."""
 _CANCELLED = re.compile(r"cancelled|Rollback requested|The following resource\(s\) failed", re.IGNORECASE)
 _LOG_NOISE = re.compile(r" (INFO|DEBUG) ")
-
-
-def environment(status: dict[str, Any]) -> dict[str, str]:
-    """The caller's environment, pointed at the instance."""
-    return dict(os.environ) | {
-        "AWS_ENDPOINT_URL": status["endpoint"],
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": status["region"],
-        "AWS_DEFAULT_REGION": status["region"],
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CDK_DEFAULT_ACCOUNT": status["account"],
-        "CDK_DEFAULT_REGION": status["region"],
-    }
 
 
 def watch(
@@ -59,7 +44,7 @@ def watch(
         try:
             process = subprocess.Popen(
                 command,
-                env=environment(status),
+                env=environment.pointed_at(status),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

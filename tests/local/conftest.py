@@ -228,6 +228,14 @@ def zipped(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and that nobody has waited for does not."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

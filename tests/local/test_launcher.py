@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.local.conftest import COMMAND, LocalAws, eventually, free_port, local_aws_command, unique
+from tests.local.conftest import COMMAND, LocalAws, alive, eventually, free_port, local_aws_command, unique
 
 
 @pytest.fixture
@@ -132,6 +132,21 @@ def test_status_where_nothing_is_up_ends_with_a_code_of_its_own(tmp_path: Path) 
     assert "No local AWS is up" in done.stdout
 
 
+def test_env_points_a_shell_at_the_instance_and_at_no_other_aws(local_aws: LocalAws) -> None:
+    lines = local_aws.run("env").stdout
+    script = f'export AWS_PROFILE=production\n{lines}\necho "$AWS_ENDPOINT_URL ${{AWS_PROFILE-none}}"'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{local_aws.endpoint} none\n"
+    variables = json.loads(local_aws.run("env", "--json").stdout)
+    assert (variables["AWS_ACCESS_KEY_ID"], variables["CDK_DEFAULT_ACCOUNT"]) == ("test", "000000000000")
+
+
+def test_env_where_nothing_is_up_says_so(tmp_path: Path) -> None:
+    done = local_aws_command("env", "--state-dir", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no local AWS is up" in done.stderr
+
+
 def test_logs_show_the_emulators_log(local_aws: LocalAws) -> None:
     done = local_aws.run("logs")
     assert done.returncode == 0
@@ -171,19 +186,87 @@ def test_down_twice_and_down_of_nothing_are_fine(state_dir: Path) -> None:
     assert "was not up" in again.stdout
 
 
-def test_after_a_kill_of_the_emulator_the_next_up_ends_what_it_left(state_dir: Path) -> None:
+@pytest.fixture
+def killed(state_dir: Path) -> set[int]:
+    """An instance whose emulator was killed with its moto and a function alive: the ids of all three."""
     up(state_dir, "--port", str(free_port()))
     endpoint = json.loads(local_aws_command("status", "--json", "--state-dir", str(state_dir)).stdout)[
         "endpoint"
     ]
-    LocalAws(endpoint, state_dir).client("lakeformation").list_resources()  # starts moto
-    emulator = int((state_dir / "emulator.pid").read_text())
-    os.kill(emulator, signal.SIGKILL)
-    left = [pid for pid in processes_of(state_dir) if pid != emulator]
-    assert left, "moto outlives the emulator that was killed"
-    done = up(state_dir, "--port", str(free_port()))
+    instance = LocalAws(endpoint, state_dir)
+    instance.client("lakeformation").list_resources()  # starts moto
+    sleeps = "import time\ndef handler(event, context): time.sleep(600)"
+    name = instance.function(sleeps, instance.role("lambda"), Timeout=900)
+    instance.client("lambda").invoke(FunctionName=name, InvocationType="Event")
+    eventually(lambda: len(processes_of(state_dir)) == 3, 15, "the function")
+    running = set(processes_of(state_dir))
+    os.kill(int((state_dir / "emulator.pid").read_text()), signal.SIGKILL)
+    return running
+
+
+def gone(pids: set[int]) -> bool:
+    return not any(alive(pid) for pid in pids)
+
+
+def test_after_a_kill_of_the_emulator_the_next_up_of_any_folder_ends_what_it_left(
+    state_dir: Path, killed: set[int], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    try:
+        done = up(other, "--port", str(free_port()))
+        assert done.returncode == 0, done.stderr
+        eventually(lambda: gone(killed), 5, "the end of what was left")
+        assert not (state_dir / "tmp").exists()
+    finally:
+        local_aws_command("down", "--state-dir", str(other))
+
+
+def test_the_doctor_ends_what_a_killed_instance_left(
+    local_aws: LocalAws, state_dir: Path, killed: set[int]
+) -> None:
+    done = local_aws_command("doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    eventually(lambda: gone(killed), 5, "the end of what was left")
+    assert local_aws.run("status").returncode == 0
+
+
+# `down --all`, for the instances of these folders: others on this machine are not ours to end.
+DOWN_ALL = """
+import sys
+from local_aws import cli, processes
+folders, every = sys.argv[1:], processes.instances
+processes.instances = lambda: [each for each in every() if str(each.state_dir) in folders]
+sys.argv = ["local-aws", "down", "--all"]
+sys.exit(cli.main())
+"""
+
+
+def test_down_all_ends_the_instances_of_every_folder(
+    tmp_path: Path, state_dir: Path, killed: set[int]
+) -> None:
+    other = tmp_path / "other"
+    up(other, "--port", str(free_port()))
+    python = COMMAND.with_name("python")
+    folders = [str(state_dir), str(other)]
+    done = subprocess.run(
+        [str(python), "-c", DOWN_ALL, *folders], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
-    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), 5, "the end of what was left")
+    assert f"Ended 1 process of {other}." in done.stdout
+    assert gone(killed)
+    assert processes_of(other) == []
+    again = subprocess.run(
+        [str(python), "-c", DOWN_ALL, *folders], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert again.stdout == "No local AWS was up.\n"
+
+
+def test_down_tells_as_json_what_it_ended(state_dir: Path) -> None:
+    up(state_dir, "--port", str(free_port()))
+    for processes in (1, 0):
+        done = local_aws_command("down", "--json", "--state-dir", str(state_dir))
+        ended = [{"state_dir": str(state_dir), "processes": processes}] if processes else []
+        assert json.loads(done.stdout) == {"ended": ended}
 
 
 def test_a_stale_pid_file_is_no_obstacle_and_its_process_is_not_touched(state_dir: Path) -> None:

@@ -171,9 +171,10 @@ def base_environment(
 
 
 def _inherited() -> dict[str, str]:
-    from local_aws.settings import MARKER
+    from local_aws.settings import MARKER, STATE_DIR_VARIABLE
 
-    names = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "NO_PROXY", "no_proxy", MARKER)
+    own = ("TMPDIR", "NO_PROXY", "no_proxy", MARKER, STATE_DIR_VARIABLE)
+    names = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", *own)
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
