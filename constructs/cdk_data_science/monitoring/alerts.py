@@ -64,7 +64,7 @@ class AlertTopic(Construct):
         super().__init__(scope, id)
         _check(self, emails, display_name)
         if key is None:
-            self.key: kms.IKey = operations_key(self, "Key", description="Alerts")
+            self.key: kms.IKey = operations_key(self, "Key", description=f"Alerts of {self.node.path}")
         else:
             self.key = key
             allow_alarms(key)
