@@ -56,7 +56,7 @@ def written() -> str:
 class Deployed:
     """A machine of that definition, with a bucket and a topic to tell its failures to."""
 
-    def __init__(self, aws: LocalAws, definition: str, *, wait: int) -> None:
+    def __init__(self, aws: LocalAws, definition: str, *, wait: int, listed: str = "RUNNING") -> None:
         self.aws = aws
         self._bucket = aws.bucket()
         topic = aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
@@ -72,6 +72,7 @@ class Deployed:
         for name in ("Wait for turn", "Wait for turn: more runs"):
             # The list comes in pages, however few there are in a test.
             states[name]["Arguments"]["MaxResults"] = 1
+            states[name]["Arguments"]["StatusFilter"] = listed
         self.machine = aws.machine(role, states, parsed["StartAt"], TimeoutSeconds=120)
 
     def start(self, name: str, **given: Any) -> str:
@@ -84,14 +85,18 @@ class Deployed:
 
     def began_to_work(self, arn: str) -> Any:
         """When the run's turn had come."""
+        (moment,) = self.entered(arn, "Work")
+        return moment
+
+    def entered(self, arn: str, state: str) -> list[Any]:
+        """When a run entered a state, each time."""
         pages = self.aws.client("stepfunctions").get_paginator("get_execution_history")
-        (moment,) = [
+        return [
             event["timestamp"]
             for page in pages.paginate(executionArn=arn)
             for event in page["events"]
-            if event.get("stateEnteredEventDetails", {}).get("name") == "Work"
+            if event.get("stateEnteredEventDetails", {}).get("name") == state
         ]
-        return moment
 
     def record(self, run: str) -> dict[str, Any]:
         body = self.aws.client("s3").get_object(Bucket=self._bucket, Key=f"failures/{run}.json")["Body"]
@@ -125,6 +130,16 @@ def test_a_run_that_was_stopped_gives_its_turn_back(deployed: Deployed) -> None:
     waiting = deployed.start("waiting")
     deployed.aws.client("stepfunctions").stop_execution(executionArn=stuck)
     assert deployed.aws.execution_end(waiting)["status"] == "SUCCEEDED"
+
+
+def test_a_run_that_the_list_does_not_know_asks_a_few_times_more_and_goes_on(
+    local_aws: LocalAws, written: str
+) -> None:
+    # GIVEN a list without the runs that are under way, as it may be for a moment after their start
+    deployed = Deployed(local_aws, written, wait=0, listed="TIMED_OUT")
+    end = local_aws.execution_end(deployed.start("unlisted"))
+    assert end["status"] == "SUCCEEDED"
+    assert len(deployed.entered(end["executionArn"], "Wait for turn")) == 5
 
 
 def test_a_run_that_waits_too_long_fails_under_a_name_of_its_own(local_aws: LocalAws, written: str) -> None:

@@ -57,7 +57,7 @@ def early(platform: Deployed, quick: Quick, unrecorded: str) -> Early:
 
 @pytest.fixture(scope="module")
 def unrecorded(platform: Deployed, quick: Quick) -> Iterator[str]:
-    """A failing run whose record may not be written: retried for half a minute, while others run."""
+    """A failing run whose record may not be written."""
     name = "unrecorded"
     platform.put(platform.raw, f"reviews/{name}.txt", quick.reviews.first(2).csv())
     record = f"arn:aws:s3:::{platform.features}/failures/{name}.json"

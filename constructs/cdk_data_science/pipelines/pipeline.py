@@ -19,12 +19,12 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic, alarm
-from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE, FailurePath
-from cdk_data_science.pipelines.outputs import DATA, Output
+from cdk_data_science.pipelines.definition import assemble, check_steps
+from cdk_data_science.pipelines.failure import FailurePath
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
-from cdk_data_science.pipelines.step import FunctionOptions, Location, States, Step, StepContext
+from cdk_data_science.pipelines.step import FunctionOptions, Location, Step, StepContext
 from cdk_data_science.pipelines.trigger import DataTrigger
-from cdk_data_science.pipelines.turn import TURN_VARIABLE, Turn, first_turn
+from cdk_data_science.pipelines.turn import Turn
 
 _LONGEST_MACHINE_DAYS = 365
 # Begin and end, the failure path with its retries, and a reserve.
@@ -206,7 +206,9 @@ class Pipeline(Construct):
         return sfn.StateMachine(
             self,
             "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(self._definition()),
+            definition_body=sfn.DefinitionBody.from_chainable(
+                assemble(self, self.steps, context=self._context, turn=self._turn)
+            ),
             state_machine_type=sfn.StateMachineType.STANDARD,
             query_language=sfn.QueryLanguage.JSONATA,
             tracing_enabled=True,
@@ -228,84 +230,8 @@ class Pipeline(Construct):
             write='prefix="reviews/"',
         )
         self.options.check(problems)
-        problems.check(bool(self.steps), given="no steps", allowed="at least one")
-        available: set[Output] = {DATA}
-        names: set[str] = set()
-        for step in self.steps:
-            problems.check(
-                step.name not in names,
-                given=f"two steps named {step.name!r}",
-                allowed="each name once",
-            )
-            missing = ", ".join(output.name for output in step.needs if output not in available)
-            problems.check(
-                not missing,
-                given=f"step {step.name!r} without {missing}",
-                allowed="steps whose needs an earlier step gives",
-                write=f"a step before {step.name!r} that gives {missing}",
-            )
-            step.check(problems)
-            names.add(step.name)
-            available.update(step.gives)
+        check_steps(problems, self.steps)
         problems.raise_if_any()
-
-    def _definition(self) -> sfn.IChainable:
-        begin = self._begin()
-        begin.next(self._turn.entry)
-        previous: Sequence[sfn.INextable] = []
-        for step in self.steps:
-            states: States = step.states(Construct(self, step.name), self._context)
-            if not previous:
-                self._turn.then(states.first)
-            for end in previous:
-                end.next(states.first)
-            previous = states.last
-        given = [output for step in self.steps for output in step.gives]
-        succeeded = sfn.Succeed.jsonata(
-            self,
-            "Succeeded",
-            outputs={"run": "{% $run %}", "data": DATA.expression, **{o.name: o.expression for o in given}},
-        )
-        for end in previous:
-            end.next(succeeded)
-        refused = sfn.Pass.jsonata(
-            self,
-            "Refuse input",
-            assign={
-                "run": "{% $states.context.Execution.Name %}",
-                DATA.name: "{% $states.input %}",
-                ROLLBACK_VARIABLE: "not needed",
-                "failure": {
-                    "error": "InvalidInput",
-                    "cause": 'The input has to be {"data": {"bucket": "…", "key": "…"}}',
-                    "state": "Check input",
-                },
-            },
-        )
-        refused.next(self._failure.entry)
-        return (
-            sfn.Choice.jsonata(self, "Check input")
-            .when(
-                sfn.Condition.jsonata(
-                    "{% $exists($states.input.data.bucket) and $exists($states.input.data.key) %}"
-                ),
-                begin,
-            )
-            .otherwise(refused)
-        )
-
-    def _begin(self) -> sfn.Pass:
-        return sfn.Pass.jsonata(
-            self,
-            "Begin",
-            comment="What every later state reads",
-            assign={
-                "run": "{% $states.context.Execution.Name %}",
-                DATA.name: "{% $states.input.data %}",
-                ROLLBACK_VARIABLE: "not needed",
-                TURN_VARIABLE: first_turn(),
-            },
-        )
 
     def _longest(self) -> Duration:
         wait = self.options.longest_wait.to_seconds()
