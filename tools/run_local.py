@@ -48,8 +48,8 @@ def environment() -> dict[str, str]:
     asked = subprocess.run([str(LOCAL_AWS), "env", "--json"], capture_output=True, text=True, check=False)
     if asked.returncode:
         raise StageFailed(asked.stderr.strip())
-    own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    return own | json.loads(asked.stdout)
+    variables: dict[str, str] = json.loads(asked.stdout)
+    return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | variables
 
 
 def run(command: list[str], variables: dict[str, str] | None = None, *, quiet: bool = False) -> None:

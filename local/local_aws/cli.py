@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from local_aws import budget_commands, fault_commands, launcher, reports
+from local_aws import budget_commands, environment, fault_commands, launcher, reports
 from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, default_state_dir
 
 
