@@ -52,6 +52,10 @@ class Deployer:
         stacks = json.loads((self._folder / "outputs.json").read_text())
         return {name: value for stack in stacks.values() for name, value in stack.items()}
 
+    def versions(self) -> list[str]:
+        listed = self.aws.client("lambda").list_versions_by_function(FunctionName=self.outputs["Function"])
+        return [version["Version"] for version in listed["Versions"]]
+
     def live_version(self) -> str:
         answer = self.aws.client("lambda").invoke(FunctionName=self.outputs["Function"], Qualifier="live")
         return str(json.loads(answer["Payload"].read())["version"])
@@ -94,6 +98,7 @@ def a_change_is_a_new_version_behind_the_alias(deployer: Deployer) -> None:
     done = deployer.deploy("changed")
     assert done.returncode == 0, done.stdout
     assert deployer.live_version() == "2"
+    assert deployer.versions() == ["$LATEST", "1", "2"]
 
 
 def a_failing_resource_is_told_with_its_cause_and_rolled_back(deployer: Deployer) -> None:
@@ -104,10 +109,11 @@ def a_failing_resource_is_told_with_its_cause_and_rolled_back(deployer: Deployer
     stacks = deployer.aws.client("cloudformation").describe_stacks(StackName="Work")["Stacks"]
     assert stacks[0]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert deployer.live_version() == "2"
+    assert deployer.versions() == ["$LATEST", "1", "2"]
 
 
 def destroying_leaves_nothing(deployer: Deployer) -> None:
-    bucket = deployer.outputs["Bucket"]
+    bucket, function = deployer.outputs["Bucket"], deployer.outputs["Function"]
     done = deployer.cdk("destroy", "--all", "--app", "changed", "--force")
     assert done.returncode == 0, done.stdout
     assert "DELETE_COMPLETE              Lake" in done.stdout
@@ -115,3 +121,5 @@ def destroying_leaves_nothing(deployer: Deployer) -> None:
     remaining = [stack["StackName"] for stack in aws.client("cloudformation").describe_stacks()["Stacks"]]
     assert not {"Lake", "Work"} & set(remaining)
     assert bucket not in [found["Name"] for found in aws.client("s3").list_buckets()["Buckets"]]
+    functions = [found["FunctionName"] for found in aws.client("lambda").list_functions()["Functions"]]
+    assert function not in functions  # and its versions with it, though the stacks kept them

@@ -47,11 +47,15 @@ def test_it_follows_the_pointer_and_names_no_model(deployed: cdk.Stack) -> None:
     assert variables["MAX_ROWS"] == "1000"
 
 
-def test_the_alias_is_live_and_its_first_version_is_kept(deployed: cdk.Stack) -> None:
+def test_the_alias_is_live_and_takes_no_routing_from_the_template(deployed: cdk.Stack) -> None:
     alias = support.only(support.resources(deployed, "AWS::Lambda::Alias"))["Properties"]
     assert alias["Name"] == "live"
     assert "RoutingConfig" not in alias
-    assert support.only(support.resources(deployed, "AWS::Lambda::Version"))["DeletionPolicy"] == "Retain"
+
+
+def test_a_version_is_kept_unless_the_deployment_that_made_it_fails(deployed: cdk.Stack) -> None:
+    version = support.only(support.resources(deployed, "AWS::Lambda::Version"))
+    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_url_takes_signed_requests_to_the_alias(deployed: cdk.Stack) -> None:

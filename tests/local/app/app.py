@@ -58,7 +58,10 @@ class Work(cdk.Stack):
             on_failure=destinations.SqsDestination(sqs.Queue(self, "Failed", enforce_ssl=True)),
         )
         lake.bucket.grant_read(function)
-        alias = lambda_.Alias(self, "Live", alias_name="live", version=function.current_version)
+        version = function.current_version
+        # Kept when the next one is made, gone with the function.
+        version.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        alias = lambda_.Alias(self, "Live", alias_name="live", version=version)
         url = alias.add_function_url(auth_type=lambda_.FunctionUrlAuthType.AWS_IAM)
         failures = sns.Topic(self, "Failures", enforce_ssl=True)
         alarm = function.metric_errors().create_alarm(self, "Errors", threshold=1, evaluation_periods=1)
