@@ -15,6 +15,18 @@ from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science.data_lake.zone_definition import ObjectLock, ZoneDefinition
 
 ACCESS_LOG_DAYS = 365
+_INVENTORY_FIELDS = (
+    "Size",
+    "LastModifiedDate",
+    "StorageClass",
+    "ETag",
+    "IsMultipartUploaded",
+    "EncryptionStatus",
+    "BucketKeyStatus",
+    "ObjectLockMode",
+    "ObjectLockRetainUntilDate",
+    "IntelligentTieringAccessTier",
+)
 
 _REPLICATION_RULES = (
     "NIST.800.53.R5-S3BucketReplicationEnabled",
@@ -52,6 +64,8 @@ def zone_bucket(
         _send_events(bucket)
     if access_logs is not None:
         _send_access_logs(bucket, access_logs, prefix=f"s3/{definition.name}/")
+        if definition.inventory is not None:
+            _send_inventory(bucket, access_logs, definition)
     _deny_other_encryption(bucket, key, unnamed_key_prefixes=definition.unnamed_key_prefixes)
     _keep_policy(bucket, policy)
     acknowledge(
@@ -181,6 +195,32 @@ def _send_access_logs(bucket: s3.Bucket, logs: s3.IBucket, *, prefix: str) -> No
             partitioned_prefix=s3.CfnBucket.PartitionedPrefixProperty(partition_date_source="EventTime")
         ),
     )
+    _let_deliver(bucket, logs, service="logging.s3.amazonaws.com", prefix=prefix)
+
+
+def _send_inventory(bucket: s3.Bucket, logs: s3.IBucket, definition: ZoneDefinition) -> None:
+    """Lists of the objects, where their table can be queried: one folder a zone."""
+    folder = f"inventory/{definition.name}"
+    _resource(bucket).inventory_configurations = [
+        s3.CfnBucket.InventoryConfigurationProperty(
+            id="Zone",
+            enabled=True,
+            included_object_versions="All" if definition.versioned else "Current",
+            schedule_frequency="Daily" if definition.inventory == "daily" else "Weekly",
+            optional_fields=list(_INVENTORY_FIELDS),
+            destination=s3.CfnBucket.DestinationProperty(
+                bucket_arn=logs.bucket_arn,
+                bucket_account_id=Stack.of(bucket).account,
+                format="Parquet",
+                prefix=folder,
+            ),
+        )
+    ]
+    _let_deliver(bucket, logs, service="s3.amazonaws.com", prefix=f"{folder}/")
+
+
+def _let_deliver(bucket: s3.Bucket, logs: s3.IBucket, *, service: str, prefix: str) -> None:
+    """Admit what S3 itself writes about a zone to the log bucket, for this zone and its own folder."""
     stack = Stack.of(bucket)
     conditions: dict[str, dict[str, str]] = {"StringEquals": {"aws:SourceAccount": stack.account}}
     if Stack.of(logs) == stack:
@@ -188,7 +228,7 @@ def _send_access_logs(bucket: s3.Bucket, logs: s3.IBucket, *, prefix: str) -> No
         conditions["ArnLike"] = {"aws:SourceArn": bucket.bucket_arn}
     logs.add_to_resource_policy(
         iam.PolicyStatement(
-            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            principals=[iam.ServicePrincipal(service)],
             actions=["s3:PutObject"],
             resources=[logs.arn_for_objects(f"{prefix}*")],
             conditions=conditions,

@@ -78,6 +78,12 @@ class Zone(ZoneBase):
         super().__init__(scope, id)
         problems = Problems("Zone", self)
         definition.check(problems, destroy=destroy)
+        problems.check(
+            definition.inventory is None or access_logs is not None,
+            given=f"inventory={definition.inventory!r} without access_logs",
+            allowed="lists only beside the access logs",
+            write="Zone(…, access_logs=bucket)",
+        )
         problems.raise_if_any()
 
         self.name = definition.name
