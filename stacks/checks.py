@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import aws_cdk as cdk
 import cdk_nag
+from constructs import IConstruct
+
+from cdk_data_science import CostReport, DataScienceChecks
 
 PACKS = (
     cdk_nag.AwsSolutionsChecks,
@@ -14,8 +19,17 @@ PACKS = (
 
 
 def attach(app: cdk.App) -> None:
-    """Let the four rule packs of cdk-nag judge the templates of ``app``; a finding fails its synthesis.
+    """Let the four rule packs of cdk-nag and our own judge the templates of ``app``; a finding fails its
+    synthesis.
 
-    A finding that has to stay is acknowledged where it arises, with its reason.
+    A finding that has to stay is acknowledged where it arises, with its reason. What ours finds is also
+    written beside the templates, for code review.
     """
-    cdk.Validations.of(app).add_plugins(*(pack(app) for pack in PACKS))
+    ours = DataScienceChecks(app, sarif=Path(app.outdir) / "data-science-checks.sarif")
+    cdk.Validations.of(app).add_plugins(*(pack(app) for pack in PACKS), ours)
+
+
+def accept(construct: IConstruct, rule: str, reason: str) -> None:
+    """Accept a finding of our own rule pack on a construct, because of what the settings ask for."""
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=f"DataScience-{rule}", reason=reason))
+    CostReport(app)

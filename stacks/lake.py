@@ -12,6 +12,7 @@ from constructs import Construct
 from cdk_data_science import DataLake, FolderExpiry, LakeFormation, ZoneDefinition
 from cdk_data_science.data_lake import DEFAULT_ZONES
 from settings.model import Lake, Settings
+from stacks import checks
 
 RECOVERABLE_DAYS = 7
 """Expired copies can be had back this long; what they were made of is kept."""
@@ -43,6 +44,14 @@ class LakeStack(cdk.Stack):
             lake_formation=formation if settings.lake.lake_formation else None,
             destroy=settings.platform.destroy_data,
         )
+        if settings.lake.lake_formation:
+            checks.accept(
+                self.lake,
+                "LF8",
+                "The lake is new and nobody has been opted in: IAM, the buckets' policies and the key decide "
+                "here. Lake Formation alone governs a zone once its readers have their grants; the switch is "
+                "LakeFormation(hybrid=False).",
+            )
         for zone in self.lake.zones.values():
             cdk.CfnOutput(
                 self,

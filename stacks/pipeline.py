@@ -19,6 +19,7 @@ from cdk_data_science import (
 )
 from cdk_data_science.pipelines import IModelRegistry
 from settings.model import Pipeline, Settings
+from stacks import checks
 from stacks.serving import architecture, python_runtime
 
 
@@ -78,6 +79,19 @@ class PipelineStack(cdk.Stack):
             ),
         )
         machine = self.pipeline.state_machine
+        checks.accept(
+            machine,
+            "JOB1[Train]",
+            "The framework's container fetches the training program from S3 itself when it starts, which it "
+            "cannot do without a network.",
+        )
+        if training.job.network is None:
+            checks.accept(
+                machine,
+                "JOB3[Train]",
+                "The settings name no network for training. The job talks to AWS services alone, over TLS, "
+                "with a role that holds this platform's zones and nothing else.",
+            )
         outputs = {
             "StateMachineArn": (
                 machine.state_machine_arn,

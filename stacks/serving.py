@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk_data_science import AlertTopic, DataLake, ServerlessInference
 from settings.model import Inference, Settings
+from stacks import checks
 
 
 class ServingStack(cdk.Stack):
@@ -36,6 +37,13 @@ class ServingStack(cdk.Stack):
             architecture=architecture(settings),
             alerts=alerts,
         )
+        if inference.reserved_concurrency is None:
+            checks.accept(
+                self.inference.function,
+                "LAM5",
+                "A reservation takes from the account's pool, of which a new account has nothing to spare: the "
+                "settings name one where the quota allows it. Callers need IAM credentials.",
+            )
         outputs = {
             "FunctionName": (self.inference.function.function_name, "The inference function"),
             "AliasName": (self.inference.alias.alias_name, "The alias whose version serves"),

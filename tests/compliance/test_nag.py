@@ -1,4 +1,4 @@
-"""Four rule packs and the built-in validator judge every environment; what stays says why, and is needed."""
+"""Five rule packs and the built-in validator judge every environment; what stays says why, and is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.compliance import assembly
 from tests.compliance.assembly import ROOT, Acknowledgement, Assembly, Finding
 from tests.constructs import support
 
-PACKS = {"AwsSolutions", "NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321"}
+PACKS = {"AwsSolutions", "NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321", "DataScience"}
 LEAST_WORDS = 8
 
 ROLE = "arn:aws:iam::111122223333:role/notebook"
