@@ -8,7 +8,7 @@ import aws_cdk as cdk
 import cdk_nag
 from constructs import IConstruct
 
-from cdk_data_science import CostReport, DataScienceChecks
+from cdk_data_science import DataScienceChecks
 
 PACKS = (
     cdk_nag.AwsSolutionsChecks,
@@ -32,4 +32,3 @@ def attach(app: cdk.App) -> None:
 def accept(construct: IConstruct, rule: str, reason: str) -> None:
     """Accept a finding of our own rule pack on a construct, because of what the settings ask for."""
     cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=f"DataScience-{rule}", reason=reason))
-    CostReport(app)

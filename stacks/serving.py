@@ -41,8 +41,8 @@ class ServingStack(cdk.Stack):
             checks.accept(
                 self.inference.function,
                 "LAM5",
-                "A reservation takes from the account's pool, of which a new account has nothing to spare: the "
-                "settings name one where the quota allows it. Callers need IAM credentials.",
+                "A reservation takes from the account's pool, of which a new account has nothing to spare: "
+                "the settings name one where the quota allows it. Callers need IAM credentials.",
             )
         outputs = {
             "FunctionName": (self.inference.function.function_name, "The inference function"),
