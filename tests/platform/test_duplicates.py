@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.local.conftest import eventually
 from tests.platform.conftest import DATA_NAME, Quick
 from tests.platform.deployed import Deployed, Run
 
@@ -57,9 +58,7 @@ def test_the_same_object_uploaded_again_starts_nothing(
     before = platform.serving()
     answers = len(platform.log_lines("start.handler"))
     key = platform.upload(DATA_NAME, content)
-    deadline = time.monotonic() + 15
-    while len(platform.log_lines("start.handler")) == answers and time.monotonic() < deadline:
-        time.sleep(0.1)
+    eventually(lambda: len(platform.log_lines("start.handler")) > answers, 60, "an answer to the upload")
     settled(platform)
     assert platform.executions(key) == [first_run.arn]
     ignored = [line for line in platform.log_lines("start.handler") if line.get("message") == "not started"]

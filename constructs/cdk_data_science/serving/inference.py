@@ -154,8 +154,8 @@ class ServerlessInference(Construct):
         self.log_group = platform.log_group
         models.grant_read(self.role, models_prefix)
         version = self.function.current_version
-        # An earlier version is what the alias goes back to: CloudFormation must not take it away when it makes
-        # the next one. That of a deployment that fails is taken back, and all go with the function itself.
+        # An earlier version is what the alias goes back to: CloudFormation must not take it away when it
+        # makes the next one. That of a failed deployment is taken back, and all go with the function itself.
         version.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.alias = lambda_.Alias(
             self,
