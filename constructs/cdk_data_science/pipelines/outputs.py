@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z][A-Za-z0-9]{0,79}")
-_RESERVED = frozenset({"states", "run", "failure", "rollback", "turn", "job", "capacityTries"})
+# The pipeline's own variables, and those of the training and the deployment.
+_RESERVED = frozenset(
+    {
+        "states", "run", "failure", "record", "rollback", "turn", "job", "capacityTries", "requested",
+        "deployRequest", "checks", "health",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

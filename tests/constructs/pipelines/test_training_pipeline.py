@@ -39,6 +39,7 @@ from cdk_data_science.pipelines import (
     StepContext,
     Train,
     TrainingPipeline,
+    outputs,
 )
 from tests.compliance import task_parameters
 from tests.constructs import machines, nag, support
@@ -501,6 +502,16 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], message: 
         pipeline(support.stack(), **options)
 
 
+def test_a_partition_may_start_a_pipeline() -> None:
+    stack = support.stack()
+    lake = DataLake(stack, "Lake")
+    Pipeline(
+        stack, "P", data=lake.raw, prefix="reviews/day=1/", work=lake.features, steps=[QualityGate(RULES)]
+    )
+    rule = support.only(support.resources(stack, "AWS::Events::Rule"))["Properties"]
+    assert rule["EventPattern"]["detail"]["object"] == {"key": [{"wildcard": "reviews/day=1/*.csv"}]}
+
+
 def test_a_log_loss_may_be_above_one() -> None:
     problems = Problems("Evaluate")
     Evaluate(minimum={}, maximum={"log_loss": 1.5}).check(problems)
@@ -512,7 +523,7 @@ def test_a_short_bake_is_one_check_after_whole_seconds() -> None:
     assert (canary.checks, canary.interval.to_seconds()) == (1, 2)
 
 
-@pytest.mark.parametrize("name", ["", "Model", "my model", "run", "states", "failure"])
+@pytest.mark.parametrize("name", ["", "Model", "my model", "run", "states", "failure", "turn"])
 def test_an_output_needs_a_name_of_its_own(name: str) -> None:
     with pytest.raises(ValueError, match="given name"):
         Output(name)
@@ -524,6 +535,19 @@ def test_a_registry_name_that_sagemaker_refuses_is_refused(name: str) -> None:
         ModelRegistry(support.stack(), "Registry", group_name=name)
     with pytest.raises(ConfigurationError, match="group_name"):
         ModelRegistry.from_group_name(support.stack(), "Registry", name)
+
+
+def test_no_output_has_the_name_of_a_variable_of_the_pipeline(states: dict[str, Any]) -> None:
+    assigned = {
+        name
+        for state in states.values()
+        for part in (state, *state.get("Catch", ()), *state.get("Choices", ()))
+        for name in part.get("Assign", {})
+    }
+    given = {output.name for output in vars(outputs).values() if isinstance(output, Output)}
+    for name in assigned - given:
+        with pytest.raises(ValueError, match="given name"):
+            Output(name)
 
 
 def test_an_output_is_read_by_its_variable() -> None:
