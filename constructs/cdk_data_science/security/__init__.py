@@ -1,5 +1,6 @@
 """Who may do what, with which keys, and how it is recorded."""
 
+from cdk_data_science.security.audit import CONFIG_RULES, AuditLock, AuditTrail, LockMode
 from cdk_data_science.security.boundary import PermissionBoundary
 from cdk_data_science.security.duties import Persona
 from cdk_data_science.security.job_role import JobKind, JobRole
@@ -7,13 +8,17 @@ from cdk_data_science.security.keys import DEFAULT_CLASSES, DataClass, DataKeys,
 from cdk_data_science.security.personas import DataAccess, Personas
 
 __all__ = [
+    "CONFIG_RULES",
     "DEFAULT_CLASSES",
+    "AuditLock",
+    "AuditTrail",
     "DataAccess",
     "DataClass",
     "DataKeys",
     "JobKind",
     "JobRole",
     "KeyUser",
+    "LockMode",
     "PermissionBoundary",
     "Persona",
     "Personas",
