@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 
-from cdk_data_science import BUILD_FOR_HOST_CONTEXT, RequiredTags
+from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
 from settings.model import Settings
 from stacks.cost import CostStack
 from stacks.lake import LakeStack
@@ -72,4 +72,5 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             )
         )
     RequiredTags(app, settings.tags)
+    CostReport(app)
     return stacks

@@ -13,6 +13,7 @@ from cdk_data_science.cost import (
     CommitmentBudget,
     CostBudget,
     CostGuardrails,
+    CostReport,
     RequiredTags,
 )
 from cdk_data_science.data_lake import (
@@ -50,6 +51,7 @@ __all__ = [
     "ConfigurationError",
     "CostBudget",
     "CostGuardrails",
+    "CostReport",
     "DataLake",
     "DataScienceChecks",
     "FolderExpiry",

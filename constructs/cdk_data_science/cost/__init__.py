@@ -5,6 +5,7 @@ from cdk_data_science.cost.anomalies import AnomalyDetection
 from cdk_data_science.cost.budgets import Commitment, CommitmentBudget, CostBudget
 from cdk_data_science.cost.chat import SlackChannel, TeamsChannel
 from cdk_data_science.cost.cost_guardrails import CostGuardrails
+from cdk_data_science.cost.report import CostReport
 from cdk_data_science.cost.required_tags import RequiredTags
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CommitmentBudget",
     "CostBudget",
     "CostGuardrails",
+    "CostReport",
     "RequiredTags",
     "SlackChannel",
     "TeamsChannel",
