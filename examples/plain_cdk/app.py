@@ -15,6 +15,14 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2
 INSTANCE = "ml.m5.large"
 
 
+def allow_logs(role: iam.Role) -> None:
+    """Let what SageMaker runs in a role write its log."""
+    actions = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    groups = cdk.Aws.PARTITION, cdk.Aws.REGION, cdk.Aws.ACCOUNT_ID
+    arn = "arn:{}:logs:{}:{}:log-group:/aws/sagemaker/*".format(*groups)
+    role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[arn]))
+
+
 class Training(cdk.Stack):
     """Where the data and the models lie, and what trains."""
 
@@ -29,6 +37,7 @@ class Training(cdk.Stack):
         )
         role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         self.bucket.grant_read_write(role)
+        allow_logs(role)
         train = tasks.SageMakerCreateTrainingJob(
             self,
             "Train",
@@ -78,6 +87,7 @@ class Serving(cdk.Stack):
         data = cdk.CfnParameter(self, "ModelData", description="S3 URI of the model's archive")
         role = iam.Role(self, "ModelRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         read = training.bucket.grant_read(role)
+        allow_logs(role)
         model = sagemaker.CfnModel(
             self,
             "Model",

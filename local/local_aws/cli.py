@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from local_aws import budget_commands, environment, fault_commands, launcher, reports
 from local_aws.settings import DEFAULT_PORT, STATE_DIR_VARIABLE, Settings, default_state_dir
+
+_DISTRIBUTION = "cdk-data-science-local"
 
 
 def main() -> int:
@@ -36,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="local-aws",
         description="A local AWS that really runs SageMaker training jobs. No Docker, no account.",
     )
+    parser.add_argument("--version", action="version", version=f"local-aws {version(_DISTRIBUTION)}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     up = _command(commands, "up", _up, "start in the background; returns when it is ready")
@@ -81,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     fault_commands.add_to(kinds, _command)
     interrupt = _command(kinds, "interrupt", _interrupt, "take the Spot capacity of a training job away")
     interrupt.add_argument("job", help="name of a running training job that uses managed Spot training")
+    interrupt.add_argument("--json", action="store_true", help="as JSON")
 
     budgets = commands.add_parser("budgets", help="say what was spent, and see what budget actions did")
     budget_commands.add_to(budgets.add_subparsers(required=True, metavar="COMMAND"), _command)
@@ -190,13 +196,14 @@ def _logs(arguments: argparse.Namespace) -> int:
     if not file.exists():
         print(f"local-aws: there is no log in {arguments.state_dir}", file=sys.stderr)
         return 1
-    with file.open(errors="replace") as log:
+    with file.open(errors="replace") as log, contextlib.suppress(KeyboardInterrupt):
         while True:
             sys.stdout.write(log.read())
             sys.stdout.flush()
             if not arguments.follow:
                 return 0
             time.sleep(0.3)
+    return 0  # Ctrl-C is how one stops to follow
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -226,7 +233,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
-    launcher.ask(arguments.state_dir, "faults/interrupt", {"job": arguments.job})
+    answer = launcher.ask(arguments.state_dir, "faults/interrupt", {"job": arguments.job})
+    if arguments.json:
+        print(json.dumps(answer))
+        return 0
     print(f"Training job {arguments.job} loses its Spot capacity.")
     return 0
 

@@ -33,8 +33,9 @@ def add_to(kinds: Any, command: Any) -> None:
     duplicate.add_argument("--times", type=int, default=1, help="how many events (default 1)")
 
     listing = command(kinds, "list", _list, "which faults there are, and how often they were met")
-    listing.add_argument("--json", action="store_true", help="as JSON")
-    command(kinds, "clear", _clear, "forget all faults")
+    clear = command(kinds, "clear", _clear, "forget all faults")
+    for each in (add, kill, duplicate, listing, clear):
+        each.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -44,6 +45,9 @@ def _add(arguments: argparse.Namespace) -> int:
 
 def _kill(arguments: argparse.Namespace) -> int:
     killed = launcher.ask(arguments.state_dir, "faults/kill", {"function": arguments.function})["killed"]
+    if killed and arguments.json:
+        print(json.dumps({"killed": killed}))
+        return 0
     if killed:
         print(f"Killed {killed} running call{'s' if killed > 1 else ''} of {arguments.function}.")
         return 0
@@ -58,7 +62,11 @@ def _duplicate(arguments: argparse.Namespace) -> int:
 
 def _added(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
     fault = launcher.ask(arguments.state_dir, "faults/add", request)
-    print(f"Fault {fault['number']}: {_described(fault)}, {fault['left']} times.")
+    if arguments.json:
+        print(json.dumps(fault, indent=2))
+        return 0
+    often = "once" if fault["left"] == 1 else f"{fault['left']} times"
+    print(f"Fault {fault['number']}: {_described(fault)}, {often}.")
     return 0
 
 
@@ -79,6 +87,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _clear(arguments: argparse.Namespace) -> int:
     cleared = launcher.ask(arguments.state_dir, "faults/clear", {})["cleared"]
+    if arguments.json:
+        print(json.dumps({"cleared": cleared}))
+        return 0
     print(f"No faults any more ({cleared} had not been used up).")
     return 0
 

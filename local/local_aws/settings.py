@@ -82,6 +82,7 @@ class Settings:
 
     def save(self) -> None:
         self.state_dir.mkdir(parents=True, exist_ok=True)
+        (self.state_dir / ".gitignore").write_text("*\n")  # nothing in here is anybody's source
         values = asdict(self) | {"state_dir": str(self.state_dir)}
         self.settings_file.write_text(json.dumps(values, indent=2) + "\n")
 

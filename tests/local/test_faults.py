@@ -241,13 +241,16 @@ def test_faults_are_added_listed_and_cleared_from_the_command_line(local_aws: Lo
     arguments = ("--api", "s3:PutObject", "--code", "SlowDown", "--times", "2")
     added = local_aws.run("faults", "add", *arguments)
     assert "s3:PutObject fails with SlowDown (503), 2 times." in added.stdout
-    local_aws.run("faults", "add", "--api", "sqs:*", "--delay", "0.1")
+    slow = local_aws.run("faults", "add", "--api", "sqs:*", "--delay", "0.1")
+    assert "sqs:* answers after 0.1 s, once." in slow.stdout
     listed = local_aws.run("faults", "list")
     assert "s3:PutObject fails with SlowDown (503)" in listed.stdout
     assert "sqs:* answers after 0.1 s" in listed.stdout
     faults = json.loads(local_aws.run("faults", "list", "--json").stdout)["faults"]
     assert [(fault["api"], fault["left"]) for fault in faults] == [("s3:PutObject", 2), ("sqs:*", 1)]
-    assert "2 had not been used up" in local_aws.run("faults", "clear").stdout
+    killed = json.loads(local_aws.run("faults", "kill", "nobody", "--json").stdout)
+    assert (killed["kind"], killed["resource"], killed["left"]) == ("kill", "nobody", 1)
+    assert "3 had not been used up" in local_aws.run("faults", "clear").stdout
     assert "There are no faults." in local_aws.run("faults", "list").stdout
 
 

@@ -153,6 +153,34 @@ def test_logs_show_the_emulators_log(local_aws: LocalAws) -> None:
     assert "services available on port" in done.stdout
 
 
+def test_following_the_log_shows_what_is_added_and_ends_quietly(tmp_path: Path) -> None:
+    log = tmp_path / "emulator.log"
+    log.write_text("first\n")
+    following = subprocess.Popen(
+        [str(COMMAND), "logs", "-f", "--state-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdout is not None
+    assert following.stdout.readline() == "first\n"
+    with log.open("a") as file:
+        file.write("second\n")
+    assert following.stdout.readline() == "second\n"
+    following.send_signal(signal.SIGINT)
+    _, error = following.communicate(timeout=20)
+    assert (following.returncode, error) == (0, "")
+
+
+def test_it_tells_its_version() -> None:
+    done = local_aws_command("--version")
+    assert done.stdout.startswith("local-aws ")
+
+
+def test_the_state_folder_is_nobodys_source(local_aws: LocalAws) -> None:
+    assert (local_aws.state_dir / ".gitignore").read_text() == "*\n"
+
+
 def test_logs_where_there_are_none_say_so(tmp_path: Path) -> None:
     done = local_aws_command("logs", "--state-dir", str(tmp_path))
     assert done.returncode == 1

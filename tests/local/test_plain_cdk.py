@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import ACCOUNT, COMMAND, REGION, ROOT, LocalAws, unique
-from tests.local.jobs import archive
+from tests.local.conftest import ACCOUNT, COMMAND, REGION, ROOT, LocalAws
 
 EXAMPLE = ROOT / "examples" / "plain_cdk"
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
@@ -46,27 +46,27 @@ class Example:
         outputs: dict[str, str] = json.loads((self._folder / file).read_text())[stack]
         return outputs
 
-    def train(self, bucket: str, machine: str) -> str:
-        """The archive of the model that the machine trained."""
-        s3 = self.aws.client("s3")
-        points = "\n".join(f"{x},{2 * x + 1}" for x in range(10))
-        source = {file.name: file.read_text() for file in (EXAMPLE / "source").glob("*.py")}
-        s3.put_object(Bucket=bucket, Key="data/points.csv", Body=points.encode())
-        s3.put_object(Bucket=bucket, Key="source/sourcedir.tar.gz", Body=archive(dict(source)))
-        done = self.aws.execute(machine, name=unique("plain"))
-        assert done["status"] == "SUCCEEDED", done.get("cause")
-        return str(done["output"]["model"])
+    def try_it(self, *arguments: str) -> str:
+        """What the example's own script prints, pointed at the instance as its README does."""
+        exports = self.aws.run("env").stdout
+        command = shlex.join([sys.executable, str(EXAMPLE / "try_it.py"), *arguments])
+        done = subprocess.run(
+            ["sh", "-c", f"{exports}\n{command}"], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
 
 def test_the_plain_app_trains_serves_and_is_destroyed(local_aws: LocalAws, tmp_path: Path) -> None:
     example = Example(local_aws, tmp_path)
-    example.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", "cdk.out")
+    example.cdk("bootstrap", "--app", "cdk.out")
     training = example.deploy("PlainTraining")
-    model = example.train(training["Bucket"], training["MachineArn"])
+    model = example.try_it("train")
     name = example.deploy("PlainServing", "--parameters", f"PlainServing:ModelData={model}")["EndpointName"]
+    assert json.loads(example.try_it("predict", "1", "20")) == pytest.approx([3, 41])
+    roles = json.loads(local_aws.run("report", "--role", "Plain", "--json").stdout)["roles"]
+    assert [role["denied"] for role in roles] == [[]] * len(roles)
     runtime = local_aws.client("sagemaker-runtime")
-    answer = runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body="[1, 20]")
-    assert json.loads(answer["Body"].read()) == pytest.approx([3, 41])
     example.cdk("destroy", "--all", "--app", "cdk.out", "--force")
     stacks = local_aws.client("cloudformation").describe_stacks()["Stacks"]
     assert not {"PlainTraining", "PlainServing"} & {stack["StackName"] for stack in stacks}

@@ -1,8 +1,9 @@
 """Training jobs: CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs and StopTrainingJob.
 
 Runs: the script as a child process in its own process group, channels, checkpoints, archives, logs, metrics,
-StopTrainingJob, maximum run time and waiting time, and managed Spot with interruptions on demand. The job
-acts in its role's name throughout. State: VPC, encryption of volumes, tags, profiler and debugger settings.
+StopTrainingJob, maximum run time and waiting time, managed Spot with interruptions on demand, and types of
+which there is no capacity (a fault of ``ec2:RunInstances`` on the type). The job acts in its role's name
+throughout. State: VPC, encryption of volumes, tags, profiler and debugger settings.
 Not there: container images (the script runs in a Python environment of this machine), warm pools, more
 than one host, and the discount of Spot: billable seconds are the seconds in which the job had capacity.
 """
@@ -18,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from local_aws import context
+from local_aws import context, faults
 from local_aws.sagemaker import events, file_systems, validation
 from local_aws.sagemaker.errors import ApiError, in_use, invalid, not_found
 from local_aws.sagemaker.jobs import JobFailed
@@ -41,6 +42,10 @@ _MESSAGES = {
     "MaxRuntimeExceeded": "Training job exceeded its maximum run time",
     "MaxWaitTimeExceeded": "Training job exceeded its maximum waiting time",
 }
+_NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. "
+    "Please retry using a different ML instance type."
+)
 _KEPT_MEMBERS = (
     "TrainingJobName",
     "HyperParameters",
@@ -269,6 +274,7 @@ def _run_until_it_ends(job: TrainingJob, root: Path) -> Ending:
     number = 0
     while True:
         number += 1
+        _provision(job)
         job.interruption_requested.clear()
         attempt = Attempt(job, root / f"attempt-{number}", wait_until)
         began = time.time()
@@ -283,6 +289,14 @@ def _run_until_it_ends(job: TrainingJob, root: Path) -> Ending:
         if time.time() >= wait_until:
             return Ending.MAX_WAIT
         job.enter("Starting", message="Launching new managed spot capacity for the training job")
+
+
+def _provision(job: TrainingJob) -> None:
+    """SageMaker takes its instances from EC2: a fault of `ec2:RunInstances` on the type leaves it without."""
+    kind = job.request["ResourceConfig"].get("InstanceType", "")
+    fault = faults.take(faults.FAIL, api="ec2:RunInstances", resource=kind)
+    if fault is not None and fault.code:
+        raise JobFailed(_NO_CAPACITY)
 
 
 def _check_consistency(request: dict[str, Any]) -> None:
