@@ -46,6 +46,12 @@ def test_a_mapping_that_became_something_else_is_named() -> None:
     assert "SERVICE_HANDLERS: expected a mapping, found NoneType" in problem
 
 
+def test_a_number_that_became_something_else_is_named() -> None:
+    change = "from ministack.services import lambda_svc; lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = None"
+    (problem,) = problems_after(change)
+    assert "_LAMBDA_STATE_TRANSITION_DELAY: expected a number, found NoneType" in problem
+
+
 def test_a_worker_script_that_reports_errors_otherwise_is_named() -> None:
     change = "from ministack.core import lambda_runtime; lambda_runtime._PYTHON_WORKER_SCRIPT = ''"
     (problem,) = problems_after(change)
@@ -56,16 +62,17 @@ def test_each_hook_is_missed_by_its_name_and_purpose() -> None:
     script = """
 import importlib, json
 from local_aws.emulator import hooks
-silent = []
-for hook in hooks.HOOKS:
+silent, every = [], hooks.HOOKS
+for hook in every:
     module = importlib.import_module(f"ministack.{hook.module}")
     kept = getattr(module, hook.name)
     delattr(module, hook.name)
     told = f"ministack.{hook.module}.{hook.name}: not found (used for: {hook.used_for})"
+    hooks.HOOKS = (hook,)
     if told not in hooks.problems():
         silent.append(told)
     setattr(module, hook.name, kept)
-print(json.dumps([len(hooks.HOOKS), silent]))
+print(json.dumps([len(every), silent]))
 """
     done = subprocess.run([str(PYTHON), "-c", script], capture_output=True, text=True, check=True)
     count, silent = json.loads(done.stdout.splitlines()[-1])

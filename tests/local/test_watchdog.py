@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -43,9 +42,7 @@ def hanging(local_aws: LocalAws, tmp_path: Path) -> list[str]:
 
 
 def test_a_hang_is_ended_and_tells_what_was_in_progress(local_aws: LocalAws, hanging: list[str]) -> None:
-    began = time.monotonic()
     done = watch(local_aws, *hanging)
-    assert time.monotonic() - began < 30
     assert done.returncode == 1
     assert "No event for 3 s. In progress: " in done.stdout
     assert f"{hanging[2]}/Never" in done.stdout

@@ -10,16 +10,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_data_science import SourceCode, SpotTraining, Zone, ZoneAttributes
+from cdk_data_science.training import REPORT
 from tests.constructs import support
 from tests.local.conftest import ACCOUNT, REGION, LocalAws, unique
-from tests.local.jobs import archive
+from tests.local.jobs import archive, unpacked
 
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/train:1"
 RESULT = {
-    "trained": {
-        "job": "{% $states.result.TrainingJobName %}",
-        "model": "{% $states.result.ModelArtifacts.S3ModelArtifacts %}",
-    }
+    "trained": {"model": "{% $states.result.ModelArtifacts.S3ModelArtifacts %}", "report": REPORT},
 }
 
 
@@ -64,6 +62,27 @@ class TrainingMachine:
         return [
             sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"]) for summary in found
         ]
+
+    def log(self) -> list[str]:
+        """What its jobs have written so far."""
+        logs, group = self.aws.client("logs"), {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+        try:
+            streams = logs.describe_log_streams(**group, logStreamNamePrefix=f"{self.prefix}--")
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [
+            event["message"]
+            for stream in streams["logStreams"]
+            for event in logs.get_log_events(
+                **group, logStreamName=stream["logStreamName"], startFromHead=True
+            )["events"]
+        ]
+
+    def model(self, uri: str) -> Any:
+        """What a job left as `model.json`."""
+        key = uri.removeprefix(f"s3://{self.bucket}/")
+        archived = self.aws.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return json.loads(unpacked(archived)["model.json"])
 
     def states_of(self, execution: str) -> list[str]:
         """The names of the states that a run entered, in order."""

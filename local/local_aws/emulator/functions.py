@@ -48,6 +48,8 @@ _CALLED_WITH_END = f"""            try:
             finally:
                 sys.stderr.write({_END_OF_OUTPUT!r} + chr(10))
                 sys.stderr.flush()"""
+_PENDING_SECONDS = 0.2
+"""How long a function is Pending or being updated: long enough to notice who does not wait for it."""
 _OUTPUT_SECONDS = 1.0
 """How long the end of a call's output is waited for, where the process died before it wrote that."""
 
@@ -56,6 +58,7 @@ def install() -> None:
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
 
+    lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = _PENDING_SECONDS
     _report_the_type(lambda_runtime)
     _wrap_execution(lambda_svc, lambda_runtime)
     _wrap_aliases(lambda_svc)

@@ -20,12 +20,13 @@ class HookError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function with these parameters, or a mapping when ``parameters`` is None."""
+    """A function with these parameters; without them a mapping, or a number."""
 
     module: str
     name: str
     used_for: str
     parameters: tuple[str, ...] | None = None
+    number: bool = False
 
     def problem(self) -> str | None:
         """What is wrong with the hook in the installed ministack; None when nothing is."""
@@ -35,6 +36,8 @@ class Hook:
             return f"module not found ({error})"
         except AttributeError:
             return "not found"
+        if self.number:
+            return None if isinstance(found, float) else f"expected a number, found {type(found).__name__}"
         if self.parameters is None:
             mapping = all(hasattr(found, name) for name in ("get", "__getitem__", "__setitem__"))
             return None if mapping else f"expected a mapping, found {type(found).__name__}"
@@ -320,6 +323,9 @@ HOOKS = (
         "_execute_function_with_config_scope",
         "a crashed custom resource fails at once",
         ("func", "event"),
+    ),
+    Hook(
+        "services.lambda_svc", "_LAMBDA_STATE_TRANSITION_DELAY", "functions that are soon ready", number=True
     ),
     Hook("services.lambda_svc", "_functions", "versions, aliases and their settings"),
     Hook(
