@@ -15,6 +15,9 @@ from cdk_data_science.cost import (
     CostGuardrails,
     CostReport,
     RequiredTags,
+    SlackChannel,
+    TeamsChannel,
+    WorkingHours,
 )
 from cdk_data_science.data_lake import (
     DataLake,
@@ -66,10 +69,13 @@ __all__ = [
     "RequiredTags",
     "ResearchNetwork",
     "ServerlessInference",
+    "SlackChannel",
     "SourceCode",
     "Split",
     "SpotTraining",
+    "TeamsChannel",
     "TrainingPipeline",
+    "WorkingHours",
     "Zone",
     "ZoneAttributes",
     "ZoneDefinition",

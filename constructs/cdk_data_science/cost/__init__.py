@@ -7,6 +7,7 @@ from cdk_data_science.cost.chat import SlackChannel, TeamsChannel
 from cdk_data_science.cost.cost_guardrails import CostGuardrails
 from cdk_data_science.cost.report import CostReport
 from cdk_data_science.cost.required_tags import RequiredTags
+from cdk_data_science.cost.working_hours import WorkingHours
 
 __all__ = [
     "AcceleratorStop",
@@ -19,4 +20,5 @@ __all__ = [
     "RequiredTags",
     "SlackChannel",
     "TeamsChannel",
+    "WorkingHours",
 ]

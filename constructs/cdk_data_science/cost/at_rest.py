@@ -17,6 +17,7 @@ from cdk_data_science.cost._priced_types import PRICED, Quantities, Template, Un
 _FREE_CUSTOM_RESOURCES = frozenset(
     {
         "Custom::CDKBucketDeployment",
+        "Custom::ClosedDefaultSecurityGroup",
         "Custom::CrossRegionExportReader",
         "Custom::CrossRegionExportWriter",
         "Custom::LogRetention",

@@ -1,0 +1,344 @@
+"""What costs by the hour, off outside working hours."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import zoneinfo
+from collections.abc import Sequence
+from typing import Any
+
+import jsii
+from aws_cdk import ArnFormat, Duration, IStableStringProducer, Lazy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_ssm as ssm
+from aws_cdk.interfaces import aws_redshift as redshift
+from aws_cdk.interfaces import aws_sagemaker as sagemaker
+from constructs import Construct, IValidation
+
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_data_science._encryption import operations_key
+from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.cost._scheduled_function import ScheduledFunction
+from cdk_data_science.monitoring import AlertTopic
+
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
+# Filled in by EventBridge Scheduler.
+_SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+
+
+class WorkingHours(Construct):
+    """Endpoints, notebooks, warehouses and provisioned concurrency, on in working hours and off outside them.
+
+    Every evening at ``end`` a function switches off what was added here, and at ``start`` of each working day
+    it switches that on again. What is off already is left alone, so that a late call does no harm. What is in
+    between two states is tried again; what still fails lies in a dead-letter queue with an alarm.
+
+    To keep everything on over an evening or a weekend, hold it: :attr:`hold_command` writes the last day into
+    a parameter. A hold ends by itself, and one of more than 31 days is not heeded.
+
+    An endpoint cannot be stopped: it is deleted in the evening and made again in the morning, of the
+    configuration and with the tags that it had. Between the two it does not answer, its scaling has to be
+    registered anew, and a deployment that changes it fails: deploy in working hours. Endpoints that scale
+    to zero and serverless ones need none of this, and neither does Redshift Serverless.
+
+    **Costs at rest**: 1 USD a month for a key unless one is given, 0.10 USD for the alarm.
+
+    ```python
+    import datetime
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_sagemaker as sagemaker
+    from cdk_data_science.cost import WorkingHours
+
+    role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    notebook = sagemaker.CfnNotebookInstance(
+        self, "Notebook", instance_type="ml.t3.medium", role_arn=role.role_arn
+    )
+    hours = WorkingHours(
+        self,
+        "Hours",
+        start="08:00",
+        end="19:00",
+        time_zone="Europe/Berlin",
+        holidays=[datetime.date(2026, 12, 25)],
+    )
+    hours.add_notebook(notebook)
+    ```
+
+    Args:
+        start: When things are switched on, ``HH:MM`` from 00:00 to 23:59.
+        end: When they are switched off, later on the same day.
+        time_zone: A name of the time zone database, such as ``Europe/Berlin``; daylight saving is followed.
+            Default: UTC.
+        days: The working days, of MON, TUE, WED, THU, FRI, SAT, SUN. Default: Monday to Friday.
+        holidays: Working days on which nothing is switched on. Default: none.
+        extra_days: Other days that are working days once. Default: none.
+        key: Encrypts the function's log and the dead letters; CloudWatch Logs has to be allowed to use it.
+            Default: a new key.
+        alerts: Tells people of what could not be switched. Default: nobody, the alarm only.
+        runtime: Python of the function. Default: 3.13.
+        architecture: Processor of the function. Default: arm64.
+
+    Raises:
+        ConfigurationError: Hours that never begin or never end, an unknown zone, contradicting days; all
+            mistakes at once. A synthesis with nothing added fails too.
+
+    Follows https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        start: str,
+        end: str,
+        time_zone: str = "UTC",
+        days: Sequence[str] = ("MON", "TUE", "WED", "THU", "FRI"),
+        holidays: Sequence[datetime.date] = (),
+        extra_days: Sequence[datetime.date] = (),
+        key: kms.IKey | None = None,
+        alerts: AlertTopic | None = None,
+        runtime: lambda_.Runtime | None = None,
+        architecture: lambda_.Architecture | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        problems = Problems("WorkingHours", self)
+        _check_hours(problems, start, end, time_zone)
+        _check_days(problems, days, holidays, extra_days)
+        problems.raise_if_any()
+
+        self._things: list[dict[str, Any]] = []
+        # People write it; a deployment leaves it as it is.
+        self.hold = ssm.StringParameter(
+            self,
+            "Hold",
+            string_value="none",
+            description="Keep everything on until the end of this day (2026-12-31), or none",
+        )
+        self._memory = ssm.StringParameter(
+            self, "Memory", string_value="{}", description="Endpoints that are off, and how they were"
+        )
+        stack = Stack.of(self)
+        calendar = {
+            "time_zone": time_zone,
+            "days": list(days),
+            "holidays": sorted(day.isoformat() for day in holidays),
+            "extra_days": sorted(day.isoformat() for day in extra_days),
+        }
+        self._scheduled = ScheduledFunction(
+            self,
+            "Switch",
+            handler="working_hours.handler",
+            description="Switches things off after working hours and on before them",
+            key=key if key is not None else operations_key(self, "Key", description="Working hours"),
+            timeout=Duration.minutes(2),
+            runtime=runtime,
+            architecture=architecture,
+            environment={
+                "CALENDAR": stack.to_json_string(calendar),
+                "THINGS": Lazy.string(_Things(stack, self._things)),
+                "HOLD": self.hold.parameter_name,
+                "MEMORY": self._memory.parameter_name,
+            },
+        )
+        self.alarm = self._scheduled.alarm
+        if alerts is not None:
+            alerts.notify(self.alarm)
+        else:
+            acknowledge(
+                self.alarm,
+                ["HIPAA.Security-CloudWatchAlarmAction", "NIST.800.53.R5-CloudWatchAlarmAction"],
+                "The app gave no alert topic. The alarm tells of costs, not of data, and can be seen in the "
+                "console; who wants to be told gives `alerts`.",
+            )
+        self._scheduled.role.add_to_policy(
+            iam.PolicyStatement(sid="Hold", actions=["ssm:GetParameter"], resources=[self.hold.parameter_arn])
+        )
+        self._schedule("on", start, time_zone, _WEEKDAYS if extra_days else days)
+        self._schedule("off", end, time_zone, _WEEKDAYS)
+        self.node.add_validation(_SomethingToDo(self._things))
+
+    @property
+    def hold_command(self) -> str:
+        """What keeps everything on until the end of a day; put the day in the place of the example."""
+        return f"aws ssm put-parameter --name {self.hold.parameter_name} --value 2026-12-31 --overwrite"
+
+    def add_endpoint(self, endpoint: sagemaker.IEndpointRef) -> None:
+        """Delete a real-time endpoint in the evening, and make it again in the morning."""
+        arn = endpoint.endpoint_ref.endpoint_arn
+        stack = Stack.of(self)
+        configs = stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name="*")
+        self._things.append({"kind": "endpoint", "id": arn})
+        self._allow(
+            "sagemaker:AddTags",
+            "sagemaker:CreateEndpoint",
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:DescribeEndpoint",
+            "sagemaker:ListTags",
+            on=arn,
+        )
+        # A pipeline may have given it another configuration than the stack did.
+        self._allow("sagemaker:CreateEndpoint", on=configs)
+        self._allow("ssm:GetParameter", "ssm:PutParameter", on=self._memory.parameter_arn)
+        acknowledge_wildcards(
+            self._scheduled.role,
+            self,
+            [configs],
+            "An endpoint is made again of the configuration that it had last, whose name another deployment "
+            "may have chosen. The endpoint itself is named.",
+        )
+
+    def add_notebook(self, notebook: sagemaker.INotebookInstanceRef) -> None:
+        """Stop a notebook instance in the evening, and start it in the morning. Its volume is kept."""
+        arn = notebook.notebook_instance_ref.notebook_instance_arn
+        self._things.append({"kind": "notebook", "id": arn})
+        self._allow(
+            "sagemaker:DescribeNotebookInstance",
+            "sagemaker:StartNotebookInstance",
+            "sagemaker:StopNotebookInstance",
+            on=arn,
+        )
+
+    def add_warehouse(self, cluster: redshift.IClusterRef) -> None:
+        """Pause a provisioned Redshift cluster in the evening, and resume it in the morning."""
+        name = cluster.cluster_ref.cluster_identifier
+        self._things.append({"kind": "warehouse", "id": name})
+        arn = Stack.of(self).format_arn(
+            service="redshift",
+            resource="cluster",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self._allow("redshift:DescribeClusters", "redshift:PauseCluster", "redshift:ResumeCluster", on=arn)
+
+    def add_provisioned_concurrency(self, alias: lambda_.IAlias, *, executions: int) -> None:
+        """Provide concurrency to an alias in working hours only.
+
+        Args:
+            executions: How many environments are kept ready, 1 or more. Leave them out at the alias itself.
+        """
+        problems = Problems("WorkingHours.add_provisioned_concurrency", self)
+        problems.check(
+            is_token(executions) or executions >= 1,
+            given=f"executions={executions}",
+            allowed="1 or more",
+            write="executions=2",
+        )
+        problems.raise_if_any()
+        arn = alias.function_arn
+        self._things.append({"kind": "concurrency", "id": arn, "executions": executions})
+        self._allow(
+            "lambda:DeleteProvisionedConcurrencyConfig",
+            "lambda:GetProvisionedConcurrencyConfig",
+            "lambda:PutProvisionedConcurrencyConfig",
+            on=arn,
+        )
+
+    def _allow(self, *actions: str, on: str) -> None:
+        self._scheduled.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[on]))
+
+    def _schedule(self, switch: str, time: str, time_zone: str, days: Sequence[str]) -> None:
+        hour, minute = (int(part) for part in time.split(":"))
+        on_days = "*" if set(days) == set(_WEEKDAYS) else ",".join(day for day in _WEEKDAYS if day in days)
+        self._scheduled.schedule(
+            f"Switch{switch.title()}",
+            expression=f"cron({minute} {hour} ? * {on_days} *)",
+            time_zone=time_zone,
+            given={"switch": switch, "time": _SCHEDULED_TIME},
+            description=f"Working hours: switch {switch} at {time}",
+        )
+
+
+@jsii.implements(IStableStringProducer)
+class _Things:
+    """What was added by the time that the template is written."""
+
+    def __init__(self, stack: Stack, things: list[dict[str, Any]]) -> None:
+        self._stack, self._things = stack, things
+
+    def produce(self) -> str:
+        return self._stack.to_json_string(self._things)
+
+
+@jsii.implements(IValidation)
+class _SomethingToDo:
+    """Fails the synthesis of hours that switch nothing."""
+
+    def __init__(self, things: list[dict[str, Any]]) -> None:
+        self._things = things
+
+    def validate(self) -> list[str]:
+        if self._things:
+            return []
+        return ["WorkingHours switches nothing: call add_notebook, add_endpoint or another, or leave it out"]
+
+
+def _check_hours(problems: Problems, start: str, end: str, time_zone: str) -> None:
+    for name, time in (("start", start), ("end", end)):
+        problems.check(
+            _TIME.fullmatch(time) is not None,
+            given=f"{name}={time!r}",
+            allowed="HH:MM from 00:00 to 23:59",
+            write=f'{name}="{"08:00" if name == "start" else "19:00"}"',
+        )
+    if _TIME.fullmatch(start) and _TIME.fullmatch(end):
+        problems.check(
+            start < end,
+            given=f"start={start!r} and end={end!r}",
+            allowed="an end after the start on the same day, or the hours would never "
+            + ("begin" if start == end else "end"),
+            write='start="08:00", end="19:00"',
+        )
+    known = zoneinfo.available_timezones()  # empty where the system has no time zone database
+    problems.check(
+        time_zone in known if known else _ZONE.fullmatch(time_zone) is not None,
+        given=f"time_zone={time_zone!r}",
+        allowed="a name of the time zone database",
+        write='time_zone="Europe/Berlin"',
+    )
+
+
+def _check_days(
+    problems: Problems,
+    days: Sequence[str],
+    holidays: Sequence[datetime.date],
+    extra_days: Sequence[datetime.date],
+) -> None:
+    wrong = [day for day in days if day not in _WEEKDAYS]
+    problems.check(
+        not isinstance(days, str) and not wrong and len(set(days)) == len(days),
+        given=f"days={days!r}",
+        allowed=f"each once, of {', '.join(_WEEKDAYS)}",
+        write='days=["MON", "TUE"]',
+    )
+    problems.check(
+        len(days) > 0 or len(extra_days) > 0,
+        given="days=() and no extra_days",
+        allowed="at least one day, or nothing would ever be switched on",
+        write='days=["MON"]',
+    )
+    working = {_WEEKDAYS.index(day) for day in days if day in _WEEKDAYS}
+    for holiday in holidays:
+        problems.check(
+            holiday not in extra_days,
+            given=f"{holiday} as a holiday and an extra day",
+            allowed="one of them",
+        )
+        problems.check(
+            holiday.weekday() in working,
+            given=f"holiday {holiday}, a {_WEEKDAYS[holiday.weekday()]}",
+            allowed="working days; nothing is switched on on others",
+            write="leave it out",
+        )
+    for extra in extra_days:
+        problems.check(
+            extra.weekday() not in working,
+            given=f"extra day {extra}, a {_WEEKDAYS[extra.weekday()]}",
+            allowed="days that are no working days",
+            write="leave it out",
+        )

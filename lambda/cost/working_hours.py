@@ -1,0 +1,230 @@
+"""Switch things off after working hours and on before them, each only if it is not so already.
+
+A call that comes twice changes nothing the second time. What is busy fails the call, which is made again;
+what still fails ends in the dead-letter queue.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any, Literal, TypedDict
+from zoneinfo import ZoneInfo
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+logger = logging.getLogger()
+logger.setLevel(logging.INFO)
+
+NOT_HELD = "none"
+LONGEST_HOLD = timedelta(days=31)
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
+Switch = Literal["on", "off"]
+
+
+class Event(TypedDict):
+    """What the schedule sends."""
+
+    switch: Switch
+    time: str
+    """The scheduled time, as EventBridge Scheduler writes it: ``2026-11-24T07:00:00Z``."""
+
+
+class Thing(TypedDict, total=False):
+    """What is switched: an ARN or a name, and for provisioned concurrency how much of it."""
+
+    kind: str
+    id: str
+    executions: int
+
+
+class BusyError(Exception):
+    """It is in a state from which it can be switched later, not now."""
+
+
+class NotSwitchedError(Exception):
+    """Some things could not be switched; the message tells which and why."""
+
+
+def handler(event: Event, _context: object) -> dict[str, str]:
+    """Switch every thing of `THINGS`; the answer tells what was done with each."""
+    calendar = json.loads(os.environ["CALENDAR"])
+    time = datetime.fromisoformat(event["time"]).replace(tzinfo=UTC)
+    today = time.astimezone(ZoneInfo(calendar["time_zone"])).date()
+    reason = reason_to_leave(event["switch"], today, calendar, _hold())
+    if reason is not None:
+        logger.info("nothing is switched %s: %s", event["switch"], reason)
+        return {"skipped": reason}
+    done, failed = {}, {}
+    for thing in json.loads(os.environ["THINGS"]):
+        try:
+            done[thing["id"]] = _SWITCHES[thing["kind"]](thing, event["switch"])
+        except (BusyError, ClientError) as error:
+            logger.exception("%s could not be switched %s", thing["id"], event["switch"])
+            failed[thing["id"]] = str(error)
+    if failed:
+        raise NotSwitchedError(json.dumps(failed))
+    logger.info("switched %s: %s", event["switch"], done)
+    return done
+
+
+def reason_to_leave(
+    switch: Switch, today: date, calendar: Mapping[str, Any], hold: date | None
+) -> str | None:
+    """Why nothing is to be done on this day, if so."""
+    day = today.isoformat()
+    if switch == "off":
+        return f"held until {hold}" if hold is not None and today <= hold <= today + LONGEST_HOLD else None
+    if day in calendar["holidays"]:
+        return f"{day} is a holiday"
+    if _WEEKDAYS[today.weekday()] not in calendar["days"] and day not in calendar["extra_days"]:
+        return f"{day} is no working day"
+    return None
+
+
+def _hold() -> date | None:
+    """The last day until which things stay on. What is no date holds nothing: forgetting it costs less."""
+    text = _client("ssm").get_parameter(Name=os.environ["HOLD"])["Parameter"]["Value"].strip()
+    if text == NOT_HELD:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        logger.warning("the hold %r is neither a date (2026-12-31) nor %r", text, NOT_HELD)
+        return None
+
+
+def _endpoint(thing: Thing, switch: Switch) -> str:
+    """An endpoint cannot be stopped: it is deleted, and made again of the configuration that it had."""
+    sagemaker, name = _client("sagemaker"), thing["id"].rpartition("/")[2]
+    known = _memory()
+    try:
+        described = sagemaker.describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        described = None
+    if switch == "on":
+        if described is not None:
+            return "is on"
+        if name not in known:
+            return "was never switched off here"
+        sagemaker.create_endpoint(EndpointName=name, **known[name])
+        return "on"
+    if described is None or described["EndpointStatus"] == "Deleting":
+        return "is off"
+    if described["EndpointStatus"] not in ("InService", "Failed", "OutOfService"):
+        raise BusyError(f"endpoint {name} is {described['EndpointStatus']}")
+    tags = sagemaker.list_tags(ResourceArn=thing["id"]).get("Tags", [])
+    # CloudFormation's own tags cannot be written by anybody else.
+    kept = [tag for tag in tags if not tag["Key"].startswith("aws:")]
+    _remember({**known, name: {"EndpointConfigName": described["EndpointConfigName"], "Tags": kept}})
+    sagemaker.delete_endpoint(EndpointName=name)
+    return "off"
+
+
+def _notebook(thing: Thing, switch: Switch) -> str:
+    sagemaker, name = _client("sagemaker"), thing["id"].rpartition("/")[2]
+    status = sagemaker.describe_notebook_instance(NotebookInstanceName=name)["NotebookInstanceStatus"]
+    if switch == "on":
+        return _act(
+            f"notebook {name}",
+            status,
+            there=("InService", "Pending"),
+            ready=("Stopped",),
+            act=lambda: sagemaker.start_notebook_instance(NotebookInstanceName=name),
+            switch=switch,
+        )
+    return _act(
+        f"notebook {name}",
+        status,
+        there=("Stopped", "Stopping", "Failed", "Deleting"),
+        ready=("InService",),
+        act=lambda: sagemaker.stop_notebook_instance(NotebookInstanceName=name),
+        switch=switch,
+    )
+
+
+def _warehouse(thing: Thing, switch: Switch) -> str:
+    redshift, name = _client("redshift"), thing["id"]
+    (cluster,) = redshift.describe_clusters(ClusterIdentifier=name)["Clusters"]
+    on = switch == "on"
+    return _act(
+        f"cluster {name}",
+        cluster["ClusterStatus"],
+        there=("available", "resuming") if on else ("paused", "pausing"),
+        ready=("paused",) if on else ("available",),
+        act=lambda: (redshift.resume_cluster if on else redshift.pause_cluster)(ClusterIdentifier=name),
+        switch=switch,
+    )
+
+
+def _concurrency(thing: Thing, switch: Switch) -> str:
+    """Provisioned concurrency of an alias. Without it the function works, with cold starts."""
+    functions = _client("lambda")
+    function, _, alias = thing["id"].rpartition(":")
+    where = {"FunctionName": function, "Qualifier": alias}
+    if switch == "on":
+        functions.put_provisioned_concurrency_config(
+            **where, ProvisionedConcurrentExecutions=thing["executions"]
+        )
+        return "on"
+    try:
+        functions.get_provisioned_concurrency_config(**where)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ProvisionedConcurrencyConfigNotFoundException":
+            raise
+        return "is off"
+    functions.delete_provisioned_concurrency_config(**where)
+    return "off"
+
+
+def _act(
+    name: str,
+    status: str,
+    *,
+    there: tuple[str, ...],
+    ready: tuple[str, ...],
+    act: Callable[[], object],
+    switch: Switch,
+) -> str:
+    """Switch what is ready for it; leave what is there already; fail for anything between."""
+    if status in there:
+        return f"is {switch}"
+    if status not in ready:
+        raise BusyError(f"{name} is {status}")
+    act()
+    return switch
+
+
+def _memory() -> dict[str, Any]:
+    text = _client("ssm").get_parameter(Name=os.environ["MEMORY"])["Parameter"]["Value"]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _remember(known: Mapping[str, Any]) -> None:
+    _client("ssm").put_parameter(
+        Name=os.environ["MEMORY"], Value=json.dumps(known, separators=(",", ":")), Overwrite=True
+    )
+
+
+@cache
+def _client(service: str) -> Any:
+    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3)
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
+
+
+_SWITCHES: dict[str, Callable[[Thing, Switch], str]] = {
+    "concurrency": _concurrency,
+    "endpoint": _endpoint,
+    "notebook": _notebook,
+    "warehouse": _warehouse,
+}

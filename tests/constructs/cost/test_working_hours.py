@@ -1,0 +1,217 @@
+"""What is switched when, by whom, and which hours are refused."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_redshift as redshift
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk.assertions import Template
+
+from cdk_data_science._validation import ConfigurationError
+from cdk_data_science.cost import RequiredTags, WorkingHours
+from cdk_data_science.monitoring import AlertTopic
+from tests.constructs import nag, support
+
+SUNDAY = datetime.date(2026, 11, 22)
+MONDAY = datetime.date(2026, 11, 23)
+
+
+def hours(stack: cdk.Stack, **options: Any) -> WorkingHours:
+    return WorkingHours(stack, "Hours", **{"start": "08:30", "end": "19:00", **options})
+
+
+def notebook(stack: cdk.Stack) -> sagemaker.CfnNotebookInstance:
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    return sagemaker.CfnNotebookInstance(
+        stack,
+        "Notebook",
+        instance_type="ml.t3.medium",
+        role_arn=role.role_arn,
+    )
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    stack = support.stack()
+    made = hours(
+        stack,
+        time_zone="Europe/Berlin",
+        holidays=[MONDAY],
+        alerts=AlertTopic(stack, "Alerts", emails=["a@b.co"]),
+    )
+    made.add_notebook(notebook(stack))
+    model = sagemaker.CfnModel(stack, "Model")
+    variant = sagemaker.CfnEndpointConfig.ProductionVariantProperty(
+        variant_name="all", model_name=model.attr_model_name, instance_type="ml.m5.large"
+    )
+    config = sagemaker.CfnEndpointConfig(stack, "Config", production_variants=[variant])
+    endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name=config.attr_endpoint_config_name)
+    made.add_endpoint(endpoint)
+    cluster = redshift.CfnCluster(
+        stack, "Cluster", cluster_type="single-node", db_name="d", master_username="u", node_type="ra3.large"
+    )
+    made.add_warehouse(cluster)
+    function = lambda_.Function.from_function_arn(
+        stack, "Function", "arn:aws:lambda:eu-west-1:111122223333:function:predict"
+    )
+    alias = lambda_.Alias(stack, "Live", alias_name="live", version=function.latest_version)
+    made.add_provisioned_concurrency(alias, executions=2)
+    return support.synth(stack)
+
+
+def schedules(template: Template) -> dict[str, dict[str, Any]]:
+    found = support.resources(template, "AWS::Scheduler::Schedule").values()
+    return {json.loads(s["Properties"]["Target"]["Input"])["switch"]: s["Properties"] for s in found}
+
+
+def environment(template: Template) -> dict[str, Any]:
+    functions = support.resources(template, "AWS::Lambda::Function").values()
+    (handler,) = [f for f in functions if f["Properties"].get("Handler") == "working_hours.handler"]
+    variables: dict[str, Any] = handler["Properties"]["Environment"]["Variables"]
+    return variables
+
+
+def statements(template: Template) -> list[dict[str, Any]]:
+    (policy,) = [
+        value
+        for key, value in support.resources(template, "AWS::IAM::Policy").items()
+        if "HandlerRole" in key
+    ]
+    found: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
+    return found
+
+
+def allowed(template: Template, prefix: str) -> dict[str, str]:
+    """Each action of a service with the resource that it is allowed on."""
+    found = {}
+    for statement in statements(template):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        for action in actions:
+            if action.startswith(prefix):
+                found[action] = json.dumps(statement["Resource"])
+    return found
+
+
+def test_things_go_on_on_working_days_and_off_every_day_in_their_time_zone(template: Template) -> None:
+    found = schedules(template)
+    assert found["on"]["ScheduleExpression"] == "cron(30 8 ? * MON,TUE,WED,THU,FRI *)"
+    assert found["off"]["ScheduleExpression"] == "cron(0 19 ? * * *)"
+    for schedule in found.values():
+        assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
+        assert json.loads(schedule["Target"]["Input"])["time"] == "<aws.scheduler.scheduled-time>"
+        assert schedule["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+        assert "Arn" in schedule["Target"]["DeadLetterConfig"]
+
+
+def test_the_function_knows_the_calendar_and_the_things(template: Template) -> None:
+    variables = environment(template)
+    assert json.loads(variables["CALENDAR"]) == {
+        "time_zone": "Europe/Berlin",
+        "days": ["MON", "TUE", "WED", "THU", "FRI"],
+        "holidays": ["2026-11-23"],
+        "extra_days": [],
+    }
+    things = json.dumps(variables["THINGS"])
+    for kind in ("notebook", "endpoint", "warehouse", "concurrency"):
+        assert kind in things
+
+
+def test_an_extra_day_makes_the_morning_a_daily_one() -> None:
+    stack = support.stack()
+    hours(stack, extra_days=[SUNDAY]).add_notebook(notebook(stack))
+    template = support.synth(stack)
+    assert schedules(template)["on"]["ScheduleExpression"] == "cron(30 8 ? * * *)"
+    assert json.loads(environment(template)["CALENDAR"])["extra_days"] == ["2026-11-22"]
+
+
+def test_the_function_may_switch_what_was_added_and_nothing_else(template: Template) -> None:
+    found = allowed(template, "sagemaker:")
+    notebook_arn = found["sagemaker:StopNotebookInstance"]
+    assert '"Ref": "Notebook"' in notebook_arn
+    assert '"Ref": "Endpoint"' in found["sagemaker:DeleteEndpoint"]
+    assert ":cluster:" in allowed(template, "redshift:")["redshift:PauseCluster"]
+    assert '"Live' in allowed(template, "lambda:")["lambda:PutProvisionedConcurrencyConfig"]
+    assert [s for s in statements(template) if s["Resource"] == "*"] == []
+
+
+def test_people_can_hold_everything_on(template: Template) -> None:
+    held = [
+        p["Properties"]
+        for p in support.resources(template, "AWS::SSM::Parameter").values()
+        if p["Properties"]["Value"] == "none"
+    ]
+    assert len(held) == 1
+    stack = support.stack()
+    command = stack.resolve(hours(stack).hold_command)
+    assert "aws ssm put-parameter --name " in json.dumps(command)
+
+
+def test_people_hear_of_what_could_not_be_switched(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {"AlarmActions": [{"Ref": next(iter(support.resources(template, "AWS::SNS::Topic")))}]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"start": "8:00"}, "given start='8:00'; allowed: HH:MM"),
+        ({"end": "24:00"}, "given end='24:00'"),
+        ({"start": "20:00"}, "given start='20:00' and end='19:00'"),
+        ({"start": "20:00"}, "or the hours would never end"),
+        ({"start": "19:00"}, "or the hours would never begin"),
+        ({"time_zone": "Europe/Atlantis"}, "given time_zone='Europe/Atlantis'"),
+        ({"days": ["Monday"]}, "given days=['Monday']"),
+        ({"days": "MON"}, "given days='MON'"),
+        ({"days": ["MON", "MON"]}, "each once"),
+        ({"days": []}, "or nothing would ever be switched on"),
+        ({"holidays": [SUNDAY]}, "given holiday 2026-11-22, a SUN; allowed: working days"),
+        ({"extra_days": [MONDAY]}, "given extra day 2026-11-23, a MON"),
+        ({"holidays": [SUNDAY], "extra_days": [SUNDAY]}, "2026-11-22 as a holiday and an extra day"),
+    ],
+)
+def test_hours_that_cannot_be_are_refused(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        hours(support.stack(), **options)
+    assert expected in str(failure.value)
+
+
+def test_no_concurrency_is_no_concurrency() -> None:
+    stack = support.stack()
+    alias = lambda_.Alias.from_alias_attributes(  # type: ignore[attr-defined]
+        stack,
+        "Alias",
+        alias_name="live",
+        alias_version=lambda_.Version.from_version_arn(
+            stack, "Version", "arn:aws:lambda:eu-west-1:111122223333:function:predict:1"
+        ),
+    )
+    with pytest.raises(ConfigurationError, match="given executions=0; allowed: 1 or more"):
+        hours(stack).add_provisioned_concurrency(alias, executions=0)
+
+
+def test_hours_that_switch_nothing_fail_the_synthesis() -> None:
+    stack = support.stack()
+    hours(stack)
+    with pytest.raises(RuntimeError, match="WorkingHours switches nothing"):
+        support.synth(stack)
+
+
+def test_working_hours_carry_required_tags_and_have_no_unacknowledged_finding() -> None:
+    app = support.app()
+    RequiredTags(app, {"owner": "ml@example.com"})
+    stack = support.stack(app)
+    made = hours(stack)
+    made.add_notebook(notebook(stack))
+    endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name="config")
+    made.add_endpoint(endpoint)
+    found = [entry for entry in nag.unacknowledged(app) if "Hours" in entry]
+    assert found == []
