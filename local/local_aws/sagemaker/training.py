@@ -3,9 +3,9 @@
 Runs: the script as a child process in its own process group, channels, checkpoints, archives, logs, metrics,
 StopTrainingJob, maximum run time and waiting time, managed Spot with interruptions on demand, and types of
 which there is no capacity (a fault of ``ec2:RunInstances`` on the type). The job acts in its role's name
-throughout. State: VPC, encryption of volumes, tags, profiler and debugger settings.
-Not there: container images (the script runs in a Python environment of this machine), warm pools, more
-than one host, and the discount of Spot: billable seconds are the seconds in which the job had capacity.
+throughout. State: VPC, encryption of volumes, warm pools, tags, profiler and debugger settings.
+Not there: container images (the script runs in a Python environment of this machine), more than one host,
+and the discount of Spot: billable seconds are the seconds in which the job had capacity.
 """
 
 from __future__ import annotations
@@ -313,6 +313,9 @@ def _check_consistency(request: dict[str, Any]) -> None:
         raise invalid("MaxWaitTimeInSeconds can be given only when EnableManagedSpotTraining is true.")
     if wait is not None and wait < runtime:
         raise invalid(f"MaxWaitTimeInSeconds ({wait}) must be at least MaxRuntimeInSeconds ({runtime}).")
+    resources = request["ResourceConfig"]
+    if resources.get("InstanceCount", 1) > 1 or resources.get("InstanceGroups"):
+        raise invalid("ResourceConfig: more than one host does not run on the local AWS.")
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
     if len(names) != len(set(names)):
         raise invalid("Channel names must be unique within a training job.")
