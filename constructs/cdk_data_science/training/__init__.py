@@ -4,14 +4,17 @@ from cdk_data_science.training.capacity import CapacityRetry
 from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.network import TrainingNetwork
+from cdk_data_science.training.report import REPORT
 from cdk_data_science.training.spot import SpotTraining
 from cdk_data_science.training.step import TrainingStep
 from cdk_data_science.training.task import TrainingJobTask
-from cdk_data_science.training.values import Channel, SourceCode
+from cdk_data_science.training.values import Channel, FileSystem, SourceCode
 
 __all__ = [
+    "REPORT",
     "CapacityRetry",
     "Channel",
+    "FileSystem",
     "PrivateRegistry",
     "SourceCode",
     "SpotTraining",

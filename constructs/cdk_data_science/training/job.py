@@ -17,6 +17,7 @@ from cdk_data_science.training.image import PrivateRegistry, check_image
 from cdk_data_science.training.network import TrainingNetwork
 
 LONGEST_SECONDS = 28 * 24 * 60 * 60
+LONGEST_KEEP_ALIVE_SECONDS = 60 * 60
 LARGEST_VOLUME_GB = 16_384
 _RESERVED_TAG_PREFIX = "aws:"
 _TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
@@ -50,6 +51,14 @@ class TrainingJob:
     environment: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
     """Metric names and the regular expressions that find their values in the job's log."""
+    keep_alive: Duration | None = None
+    """Keep the instances in a warm pool for a next job of the same make, at most an hour, and pay for them.
+    Not for Spot jobs: SageMaker has no warm pools for them. Default: none."""
+    internal_error_retries: int = 0
+    """How often SageMaker starts the job again after an internal error of its own, 0 to 30."""
+    tensorboard_uri: str | None = None
+    """S3 prefix for what the program writes for TensorBoard into ``/opt/ml/output/tensorboard``. Default:
+    none."""
     network: TrainingNetwork | None = None
     network_isolation: bool = False
     """Give the containers no network at all; SageMaker itself moves the data in and out."""
@@ -102,6 +111,8 @@ class TrainingJob:
         }
         if self.volume_key is not None:
             resources["VolumeKmsKeyId"] = self.volume_key.key_arn
+        if self.keep_alive is not None:
+            resources["KeepAlivePeriodInSeconds"] = self.keep_alive.to_seconds()
         stopping = {"MaxRuntimeInSeconds": self.max_runtime.to_seconds()}
         if self.max_wait is not None:
             stopping["MaxWaitTimeInSeconds"] = self.max_wait.to_seconds()
@@ -118,6 +129,10 @@ class TrainingJob:
             parameters["HyperParameters"] = dict(self.hyperparameters)
         if self.environment:
             parameters["Environment"] = dict(self.environment)
+        if self.internal_error_retries:
+            parameters["RetryStrategy"] = {"MaximumRetryAttempts": self.internal_error_retries}
+        if self.tensorboard_uri is not None:
+            parameters["TensorBoardOutputConfig"] = {"S3OutputPath": self.tensorboard_uri}
         if self.network is not None:
             parameters["VpcConfig"] = self.network.render()
         return parameters
@@ -181,6 +196,26 @@ class TrainingJob:
                 allowed=f"at least max_runtime ({runtime:g} s), because the wait includes the run",
                 write=f"max_wait=Duration.seconds({runtime:g})",
             )
+
+        problems.check(
+            self.keep_alive is None or not self.is_spot,
+            given="keep_alive with max_wait",
+            allowed="a warm pool for On-Demand jobs: SageMaker has none for Spot capacity",
+            write="keep_alive=None",
+        )
+        kept = None if self.keep_alive is None else _seconds(self.keep_alive)
+        if kept is not None:
+            problems.check(
+                1 <= kept <= LONGEST_KEEP_ALIVE_SECONDS,
+                given=f"keep_alive={kept:g} s",
+                allowed=f"1 s to {LONGEST_KEEP_ALIVE_SECONDS} s (an hour)",
+                write="keep_alive=Duration.minutes(30)",
+            )
+        problems.check(
+            is_token(self.internal_error_retries) or 0 <= self.internal_error_retries <= 30,
+            given=f"internal_error_retries={self.internal_error_retries}",
+            allowed="0 to 30",
+        )
 
     def _check_texts(self, problems: Problems) -> None:
         _check_map("hyperparameters", self.hyperparameters, problems, entries=100, key=256, value=2500)

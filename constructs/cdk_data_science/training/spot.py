@@ -10,6 +10,7 @@ from typing import Any
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
@@ -29,6 +30,7 @@ from cdk_data_science.training.values import Channel, SourceCode
 
 _JOB_NAME_PREFIX = re.compile(r"[a-z0-9](-?[a-z0-9]){0,21}")
 _LONGEST_JOB_NAME_PREFIX = 22
+_TENSORBOARD = "tensorboard"
 
 
 class SpotTraining(Construct):
@@ -95,6 +97,10 @@ class SpotTraining(Construct):
             upload leave out its key's name (``unnamed_key_prefixes``): SageMaker's API takes none for them.
         output_prefix: Folder of the model archives, ending in a slash.
         private_registry: Says that the image is not in ECR but in a registry that ``vpc`` reaches.
+        internal_error_retries: How often SageMaker starts a job again after an internal error of its own, 0
+            to 30.
+        tensorboard: Keep what the program writes into ``/opt/ml/output/tensorboard``, a profiler's traces for
+            example, under ``<checkpoints_prefix>tensorboard/``: the API takes no key for it either.
         job_name_prefix: Beginning of the job names: 1 to 22 lower-case letters, digits and single hyphens,
             used by no other construct of the account and region. Two hyphens end it, so that the permissions
             for ``reviews`` never hold jobs of ``reviews-prod``. Made from the construct's place in the app if
@@ -134,6 +140,8 @@ class SpotTraining(Construct):
         checkpoints_prefix: str = "checkpoints/",
         output_prefix: str = "training/",
         private_registry: PrivateRegistry | None = None,
+        internal_error_retries: int = 0,
+        tensorboard: bool = False,
         job_name_prefix: str | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -173,6 +181,8 @@ class SpotTraining(Construct):
             instance_count=instance_count,
             volume_size_gb=volume_size_gb,
             volume_key=volume_key,
+            internal_error_retries=internal_error_retries,
+            tensorboard_uri=f"{self.checkpoints_uri}{_TENSORBOARD}/" if tensorboard else None,
             max_runtime=max_runtime,
             max_wait=max_wait,
             hyperparameters={
@@ -216,7 +226,7 @@ class SpotTraining(Construct):
         return job_names(self.job_name_prefix)
 
     @property
-    def events(self) -> int:
+    def history_events(self) -> int:
         """The most events that :meth:`step` adds to the history of a run."""
         return most_events(self._plan.tries)
 
@@ -255,7 +265,8 @@ class SpotTraining(Construct):
             channels: Inputs of the job. Grant :attr:`role` to read them.
             on_failure: Where to go when the job cannot be had or fails, with the variable ``failure`` set to
                 ``{"error", "cause", "state"}``; a Fail state with the original error if not given.
-            assign: Variables to set from ``$states.result``, which is that of ``DescribeTrainingJob``.
+            assign: Variables to set from ``$states.result``, which is that of ``DescribeTrainingJob``;
+                :data:`REPORT` is an expression for what the run took and what is billed.
         """
         return TrainingStep(
             scope,
@@ -281,6 +292,41 @@ class SpotTraining(Construct):
             self,
             [job_arn(Stack.of(self), self.job_names)],
             "Jobs are named when they are created; the pattern holds those of one SpotTraining alone.",
+        )
+
+    def on_state_change(
+        self,
+        id: str,
+        *,
+        target: events.IRuleTarget,
+        statuses: Sequence[str] = ("Failed", "Stopped"),
+        secondary_statuses: Sequence[str] = (),
+    ) -> events.Rule:
+        """Send a target an event when a job of this construct comes into a state.
+
+        A pipeline tells of its failures itself; this is for jobs of other state machines, or to count how
+        often Spot capacity is taken away: ``statuses=[], secondary_statuses=["Interrupted"]``.
+
+        Args:
+            target: What gets the event.
+            statuses: ``TrainingJobStatus`` to tell of; any if empty.
+            secondary_statuses: ``SecondaryStatus`` to tell of; any if empty.
+        """
+        detail: dict[str, Any] = {"TrainingJobName": [{"prefix": f"{self.job_name_prefix}--"}]}
+        if statuses:
+            detail["TrainingJobStatus"] = list(statuses)
+        if secondary_statuses:
+            detail["SecondaryStatus"] = list(secondary_statuses)
+        return events.Rule(
+            self,
+            id,
+            description="States of training jobs",
+            event_pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Training Job State Change"],
+                detail=detail,
+            ),
+            targets=[target],
         )
 
     def metric(self, name: str, *, job_name: str, statistic: str = "Average") -> cloudwatch.Metric:

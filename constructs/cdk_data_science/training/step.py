@@ -22,6 +22,7 @@ from cdk_data_science.training.capacity import (
     CapacityRetry,
 )
 from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.report import NOTHING_SPENT, SPENT, SPENT_VARIABLE
 from cdk_data_science.training.task import TrainingJobTask, job_arn
 from cdk_data_science.training.values import Channel
 
@@ -57,8 +58,9 @@ class TrainingStep(sfn.StateMachineFragment):
     long jobs, less often. Step Functions does not stop such a job when the execution is stopped; its own
     limits end it.
 
-    The variable ``job`` holds the name of the run's job, ``capacityTries`` the number of the try; ``failure``
-    is set when it failed.
+    The variable ``job`` holds the name of the run's job, ``capacityTries`` the number of the try, ``spent``
+    the seconds of tries before; ``failure`` is set when it failed. :data:`REPORT`, given in ``assign``, adds
+    up what the run took and what is billed.
 
     Args:
         job_name_prefix: Beginning of the jobs' names, as :func:`job_names` has it.
@@ -111,6 +113,7 @@ class TrainingStep(sfn.StateMachineFragment):
                 JOB_VARIABLE: _job_name(job_name_prefix),
                 TRIES_VARIABLE: 0,
                 REQUESTED_VARIABLE: "{% $states.context.State.EnteredTime %}",
+                SPENT_VARIABLE: NOTHING_SPENT,
             },
         )
         self._first.next(self.task)
@@ -141,7 +144,7 @@ class TrainingStep(sfn.StateMachineFragment):
         wait = sfn.Wait.jsonata(scope, f"{id}: wait for capacity", time=sfn.WaitTime.duration(plan.wait))
         wait.next(self.task)
         choice = sfn.Choice.jsonata(scope, f"{id}: no capacity?")
-        next_try = {TRIES_VARIABLE: plan.next_try}
+        next_try = {TRIES_VARIABLE: plan.next_try, SPENT_VARIABLE: SPENT}
         choice.when(sfn.Condition.jsonata(plan.waits_again), wait, assign=next_try)
         if plan.goes_on_at_once is not None:
             choice.when(sfn.Condition.jsonata(plan.goes_on_at_once), self.task, assign=next_try)

@@ -18,7 +18,6 @@ from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.values import Channel
 
 _EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
-_CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _JOB_NAME_PATTERN = re.compile(r"[a-z0-9*](-*[a-z0-9*])*")
 # What a job needs beyond its own limit: provisioning, download, upload of the model.
@@ -227,10 +226,6 @@ def _check(
     problems.check(len(channels) <= 20, given=f"{len(channels)} channels", allowed="at most 20")
     names = [channel.name for channel in channels]
     problems.check(len(set(names)) == len(names), given=f"channels {names}", allowed="each name once")
-    for name in names:
-        problems.check(
-            _CHANNEL_NAME.fullmatch(name) is not None,
-            given=f"channel {name!r}",
-            allowed="1 to 64 letters, digits, dots, hyphens and underscores",
-        )
+    for channel in channels:
+        channel.check(problems, in_vpc=job.network is not None)
     problems.raise_if_any()

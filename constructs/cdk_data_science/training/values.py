@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
+
+_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,31 +29,91 @@ class SourceCode:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileSystem:
+    """A directory of a file system that a job mounts; it needs a VPC that reaches the file system."""
+
+    file_system_id: str
+    """``fs-`` and its number."""
+    directory: str
+    """A path that begins with a slash. On Lustre it begins with the file system's mount name."""
+    kind: Literal["FSxLustre", "EFS"] = "FSxLustre"
+    read_only: bool = True
+
+    def render(self) -> dict[str, Any]:
+        """Return the source as the SageMaker API has it."""
+        return {
+            "FileSystemDataSource": {
+                "FileSystemId": self.file_system_id,
+                "FileSystemType": self.kind,
+                "FileSystemAccessMode": "ro" if self.read_only else "rw",
+                "DirectoryPath": self.directory,
+            }
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Channel:
-    """One input of a job; the container finds it under ``/opt/ml/input/data/<name>``."""
+    """One input of a job, from S3 or from a file system; the container finds it under
+    ``/opt/ml/input/data/<name>``."""
 
     name: str
     """1 to 64 letters, digits, dots, hyphens and underscores."""
-    uri: str
+    uri: str | None = None
     """An S3 prefix, or a JSONata expression in ``{% %}`` that gives one."""
+    file_system: FileSystem | None = None
+    """Where the data lies if not in S3."""
     input_mode: Literal["File", "FastFile", "Pipe"] | None = None
     """How the data reaches the container; without it, as the job's own mode says (File)."""
     content_type: str | None = None
     sharded: bool = False
     """Give each instance its own share of the objects instead of all of them."""
 
+    def check(self, problems: Problems, *, in_vpc: bool) -> None:
+        """Report what SageMaker would refuse."""
+        problems.check(
+            _NAME.fullmatch(self.name) is not None,
+            given=f"channel {self.name!r}",
+            allowed="1 to 64 letters, digits, dots, hyphens and underscores",
+        )
+        problems.check(
+            (self.uri is None) != (self.file_system is None),
+            given=f"channel {self.name!r} with {'neither' if self.uri is None else 'both'}",
+            allowed="exactly one of uri and file_system",
+        )
+        if self.file_system is None:
+            return
+        problems.check(
+            in_vpc,
+            given=f"channel {self.name!r} on a file system, for a job without a VPC",
+            allowed="a job in the file system's VPC",
+            write="vpc=vpc",
+        )
+        problems.check(
+            self.input_mode in (None, "File") and not self.sharded,
+            given=f"channel {self.name!r} on a file system with input_mode={self.input_mode!r}, "
+            f"sharded={self.sharded}",
+            allowed="file systems are mounted whole: no other input mode, no shares",
+        )
+        problems.check(
+            is_token(self.file_system.directory) or self.file_system.directory.startswith("/"),
+            given=f"channel {self.name!r} with directory={self.file_system.directory!r}",
+            allowed="a path that begins with a slash",
+            write=f'directory="/{self.file_system.directory}"',
+        )
+
     def render(self) -> dict[str, Any]:
         """Return the channel as the SageMaker API has it."""
-        channel: dict[str, Any] = {
-            "ChannelName": self.name,
-            "DataSource": {
+        channel: dict[str, Any] = {"ChannelName": self.name}
+        if self.file_system is not None:
+            channel["DataSource"] = self.file_system.render()
+        else:
+            channel["DataSource"] = {
                 "S3DataSource": {
                     "S3DataType": "S3Prefix",
                     "S3Uri": self.uri,
                     "S3DataDistributionType": "ShardedByS3Key" if self.sharded else "FullyReplicated",
                 }
-            },
-        }
+            }
         if self.input_mode is not None:
             channel["InputMode"] = self.input_mode
         if self.content_type is not None:

@@ -45,7 +45,7 @@ class Train(Step):
     @property
     def events(self) -> int:
         """The events of all tries, and what is around them."""
-        return self._training.events + super().events
+        return self._training.history_events + super().events
 
     def acknowledge(self, role: iam.IRole) -> None:
         """Jobs are named at run time."""
