@@ -16,11 +16,13 @@ class Conditions:
     """The conditions of a template, each made of comparisons with a value that the deployment gives.
 
     Comparisons of the same value with two different literals are never both true, so that a finding is never
-    told for an environment that cannot be.
+    told for an environment that cannot be. A comparison of the region, the account or the partition is
+    decided where the stack's is known; where it is not, the stack is in none of those that are named.
     """
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = document
+    def __init__(self, document: Mapping[str, Any], known: Mapping[str, str | None] | None = None) -> None:
+        pseudo = {"AWS::Partition": None, **(known or {})}
+        self._document = {name: _decided(expression, pseudo) for name, expression in document.items()}
 
     def combinations(self, value: Any) -> Iterator[Truths | None]:
         """Every way in which the conditions that a value depends on can turn out.
@@ -69,6 +71,25 @@ class Conditions:
             return not self._evaluate(argument[0], truth)
         known = _literal(expression)
         return truth[_atom(expression)] if known is None else known
+
+
+def _decided(expression: Any, pseudo: Mapping[str, str | None]) -> Any:
+    """An expression with the pseudo parameters that it compares replaced by their values."""
+    if not isinstance(expression, dict):
+        return expression
+    operator, argument = next(iter(expression.items()), ("", []))
+    if operator in ("Fn::And", "Fn::Or", "Fn::Not"):
+        return {operator: [_decided(part, pseudo) for part in argument]}
+    if operator == "Fn::Equals":
+        elsewhere = "somewhere else"
+        sides = [
+            pseudo[side["Ref"]] or elsewhere
+            if isinstance(side, dict) and len(side) == 1 and side.get("Ref") in pseudo
+            else side
+            for side in argument
+        ]
+        return {operator: sides}
+    return expression
 
 
 def _mentioned(value: Any) -> Iterator[str]:

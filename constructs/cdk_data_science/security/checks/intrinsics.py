@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 GAP = "\N{REPLACEMENT CHARACTER}"
-PLACEHOLDER = re.compile(r"<([^<>/]+)/([^<>./]+)\.([^<>]+)>")
+PLACEHOLDER = re.compile(r"<([A-Za-z0-9.-]+)/([A-Za-z0-9]+)\.([A-Za-z0-9_.:-]+)>")
 _SUBSTITUTION = re.compile(r"\$\{(!?)([^}]*)\}")
 
 

@@ -218,7 +218,8 @@ class _Scope:
 
     @cached_property
     def conditions(self) -> Conditions:
-        return Conditions(self.template.document.get("Conditions", {}))
+        known = {"AWS::Region": self.template.region, "AWS::AccountId": self.template.account}
+        return Conditions(self.template.document.get("Conditions", {}), known)
 
     def reference(self, logical_id: str, attribute: str) -> Any:
         pseudo = {"AWS::Region": self.template.region, "AWS::AccountId": self.template.account}

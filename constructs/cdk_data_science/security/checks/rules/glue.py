@@ -147,6 +147,16 @@ def _no_password(connection: Resource) -> Iterator[Problem]:
                 yield Problem(at=f"ConnectionInput.{path}.{name}")
 
 
+def _for_crawlers_alone(configuration: Resource) -> bool:
+    """Whether crawlers use it and nothing else: they write logs, and neither bookmarks nor output."""
+    templates, names = configuration.templates, (configuration.ref, configuration.get("Name"))
+    users = ((_CRAWLER, "CrawlerSecurityConfiguration"), (_JOB, "SecurityConfiguration"))
+    crawlers, others = (
+        any(user.get(path) in names for user in templates.resources(kind)) for kind, path in users
+    )
+    return crawlers and not others
+
+
 def _version(value: Any) -> bool:
     major = str(value).partition(".")[0]
     return major.isdigit() and int(major) >= 3
@@ -183,8 +193,12 @@ RULES = (
             expect(
                 "EncryptionConfiguration.JobBookmarksEncryption.JobBookmarksEncryptionMode",
                 lambda mode: mode != "DISABLED",
+                when=lambda configuration: not _for_crawlers_alone(configuration),
             ),
-            present("EncryptionConfiguration.S3Encryptions"),
+            present(
+                "EncryptionConfiguration.S3Encryptions",
+                when=lambda configuration: not _for_crawlers_alone(configuration),
+            ),
             none_of("EncryptionConfiguration.S3Encryptions[*].S3EncryptionMode", "DISABLED"),
         ),
         compliant=_configuration,

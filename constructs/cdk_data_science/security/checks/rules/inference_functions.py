@@ -109,8 +109,9 @@ def _not_public(permission: Resource) -> Iterator[Problem]:
         yield Problem(at="Principal", uncertain=True)
     elif principal == "*":
         bounds = ("PrincipalOrgID", "SourceArn", "SourceAccount")
-        signed = permission.get("FunctionUrlAuthType") == "AWS_IAM"
-        if not signed and all(permission.get(name) is None for name in bounds):
+        # Who a URL lets in is told by the URL's own rule.
+        of_url = permission.get("FunctionUrlAuthType") or permission.get("InvokedViaFunctionUrl")
+        if not of_url and all(permission.get(name) is None for name in bounds):
             yield Problem(at="Principal")
 
 
