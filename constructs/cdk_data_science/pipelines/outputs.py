@@ -9,8 +9,8 @@ _NAME = re.compile(r"[a-z][A-Za-z0-9]{0,79}")
 # The pipeline's own variables, and those of the training and the deployment.
 _RESERVED = frozenset(
     {
-        "states", "run", "failure", "record", "rollback", "turn", "job", "capacityTries", "requested", "spent",
-        "deployRequest", "checks", "health",
+        "states", "run", "failure", "record", "rollback", "turn", "job", "capacityTries", "requested",
+        "spent", "deployRequest", "checks", "health",
     }
 )  # fmt: skip
 
