@@ -137,6 +137,17 @@ def test_a_processing_job_that_fails_says_so(bench: Workbench, sagemaker: Any) -
     assert "runs no container images" in reason
 
 
+def test_what_processing_cannot_do_here_fails_by_name(bench: Workbench, sagemaker: Any) -> None:
+    hosts, features = processing(bench), processing(bench)
+    hosts["ProcessingResources"]["ClusterConfig"]["InstanceCount"] = 2
+    stored = {"OutputName": "f", "AppManaged": True, "FeatureStoreOutput": {"FeatureGroupName": "reviews"}}
+    features["ProcessingOutputConfig"]["Outputs"].append(stored)
+    for request, what in ((hosts, "more than one host"), (features, "FeatureStoreOutput")):
+        sagemaker.create_processing_job(**request)
+        described = ended(sagemaker, "ProcessingJob", request["ProcessingJobName"])
+        assert described["FailureReason"] == f"ClientError: {what} does not run on the local AWS"
+
+
 def test_a_processing_job_is_stopped(bench: Workbench, sagemaker: Any) -> None:
     request = processing(bench, "import time; print('started', flush=True); time.sleep(60)")
     name = request["ProcessingJobName"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import LocalAws, allow, unique
+from tests.local.conftest import ROOT, LocalAws, allow, unique
 
 
 class Stack:
@@ -53,6 +54,14 @@ class Stack:
     def delete(self) -> None:
         self._client.delete_stack(StackName=self.name)
         assert not self.exists(), self.reasons()
+
+
+def test_every_type_without_effect_is_in_the_page() -> None:
+    source = (ROOT / "local" / "local_aws" / "cloudformation" / "recorded.py").read_text()
+    types = re.findall(r'^    "([\w:]+)",$', source, re.MULTILINE)
+    page = (ROOT / "docs" / "local-aws.md").read_text()
+    assert len(types) > 15
+    assert [name for name in types if f"`{name}`" not in page] == []
 
 
 @pytest.fixture

@@ -73,6 +73,10 @@ def test_a_name_is_used_once(bench: Workbench) -> None:
             {"ResourceConfig": {"InstanceType": "ml.none", "InstanceCount": 1, "VolumeSizeInGB": 1}},
             "Value 'ml.none' at 'resourceConfig.instanceType' failed to satisfy constraint",
         ),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
+            "more than one host does not run on the local AWS",
+        ),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 0}}, "stoppingCondition.maxRuntimeInSeconds"),
         ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds is required"),
         (

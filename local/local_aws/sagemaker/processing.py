@@ -61,6 +61,7 @@ class _Run:
         entry = self._request["AppSpecification"].get("ContainerEntrypoint")
         if not entry:
             raise jobs.JobFailed(_NO_ENTRY)
+        self._refuse_what_does_not_run()
         self._fetch()
         self._write_config()
         given = self._request["AppSpecification"].get("ContainerArguments", [])
@@ -82,6 +83,17 @@ class _Run:
         if self._job.stop_requested.is_set():
             return "stopped"
         return "runtime" if time.time() > self._ends else None
+
+    def _refuse_what_does_not_run(self) -> None:
+        cluster = self._request["ProcessingResources"]["ClusterConfig"]
+        outputs = self._request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        found = {
+            "more than one host": cluster["InstanceCount"] > 1,
+            "FeatureStoreOutput": any("FeatureStoreOutput" in each for each in outputs),
+        }
+        for what, given in found.items():
+            if given:
+                raise jobs.JobFailed(f"ClientError: {what} does not run on the local AWS")
 
     def _fetch(self) -> None:
         for given in self._request.get("ProcessingInputs", []):
