@@ -144,8 +144,44 @@ class Inference(Section):
     100 of the pool unreserved, and a new account may have a pool of 10: ask for a higher quota first."""
 
 
+class BudgetPart(Section):
+    """A budget of a part of the costs: what has the tags and is of the services."""
+
+    monthly_limit_usd: Annotated[float, Field(gt=0, le=100_000_000)]
+    tags: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """Count only what has one of these values for each of these keys."""
+    services: tuple[str, ...] = ()
+    """Count only these, named as in Cost Explorer: Amazon SageMaker."""
+
+    @model_validator(mode="after")
+    def _is_a_part(self) -> BudgetPart:
+        if not self.tags and not self.services:
+            raise ValueError("give tags or services; the whole is cost.monthly_limit_usd")
+        return self
+
+
+class StopAccelerators(Section):
+    """What the budget does when it is spent: it denies starting accelerators to some roles."""
+
+    roles: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+")], ...],
+        Field(min_length=1, max_length=100),
+    ]
+    """ARNs of the roles concerned, in this account."""
+    at_percent: Annotated[float, Field(gt=0, le=1000)] = 100
+    allowed_accelerators: Annotated[int, Field(ge=0, le=15)] = 0
+    """Instances with so many accelerators may still be started."""
+
+
+class Slack(Section):
+    """A Slack channel that shows the alerts of costs. Authorize the workspace once in the console."""
+
+    workspace_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$")]
+    channel_id: Annotated[str, Field(pattern=r"^[A-Z0-9]+$")]
+
+
 class Cost(Section):
-    """What may be spent, and who is told."""
+    """What may be spent, who is told, and what happens then."""
 
     monthly_limit_usd: Annotated[float, Field(gt=0, le=100_000_000)]
     alert_emails: tuple[Email, ...] = ()
@@ -156,6 +192,18 @@ class Cost(Section):
     anomaly_detection: bool = False
     """Follow unusual spending too. Monitors of tagged costs can be made in the management account only."""
     anomaly_minimum_usd: Annotated[float, Field(ge=0)] = 10
+    budgets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")], BudgetPart] = {}
+    """Further budgets by name, each of a part of the costs: a team, a person, a service."""
+    savings_plans_coverage_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Alert when Savings Plans cover less of what they could. Set it once there are some."""
+    savings_plans_utilization_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Alert when less of the Savings Plans is used."""
+    stop_accelerators: StopAccelerators | None = None
+    slack: Slack | None = None
+    allowed_tag_values: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """Values that a required tag may have where a construct overrides it; any for the others."""
+    tag_patterns: dict[str, str] = {}
+    """Regular expressions for the values of required tags, where a list would be too long."""
 
 
 class Settings(Section):
@@ -266,6 +314,8 @@ def _problem(problem: Any) -> str:
 def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
     section: type[BaseModel] = Settings
     for part in location:
+        if part not in section.model_fields:  # the name of an entry, such as a budget's
+            continue
         annotation = section.model_fields[str(part)].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))

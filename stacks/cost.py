@@ -1,16 +1,28 @@
-"""What it may cost, and who is told."""
+"""What it may cost, who is told, and what happens then."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science import AlertTopic, AnomalyDetection, CostGuardrails
+from cdk_data_science import (
+    AcceleratorStop,
+    AlertTopic,
+    AnomalyDetection,
+    Commitment,
+    CommitmentBudget,
+    CostBudget,
+    CostGuardrails,
+    SlackChannel,
+)
 from settings.model import Cost, Settings
+from stacks.serving import architecture, python_runtime
 
 
 class CostStack(cdk.Stack):
-    """A monthly budget for what carries the platform's tags, with alerts and anomaly detection."""
+    """Budgets for what carries the platform's tags and for parts of it, with alerts, an action that stops
+    accelerators, and anomaly detection."""
 
     def __init__(
         self,
@@ -22,8 +34,9 @@ class CostStack(cdk.Stack):
         alerts: AlertTopic,
         env: cdk.Environment,
     ) -> None:
-        super().__init__(scope, id, env=env, description="Cost: budget, alerts, anomaly detection")
+        super().__init__(scope, id, env=env, description="Cost: budgets, alerts, what stops spending")
         anomalies = AnomalyDetection(minimum_impact_usd=cost.anomaly_minimum_usd)
+        slack = cost.slack
         self.guardrails = CostGuardrails(
             self,
             "Guardrails",
@@ -31,6 +44,20 @@ class CostStack(cdk.Stack):
             alert_emails=cost.alert_emails,
             topic=alerts.topic,
             tags={key: [settings.tags[key]] for key in cost.tag_keys},
+            budgets=[
+                CostBudget(
+                    name=name,
+                    monthly_limit_usd=part.monthly_limit_usd,
+                    tags=part.tags,
+                    services=part.services,
+                )
+                for name, part in cost.budgets.items()
+            ],
+            commitments=_commitments(cost),
+            stop_accelerators=self._stop(settings, cost),
+            chat=None
+            if slack is None
+            else SlackChannel(workspace_id=slack.workspace_id, channel_id=slack.channel_id),
             anomalies=anomalies if cost.anomaly_detection else None,
         )
         cdk.CfnOutput(
@@ -39,3 +66,31 @@ class CostStack(cdk.Stack):
             value=self.guardrails.budget.ref,
             description="The monthly budget; its alerts go to the platform's alert topic",
         )
+
+    def _stop(self, settings: Settings, cost: Cost) -> AcceleratorStop | None:
+        stop = cost.stop_accelerators
+        if stop is None:
+            return None
+        roles = [
+            iam.Role.from_role_arn(self, f"Stopped{index}", arn, mutable=False)
+            for index, arn in enumerate(stop.roles)
+        ]
+        return AcceleratorStop(
+            roles=roles,
+            at_percent=stop.at_percent,
+            allowed_accelerators=stop.allowed_accelerators,
+            runtime=python_runtime(settings),
+            architecture=architecture(settings),
+        )
+
+
+def _commitments(cost: Cost) -> list[CommitmentBudget]:
+    asked = {
+        Commitment.SAVINGS_PLANS_COVERAGE: cost.savings_plans_coverage_percent,
+        Commitment.SAVINGS_PLANS_UTILIZATION: cost.savings_plans_utilization_percent,
+    }
+    return [
+        CommitmentBudget(commitment=commitment, minimum_percent=percent)
+        for commitment, percent in asked.items()
+        if percent is not None
+    ]

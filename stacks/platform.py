@@ -71,6 +71,12 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 env=env,
             )
         )
-    RequiredTags(app, settings.tags)
+    rules = settings.cost
+    RequiredTags(
+        app,
+        settings.tags,
+        allowed=None if rules is None else rules.allowed_tag_values,
+        patterns=None if rules is None else rules.tag_patterns,
+    )
     CostReport(app)
     return stacks
