@@ -263,3 +263,11 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     yield instance
     down = instance.run("down")
     assert down.returncode == 0, down.stderr
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    """A folder for an instance of the test's own, which is ended whatever happens."""
+    folder = tmp_path / "state"
+    yield folder
+    local_aws_command("down", "--state-dir", str(folder))
