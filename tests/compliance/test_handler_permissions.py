@@ -141,7 +141,7 @@ def test_every_aws_call_is_allowed_to_the_function_that_makes_it(synthesized: As
     platform = synthesized.platform
     denied = []
     for function, name in our_functions(synthesized):
-        granted = iam.statements_of(platform, _role(platform, function))
+        granted = iam.statements_of(platform, role_of(platform, function))
         made = Asset.in_folder(ROOT / "lambda" / name).calls(function.properties["Handler"])
         denied += [
             f"{function}: {call.where} needs {action}"
@@ -180,7 +180,8 @@ def _python_source(assembly: Assembly, function: Resource, module: str) -> str |
         return archive.read(path).decode() if path in archive.namelist() else None
 
 
-def _role(platform: Platform, function: Resource) -> Resource:
+def role_of(platform: Platform, function: Resource) -> Resource:
+    """The role of a function."""
     role = platform.target(function.stack, function.properties["Role"])
     assert role is not None, f"{function}: its role is not in the templates"
     return role
