@@ -131,7 +131,6 @@ FREE: dict[str, str] = {
 }
 
 UNKNOWN: dict[str, str] = {
-    "AWS::AccessAnalyzer::Analyzer": "free for external access, by the number of roles for unused access",
     "AWS::Athena::CapacityReservation": "by the reserved processing units",
     "AWS::AutoScaling::AutoScalingGroup": "by the instances that it starts",
     "AWS::Batch::ComputeEnvironment": "by the instances that it starts",

@@ -175,6 +175,13 @@ def _volume(properties: Mapping[str, Any], template: Template) -> Quantities:
     return [(f"ebs.{kind}-gb", template.number(properties.get("Size"), "size", 0))]
 
 
+def _analyzer(properties: Mapping[str, Any], template: Template) -> Quantities:
+    kind = str(template.value(properties.get("Type"), "kind of analyzer"))
+    if kind not in ("ACCOUNT", "ORGANIZATION"):  # external access costs nothing
+        raise Undecided("billed by the number of roles, users and resources that it analyzes")
+    return []
+
+
 def _parameter(properties: Mapping[str, Any], template: Template) -> Quantities:
     if template.value(properties.get("Tier", "Standard"), "tier") != "Standard":
         raise Undecided("no price for advanced parameters")
@@ -182,6 +189,7 @@ def _parameter(properties: Mapping[str, Any], template: Template) -> Quantities:
 
 
 PRICED: Mapping[str, Callable[[Mapping[str, Any], Template], Quantities]] = {
+    "AWS::AccessAnalyzer::Analyzer": _analyzer,
     "AWS::Budgets::BudgetsAction": _one("budgets.action"),
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::CompositeAlarm": _one("cloudwatch.composite-alarm"),

@@ -136,6 +136,7 @@ def test_provisioned_concurrency_costs_the_memory_of_its_function() -> None:
         ("Custom::S3AutoDeleteObjects", {}),
         ("AWS::CDK::Metadata", {}),
         ("AWS::SSM::Parameter", {}),
+        ("AWS::AccessAnalyzer::Analyzer", {"Type": "ACCOUNT"}),
     ],
 )
 def test_what_is_billed_by_use_is_not_listed(type: str, properties: dict[str, Any]) -> None:
@@ -163,6 +164,7 @@ def test_what_is_billed_by_use_is_not_listed(type: str, properties: dict[str, An
         ("AWS::DynamoDB::Table", {}, "provisioned throughput"),
         ("AWS::FSx::FileSystem", {"FileSystemType": "ONTAP"}, "of type ONTAP"),
         ("AWS::SSM::Parameter", {"Tier": "Advanced"}, "advanced parameters"),
+        ("AWS::AccessAnalyzer::Analyzer", {"Type": "ACCOUNT_UNUSED_ACCESS"}, "number of roles"),
     ],
 )
 def test_what_has_no_known_price_is_unknown_and_never_nothing(
