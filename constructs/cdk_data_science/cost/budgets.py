@@ -18,8 +18,8 @@ _Notification = budgets.CfnBudget.NotificationWithSubscribersProperty
 class CostBudget:
     """A monthly budget for a part of the costs: what has the tags **and** is of the services.
 
-    By team, application or environment: their tags. By person: the tag ``owner``, or one of those that AWS
-    generates, ``aws:createdBy`` and, on what people start in Studio, ``sagemaker:user-profile-arn``.
+    By team, application or environment: their tags. By person: the tag ``owner``, which a Studio domain that
+    propagates tags puts from a user profile on what that person starts.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import gzip
 import json
 from importlib.util import find_spec
@@ -22,6 +23,13 @@ from tests.constructs import nag, support
 
 MOTO = Path(find_spec("moto").origin).parent  # type: ignore[union-attr,arg-type]
 EC2_TYPES = MOTO / "ec2" / "resources" / "instance_types.json.gz"
+
+
+@functools.cache
+def ec2_types() -> dict[str, Any]:
+    """What EC2's DescribeInstanceTypes answers, by type."""
+    found: dict[str, Any] = json.loads(gzip.decompress(EC2_TYPES.read_bytes()))
+    return found
 
 
 def guarded(stack: cdk.Stack, **options: Any) -> CostGuardrails:
@@ -112,7 +120,7 @@ def test_the_policy_denies_what_starts_instances_and_stays_within_iams_size(temp
 @pytest.mark.parametrize("allowed", range(16))
 def test_patterns_match_exactly_the_types_with_more_accelerators(allowed: int) -> None:
     patterns = patterns_above(allowed)
-    types = json.loads(gzip.decompress(EC2_TYPES.read_bytes()))
+    types = ec2_types()
     known = {name for name in types if any(name.startswith(f"{family}.") for family in _families())}
     for name in known:
         matched = any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
@@ -124,7 +132,7 @@ def _families() -> set[str]:
 
 
 def test_the_numbers_of_accelerators_are_those_that_ec2_reports() -> None:
-    types = json.loads(gzip.decompress(EC2_TYPES.read_bytes()))
+    types = ec2_types()
     reported = {
         name: max(
             sum(gpu["Count"] for gpu in facts.get("GpuInfo", {}).get("Gpus", [])),
