@@ -14,12 +14,14 @@ def alarm(
     description: str,
     threshold: float = 1,
     periods: int = 1,
+    below: bool = False,
 ) -> cloudwatch.Alarm:
     """Make an alarm that goes off when the metric reaches the threshold; no data is no trouble.
 
     Args:
         threshold: In the metric's unit.
         periods: How many of the metric's periods in a row have to reach it.
+        below: Whether a metric reaches it from above, as free space does.
     """
     return cloudwatch.Alarm(
         scope,
@@ -27,7 +29,9 @@ def alarm(
         metric=metric,
         threshold=threshold,
         evaluation_periods=periods,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
+        if below
+        else cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         alarm_description=description,
     )

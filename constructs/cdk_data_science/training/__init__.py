@@ -3,6 +3,7 @@
 from cdk_data_science.training.capacity import CapacityRetry
 from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.lustre import LustreLink, LustreScratch
 from cdk_data_science.training.network import TrainingNetwork
 from cdk_data_science.training.report import REPORT
 from cdk_data_science.training.spot import SpotTraining
@@ -15,6 +16,8 @@ __all__ = [
     "CapacityRetry",
     "Channel",
     "FileSystem",
+    "LustreLink",
+    "LustreScratch",
     "PrivateRegistry",
     "SourceCode",
     "SpotTraining",

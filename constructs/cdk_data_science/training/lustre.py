@@ -1,0 +1,386 @@
+"""FSx for Lustre: a fast file system over zones of the lake, for data that is read again and again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_fsx as fsx
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from cdk_data_science._retention import removal_policy
+from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science.data_lake import IZone
+from cdk_data_science.monitoring.alarms import alarm
+from cdk_data_science.training.values import Channel, FileSystem
+
+Deployment = Literal["SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"]
+THROUGHPUTS: dict[str, tuple[int, ...]] = {
+    "SCRATCH_2": (),
+    "PERSISTENT_1": (50, 100, 200),
+    "PERSISTENT_2": (125, 250, 500, 1000),
+}
+"""MB/s for each TiB of SSD storage that FSx takes; scratch systems have 200, which cannot be chosen."""
+
+_SCRATCH_THROUGHPUT = 200
+_SMALLEST_GIB, _STEP_GIB = 1200, 2400
+_MOST_LINKS = 8
+_DIRECTORY = re.compile(r"/([A-Za-z0-9_.-]+/?)*")
+# Clients and servers call each other: https://docs.aws.amazon.com/fsx/latest/LustreGuide/limit-access-security-groups.html
+_PORTS = (ec2.Port.tcp(988), ec2.Port.tcp_range(1018, 1023))
+_VERSION = "2.15"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LustreLink:
+    """A directory of the file system that shows a prefix of a zone."""
+
+    zone: IZone
+    directory: str
+    """Where the objects appear, beginning with a slash: ``/train``."""
+    prefix: str = ""
+    """Folder of the zone, ending in a slash; the whole zone if empty."""
+    imports: bool = True
+    """Follow new, changed and deleted objects. FSx puts a notification of its own on the zone's bucket."""
+    exports: bool = False
+    """Write new, changed and deleted files back to the zone."""
+
+
+class LustreScratch(Construct):
+    """A Lustre file system in front of zones of the lake, for jobs that read the same data many times.
+
+    Builds the file system, its security group with all ports that Lustre needs (988 and 1018 to 1023, both
+    ways), the links to zones with the permission to use their keys, and alarms on its space and its
+    throughput. The data are compressed (LZ4). Jobs get at it with :meth:`grant_mount` and :meth:`channel`.
+
+    A scratch system holds nothing that is not in the lake, so it goes with its stack; what a job writes there
+    is kept only through a link that ``exports``. A persistent one is retained, unless ``destroy`` and the
+    context key ``cdk-data-science:destroyData`` say otherwise.
+
+    **Costs at rest**: its whole storage, from the first minute, whether it is read or not; each alarm. Deploy
+    it for the time of the work.
+
+    CloudFormation cannot set Lustre's root squash: whoever mounts the file system as root is root.
+
+    ```python
+    from aws_cdk import aws_ec2 as ec2
+    from cdk_data_science import DataLake
+    from cdk_data_science.training import LustreLink, LustreScratch
+
+    lake = DataLake(self, "Lake")
+    lustre = LustreScratch(
+        self,
+        "Scratch",
+        vpc=ec2.Vpc(self, "Vpc", max_azs=2),
+        links=[LustreLink(zone=lake.features, prefix="train/", directory="/train")],
+    )
+    images = lustre.channel("train", directory="/train")
+    ```
+
+    Args:
+        vpc: Where it lies. Its clients have to be in the VPC, best in the same availability zone.
+        subnets: The first of these; of the VPC's private subnets if not given.
+        deployment: ``SCRATCH_2`` for data that are in the lake anyway; ``PERSISTENT_1`` and ``PERSISTENT_2``
+            replicate them within their availability zone.
+        capacity_gib: 1200, 2400 or a multiple of 2400 GiB of SSD.
+        throughput: MB/s for each TiB: 50, 100 or 200 (``PERSISTENT_1``), 125, 250, 500 or 1000
+            (``PERSISTENT_2``). The least of them if not given; scratch systems have 200.
+        links: Up to eight zones or parts of zones, in directories that do not contain each other.
+        key: Encrypts a persistent system; the account's FSx key if not given. Scratch systems take none.
+        backup_days: Days that daily backups of a persistent system without links are kept, 0 to 90.
+        destroy: Delete a persistent system with the stack.
+
+    Raises:
+        ConfigurationError: values that FSx would refuse, all of them at once.
+
+    Follows https://docs.aws.amazon.com/fsx/latest/LustreGuide/using-fsx-lustre.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        vpc: ec2.IVpc,
+        subnets: ec2.SubnetSelection | None = None,
+        deployment: Deployment = "SCRATCH_2",
+        capacity_gib: int = _SMALLEST_GIB,
+        throughput: int | None = None,
+        links: Sequence[LustreLink] = (),
+        key: kms.IKey | None = None,
+        backup_days: int = 0,
+        destroy: bool = False,
+    ) -> None:
+        super().__init__(scope, id)
+        problems = Problems("LustreScratch", self)
+        _check(problems, deployment=deployment, capacity_gib=capacity_gib, throughput=throughput)
+        _check_links(problems, links)
+        scratch = deployment == "SCRATCH_2"
+        problems.check(
+            key is None or not scratch,
+            given="key for SCRATCH_2",
+            allowed="keys of your own for persistent systems: FSx encrypts scratch systems with its own",
+            write="key=None",
+        )
+        problems.check(
+            0 <= backup_days <= 90 and (backup_days == 0 or not (scratch or links)),
+            given=f"backup_days={backup_days}",
+            allowed="0 to 90, and 0 for scratch systems and for those with links, which FSx does not back up",
+            write="backup_days=0",
+        )
+        problems.raise_if_any()
+
+        if throughput is None and not scratch:
+            throughput = THROUGHPUTS[deployment][0]
+        self._capacity_gib = capacity_gib
+        self._throughput = _SCRATCH_THROUGHPUT if throughput is None else throughput
+        self.security_group = self._make_security_group(vpc)
+        selected = vpc.select_subnets(
+            subnets=(subnets.subnets if subnets is not None else None),
+            subnet_type=(subnets.subnet_type if subnets is not None else None),
+            subnet_group_name=(subnets.subnet_group_name if subnets is not None else None),
+            availability_zones=(subnets.availability_zones if subnets is not None else None),
+            subnet_filters=(subnets.subnet_filters if subnets is not None else None),
+        ).subnet_ids
+        self.file_system = fsx.CfnFileSystem(
+            self,
+            "FileSystem",
+            file_system_type="LUSTRE",
+            file_system_type_version=_VERSION,
+            storage_type="SSD",
+            storage_capacity=capacity_gib,
+            subnet_ids=selected[:1],
+            security_group_ids=[self.security_group.security_group_id],
+            kms_key_id=None if key is None else key.key_arn,
+            lustre_configuration=fsx.CfnFileSystem.LustreConfigurationProperty(
+                deployment_type=deployment,
+                per_unit_storage_throughput=throughput,
+                data_compression_type="LZ4",
+                automatic_backup_retention_days=None if scratch else backup_days,
+                copy_tags_to_backups=True if backup_days else None,
+            ),
+        )
+        self.file_system.apply_removal_policy(
+            RemovalPolicy.DESTROY if scratch else removal_policy(self, destroy=destroy)
+        )
+        self.links = self._link(links)
+        self.alarms = self._make_alarms()
+        self.node.default_child = self.file_system
+
+    @property
+    def file_system_id(self) -> str:
+        """``fs-`` and its number."""
+        return self.file_system.ref
+
+    def channel(self, name: str, *, directory: str = "/", read_only: bool = True) -> Channel:
+        """Return a directory of the file system as an input of training jobs.
+
+        Args:
+            name: The channel's name: the container finds the files under ``/opt/ml/input/data/<name>``.
+            directory: A path that begins with a slash, as a link has it.
+        """
+        return Channel(
+            name=name,
+            file_system=FileSystem(
+                file_system_id=self.file_system_id,
+                directory=f"/{self.file_system.attr_lustre_mount_name}{directory}".rstrip("/"),
+                read_only=read_only,
+            ),
+        )
+
+    def grant_mount(
+        self, grantee: iam.IGrantable, *, security_groups: Sequence[ec2.ISecurityGroup] = ()
+    ) -> iam.Grant:
+        """Let jobs of a role mount the file system: find it, and reach it from their security groups.
+
+        For training: ``lustre.grant_mount(training.role, security_groups=training.security_groups)``.
+        """
+        for clients in security_groups:
+            for port in _PORTS:
+                self.security_group.connections.allow_from(clients, port, "Lustre clients")
+                self.security_group.connections.allow_to(clients, port, "Lustre servers call their clients")
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["fsx:DescribeFileSystems"],
+            resource_arns=[
+                Stack.of(self).format_arn(
+                    service="fsx", resource="file-system", resource_name=self.file_system_id
+                )
+            ],
+        )
+
+    def metric(self, name: str, *, statistic: str = "Sum") -> cloudwatch.Metric:
+        """A metric of the file system: ``DataReadBytes``, ``FreeDataStorageCapacity`` and so on.
+
+        The sum is that of the whole system, the other statistics are those of one storage target.
+        """
+        return cloudwatch.Metric(
+            namespace="AWS/FSx",
+            metric_name=name,
+            dimensions_map={"FileSystemId": self.file_system_id},
+            statistic=statistic,
+            period=Duration.minutes(1),
+        )
+
+    def _make_security_group(self, vpc: ec2.IVpc) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self,
+            "SecurityGroup",
+            vpc=vpc,
+            description="Lustre servers, and clients that were let in",
+            allow_all_outbound=False,
+        )
+        for port in _PORTS:
+            group.connections.allow_internally(port, "between the servers")
+        return group
+
+    def _link(self, links: Sequence[LustreLink]) -> list[fsx.CfnDataRepositoryAssociation]:
+        made: list[fsx.CfnDataRepositoryAssociation] = []
+        changes = ["NEW", "CHANGED", "DELETED"]
+        for link in links:
+            association = fsx.CfnDataRepositoryAssociation(
+                self,
+                f"Link{link.directory.strip('/').replace('/', '-') or 'Root'}",
+                file_system_id=self.file_system_id,
+                file_system_path=link.directory,
+                data_repository_path=link.zone.uri(link.prefix),
+                batch_import_meta_data_on_create=True,
+                s3=fsx.CfnDataRepositoryAssociation.S3Property(
+                    auto_import_policy=fsx.CfnDataRepositoryAssociation.AutoImportPolicyProperty(
+                        events=changes
+                    )
+                    if link.imports
+                    else None,
+                    auto_export_policy=fsx.CfnDataRepositoryAssociation.AutoExportPolicyProperty(
+                        events=changes
+                    )
+                    if link.exports
+                    else None,
+                ),
+            )
+            # One after the other: a file system is changed by one request at a time.
+            if made:
+                association.add_resource_dependency(made[-1])
+            made.append(association)
+        for zone in {id(link.zone): link.zone for link in links}.values():
+            self._allow_key(zone)
+        return made
+
+    def _allow_key(self, zone: IZone) -> None:
+        """FSx reads and writes objects in a service-linked role that it makes for each linked file system.
+
+        It has to be in the key's own policy. The role's name holds the number of the file system, which the
+        key's stack must not depend on. An imported key's policy is its owner's to change.
+        """
+        if zone.key is None:
+            return
+        stack = Stack.of(self)
+        role = stack.format_arn(
+            service="iam",
+            region="",
+            resource="role",
+            resource_name="aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/AWSServiceRoleForFSxS3Access_fs-*",
+            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+        )
+        zone.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LustreFileSystemsOfThisAccount",
+                principals=[iam.AccountPrincipal(stack.account)],
+                actions=[
+                    "kms:Decrypt",
+                    "kms:DescribeKey",
+                    "kms:Encrypt",
+                    "kms:GenerateDataKey*",
+                    "kms:ReEncrypt*",
+                ],
+                resources=["*"],
+                conditions={
+                    "ArnLike": {"aws:PrincipalArn": role},
+                    "StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"},
+                },
+            )
+        )
+
+    def _make_alarms(self) -> list[cloudwatch.Alarm]:
+        total = self._capacity_gib * 1024**3
+        provisioned = self._throughput * 1_000_000 * self._capacity_gib / 1024
+        return [
+            alarm(
+                self,
+                "SpaceAlarm",
+                self.metric("FreeDataStorageCapacity"),
+                description="A tenth of the file system is left: jobs will fail to write",
+                threshold=total // 10,
+                periods=5,
+                below=True,
+            ),
+            alarm(
+                self,
+                "ThroughputAlarm",
+                self.metric("DataReadBytes"),
+                description="Jobs read as fast as the file system can: more throughput or capacity",
+                threshold=int(provisioned * 60 * 0.95),
+                periods=15,
+            ),
+        ]
+
+
+def _check(problems: Problems, *, deployment: Deployment, capacity_gib: int, throughput: int | None) -> None:
+    problems.check(
+        deployment in THROUGHPUTS,
+        given=f"deployment={deployment!r}",
+        allowed=", ".join(THROUGHPUTS),
+        write='deployment="SCRATCH_2"',
+    )
+    if not is_token(capacity_gib):
+        legal = capacity_gib == _SMALLEST_GIB or (capacity_gib > 0 and capacity_gib % _STEP_GIB == 0)
+        below = max(_SMALLEST_GIB, capacity_gib // _STEP_GIB * _STEP_GIB)
+        problems.check(
+            legal,
+            given=f"capacity_gib={capacity_gib}",
+            allowed=f"{_SMALLEST_GIB}, or a multiple of {_STEP_GIB}",
+            write=f"capacity_gib={below} or {(capacity_gib // _STEP_GIB + 1) * _STEP_GIB}",
+        )
+    if throughput is None or is_token(throughput) or deployment not in THROUGHPUTS:
+        return
+    legal_values = THROUGHPUTS[deployment]
+    problems.check(
+        throughput in legal_values,
+        given=f"throughput={throughput} for {deployment}",
+        allowed=f"{', '.join(map(str, legal_values))} MB/s for each TiB"
+        if legal_values
+        else "none: scratch systems have 200 MB/s for each TiB",
+        write=f"throughput={legal_values[0] if legal_values else None}",
+    )
+
+
+def _check_links(problems: Problems, links: Sequence[LustreLink]) -> None:
+    problems.check(len(links) <= _MOST_LINKS, given=f"{len(links)} links", allowed=f"at most {_MOST_LINKS}")
+    for link in links:
+        problems.check(
+            is_token(link.directory) or _DIRECTORY.fullmatch(link.directory) is not None,
+            given=f"directory={link.directory!r}",
+            allowed="a path that begins with a slash",
+            write=f'directory="/{link.directory.strip("/")}"',
+        )
+        problems.check(
+            not link.prefix or is_token(link.prefix) or FOLDER.fullmatch(link.prefix) is not None,
+            given=f"prefix={link.prefix!r}",
+            allowed="a folder of the zone, ending in a slash, or nothing for the whole zone",
+            write=f'prefix="{link.prefix.strip("/")}/"',
+        )
+    paths = [f"{link.directory.rstrip('/')}/" for link in links if not is_token(link.directory)]
+    for number, path in enumerate(paths):
+        for other in paths[:number]:
+            problems.check(
+                not path.startswith(other) and not other.startswith(path),
+                given=f"directories {other!r} and {path!r}",
+                allowed="directories that do not contain each other",
+            )
