@@ -216,6 +216,30 @@ def test_the_last_step_of_telling_a_failure_needs_no_catch() -> None:
     assert ids(machine_with(states), "SFN3") == set()
 
 
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [("cognitoidentityprovider:listUsers", set()), ("dynamodb:getItem", {"DataScience-SFN8[cognito-idp]"})],
+)
+def test_a_role_is_not_called_too_wide_where_iam_has_a_name_that_is_not_known(
+    resource: str, expected: set[str]
+) -> None:
+    statements = [
+        {"Effect": "Allow", "Action": action, "Resource": "*"}
+        for action in ("cognito-idp:ListUsers", "dynamodb:GetItem")
+    ]
+    policies = [{"PolicyName": "p", "PolicyDocument": {"Statement": statements}}]
+    work = task(Resource=f"arn:aws:states:::aws-sdk:{resource}")
+    properties = {
+        "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+        "DefinitionString": json.dumps({"StartAt": "Work", "States": {"Work": work}}),
+    }
+    resources = {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"Policies": policies}},
+        "M": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties},
+    }
+    assert ids(Templates.of({"Resources": resources}), "SFN8") == expected
+
+
 @pytest.mark.parametrize("text", ["{", '{"States": []}', "[]", '"text"'])
 def test_a_definition_that_cannot_be_read_is_unknown(text: str) -> None:
     resources = {"M": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": text}}}

@@ -44,7 +44,7 @@ class DataScienceChecks:
     deployment knows passes, except where a rule says otherwise; what depends on conditions is judged for each
     way in which they can turn out.
 
-    **Costs at rest**: nothing. It takes about a millisecond for every two resources of a template.
+    **Costs at rest**: nothing. A template of 150 resources takes about 30 ms.
 
     ```python
     import aws_cdk as cdk

@@ -188,8 +188,8 @@ RULES = (
     ),
     Rule(
         id="DataScience-LF7",
-        title="Engines outside of AWS do not filter the data themselves",
-        fails="Engines that Lake Formation does not know may read data that they then have to filter",
+        title="No query engine is trusted to filter the data itself",
+        fails="EMR clusters and engines of others may read data that they then have to filter",
         why="Column and row filters hold only as well as such an engine applies them.",
         fix="Leave AllowExternalDataFiltering and AllowFullTableExternalDataAccess off",
         severity=Severity.WARNING,

@@ -248,13 +248,11 @@ RULES = (
         title="A notebook instance runs on a platform that is supported",
         fails="The notebook instance runs on a platform that gets no more security updates",
         why="Known holes in it stay open.",
-        fix='Set PlatformIdentifier to "notebook-al2023-v1"',
+        fix='Set PlatformIdentifier to "notebook-al2023-v1"; the default is an older one',
         severity=Severity.WARNING,
         follows=(control("SageMaker.8"),),
         types=(_NOTEBOOK,),
-        check=expect(
-            "PlatformIdentifier", lambda found: str(found).startswith("notebook-al2023"), absent=True
-        ),
+        check=expect("PlatformIdentifier", lambda found: str(found).startswith("notebook-al2023")),
         compliant=_notebook,
         noncompliant=but(_notebook, PlatformIdentifier="notebook-al2-v2"),
     ),

@@ -45,7 +45,7 @@ _COMPANIONS = {
     "batch": {"events"},
     "codebuild": {"events"},
     "elasticmapreduce": {"iam", "events"},
-    "states": {"events", "iam"},
+    "states": {"events", "iam", "secretsmanager"},
     "databrew": {"events"},
     "execute-api": set(),
     "bedrock": {"iam", "s3", "events"},
@@ -240,32 +240,34 @@ def _wider(resource: Resource) -> Iterator[Problem]:
     role, found = _role(resource), machine(resource)
     if role is None or found is None:
         return
-    needed = _needed_services(found)
-    if needed is None:
+    called = _called_services(found)
+    granted = [s for s in iam.statements_of(role) if s.allows]
+    services = {
+        _service(action) for statement in granted for action in statement.actions if iam.known(action)
+    }
+    # A service that is called and not granted has a name in IAM that is not known here.
+    if not called - {"states"} <= services | {"*"}:
         return
-    seen: set[str] = set()
-    for statement in iam.statements_of(role):
-        for action in statement.actions if statement.allows else ():
-            service = action.partition(":")[0].lower()
-            if service not in needed | seen and service != "*" and iam.known(action):
-                seen.add(service)
-                said = f"Its role {role.path} may {action}, and no task calls {service}"
-                yield Problem(at="RoleArn", detail=service, said=said)
+    needed = _OWN_SERVICES | called | {more for name in called for more in _COMPANIONS.get(name, ())}
+    for service in sorted(services - needed - {"*"}):
+        actions = sorted({a for s in granted for a in s.actions if _service(a) == service})
+        said = f"Its role {role.path} may {', '.join(actions)}, and no task calls {service}"
+        yield Problem(at="RoleArn", detail=service, said=said)
 
 
-def _needed_services(found: Machine) -> set[str] | None:
-    """The services that the role has to reach; None if a task cannot be read."""
-    needed = set(_OWN_SERVICES)
+def _service(action: str) -> str:
+    return action.partition(":")[0].lower()
+
+
+def _called_services(found: Machine) -> set[str]:
+    """The services that states call, by the names that IAM has for them."""
+    called: set[str] = set()
     for state in found.states():
         if state.document.get("Type") == "Map" and {"ItemReader", "ResultWriter"} & set(state.document):
-            needed |= {"s3"}
-        if not state.is_task:
-            continue
-        if not state.service:
-            continue
-        prefix = _PREFIXES.get(state.service, state.service)
-        needed |= {prefix, *_COMPANIONS.get(prefix, ())}
-    return needed
+            called.add("s3")
+        if state.is_task and state.service:
+            called.add(_PREFIXES.get(state.service, state.service))
+    return called
 
 
 def _pass_role(resource: Resource) -> Iterator[Problem]:

@@ -275,7 +275,7 @@ RULES = (
     Rule(
         id="DataScience-FH4",
         title="Records that Firehose fails on go to a prefix of their own",
-        fails="Records that could not be transformed or partitioned lie among the good ones",
+        fails="Records that could not be transformed or partitioned lie under the prefix of the good ones",
         why="Queries and crawlers read them as data.",
         fix=f"Set {_S3}.ErrorOutputPrefix",
         severity=Severity.WARNING,
