@@ -158,11 +158,12 @@ class Attempt:
             return Ending.STOPPED
         if self._job.interruption_requested.is_set():
             return Ending.INTERRUPTED
-        if now >= self._runtime_ends:
-            return Ending.MAX_RUNTIME
-        if self._job.spot and now >= self._wait_until:
-            return Ending.MAX_WAIT
-        return None
+        limits = [(self._runtime_ends, Ending.MAX_RUNTIME)]
+        if self._job.spot:
+            limits.append((self._wait_until, Ending.MAX_WAIT))
+        # Where both are over when we look, the one that came first ended the job.
+        over = [limit for limit in limits if now >= limit[0]]
+        return min(over, key=lambda limit: limit[0])[1] if over else None
 
     def _upload(self, *, succeeded: bool) -> None:
         output = self._request["OutputDataConfig"]
