@@ -33,12 +33,14 @@ def attach(
     vpc: ec2.IVpc,
     subnets: ec2.SubnetSelection | None,
     security_groups: Sequence[ec2.ISecurityGroup] | None,
+    efa: bool = False,
 ) -> TrainingNetwork:
     """Choose where jobs are attached, and let their role make the interfaces.
 
     Args:
         subnets: The VPC's private subnets with a way out if not given.
         security_groups: A new one, below ``scope``, that lets nothing in from outside if not given.
+        efa: The instances talk over Elastic Fabric Adapters, for which a rule to everywhere does not count.
     """
     selection = subnets if subnets is not None else ec2.SubnetSelection()
     if security_groups is None:
@@ -47,6 +49,15 @@ def attach(
         )
         # The instances of one job talk to each other.
         group.add_ingress_rule(group, ec2.Port.all_traffic(), "between the instances of a job")
+        if efa:
+            ec2.CfnSecurityGroupEgress(
+                scope,
+                "BetweenInstances",
+                group_id=group.security_group_id,
+                destination_security_group_id=group.security_group_id,
+                ip_protocol="-1",
+                description="between the instances of a job, over their fabric adapters",
+            )
         security_groups = [group]
     role.add_to_policy(
         iam.PolicyStatement(

@@ -19,6 +19,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
+from cdk_data_science.hardware import InstanceUse, facts, instance_types
 from cdk_data_science.training import network, places
 from cdk_data_science.training.capacity import CapacityPlan, CapacityRetry
 from cdk_data_science.training.image import PrivateRegistry
@@ -31,6 +32,13 @@ from cdk_data_science.training.values import Channel, SourceCode
 _JOB_NAME_PREFIX = re.compile(r"[a-z0-9](-?[a-z0-9]){0,21}")
 _LONGEST_JOB_NAME_PREFIX = 22
 _TENSORBOARD = "tensorboard"
+
+
+def _has_efa(instance_type: str) -> bool:
+    if is_token(instance_type) or instance_type not in instance_types(InstanceUse.TRAINING):
+        return False
+    known = facts(instance_type)
+    return known is not None and known.efa_interfaces > 0
 
 
 class SpotTraining(Construct):
@@ -89,7 +97,8 @@ class SpotTraining(Construct):
         tags: Tags of the jobs, besides those of this construct, which every job gets when it is created.
         vpc: VPC that the containers are attached to; it needs a way to S3.
         subnets: The VPC's private subnets with a way out if not given.
-        security_groups: A new one that lets nothing in if not given.
+        security_groups: A new one that lets nothing in if not given, and lets several instances use their
+            Elastic Fabric Adapters where their type has some.
         encrypt_between_containers: Encrypt traffic between instances; on if there are several in a VPC.
         network_isolation: Give the containers no network; only for programs that call nothing.
         capacity_retry: Waits, other instance types and On-Demand for when SageMaker has no capacity.
@@ -169,7 +178,14 @@ class SpotTraining(Construct):
         self.network = (
             None
             if vpc is None
-            else network.attach(self, self.role, vpc=vpc, subnets=subnets, security_groups=security_groups)
+            else network.attach(
+                self,
+                self.role,
+                vpc=vpc,
+                subnets=subnets,
+                security_groups=security_groups,
+                efa=instance_count != 1 and _has_efa(instance_type),
+            )
         )
         self.security_groups = [] if self.network is None else list(self.network.security_groups)
         several = not is_token(instance_count) and instance_count > 1

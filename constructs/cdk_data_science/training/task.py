@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsii
-from aws_cdk import Duration, IStableAnyProducer, Lazy, Stack, TagManager
+from aws_cdk import Annotations, Duration, IStableAnyProducer, Lazy, Stack, TagManager
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct
@@ -22,6 +22,8 @@ _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _JOB_NAME_PATTERN = re.compile(r"[a-z0-9*](-*[a-z0-9*])*")
 # What a job needs beyond its own limit: provisioning, download, upload of the model.
 _OVERHEAD_MINUTES = 30
+# SageMaker lets its own algorithms that keep no checkpoints wait no longer than this.
+_LONG_WITHOUT_CHECKPOINTS_SECONDS = 3600
 
 
 class TrainingJobTask(Task):
@@ -120,6 +122,7 @@ class TrainingJobTask(Task):
         if checkpoint_uri is not None:
             arguments["CheckpointConfig"] = {"S3Uri": checkpoint_uri, "LocalPath": checkpoint_path}
         arguments.update(parameters or {})
+        _warn_of_lost_work(scope, id, job, checkpoint_uri)
         super().__init__(
             scope,
             id,
@@ -130,6 +133,18 @@ class TrainingJobTask(Task):
             retry=_retries(),
             assign=assign,
         )
+
+
+def _warn_of_lost_work(scope: Construct, id: str, job: TrainingJob, checkpoint_uri: str | None) -> None:
+    if job.is_spot and checkpoint_uri is None and not job.max_runtime.is_unresolved():
+        seconds = job.max_runtime.to_seconds()
+        if seconds > _LONG_WITHOUT_CHECKPOINTS_SECONDS:
+            Annotations.of(scope).add_warning_v2(
+                f"cdk-data-science:spotWithoutCheckpoints:{id}",
+                f"{id}: a Spot job of up to {seconds / 3600:g} hours without checkpoint_uri begins anew "
+                "whenever its capacity is taken away. Give it a checkpoint_uri, or let it run On-Demand "
+                "(no max_wait).",
+            )
 
 
 @jsii.implements(IStableAnyProducer)

@@ -112,6 +112,25 @@ def test_an_image_of_ecr_is_in_no_private_registry() -> None:
         training(stack, vpc=vpc, private_registry=PrivateRegistry())
 
 
+@pytest.mark.parametrize(
+    ("instance_type", "instance_count", "rules"),
+    [("ml.p4d.24xlarge", 2, 1), ("ml.p4d.24xlarge", 1, 0), ("ml.m5.xlarge", 2, 0)],
+)
+def test_instances_reach_each_other_over_their_fabric_adapters(
+    instance_type: str, instance_count: int, rules: int
+) -> None:
+    stack = support.stack()
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=1)
+    training(stack, vpc=vpc, instance_type=instance_type, instance_count=instance_count)
+    found = [
+        rule["Properties"]
+        for rule in support.resources(stack, "AWS::EC2::SecurityGroupEgress").values()
+        if rule["Properties"]["IpProtocol"] == "-1"
+    ]
+    assert len(found) == rules
+    assert all(rule["GroupId"] == rule["DestinationSecurityGroupId"] for rule in found)
+
+
 def task(
     stack: cdk.Stack, *, channel: Channel | None = None, in_vpc: bool = False, **options: Any
 ) -> TrainingJobTask:

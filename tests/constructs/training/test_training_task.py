@@ -40,6 +40,28 @@ def test_the_task_alone_runs_an_on_demand_job_in_any_state_machine() -> None:
     assert task_parameters.faults(machines.definition(stack)) == []
 
 
+def warnings(stack: cdk.Stack) -> list[str]:
+    return [str(entry.data) for entry in stack.node.metadata if entry.type == "aws:cdk:warning"]
+
+
+def test_a_long_spot_job_without_checkpoints_is_warned_of() -> None:
+    stack = support.stack()
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    times = {"max_runtime": cdk.Duration.hours(5), "max_wait": cdk.Duration.hours(6)}
+    task(stack, job=TrainingJob(role=role, image=IMAGE, **times))
+    (warning,) = warnings(stack)
+    assert "Spot job of up to 5 hours without checkpoint_uri" in warning
+
+
+@pytest.mark.parametrize(("hours", "checkpoint_uri"), [(1, None), (5, "s3://lake/checkpoints/")])
+def test_a_short_one_and_one_with_checkpoints_are_not(hours: int, checkpoint_uri: str | None) -> None:
+    stack = support.stack()
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    times = {"max_runtime": cdk.Duration.hours(hours), "max_wait": cdk.Duration.hours(6)}
+    task(stack, job=TrainingJob(role=role, image=IMAGE, **times), checkpoint_uri=checkpoint_uri)
+    assert warnings(stack) == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

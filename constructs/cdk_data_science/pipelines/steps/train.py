@@ -10,7 +10,7 @@ from constructs import Construct
 
 from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, Output
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
-from cdk_data_science.training import Channel, SpotTraining
+from cdk_data_science.training import REPORT, Channel, SpotTraining
 
 
 class Train(Step):
@@ -69,12 +69,7 @@ class Train(Step):
             ],
             assign={
                 ARTIFACT.name: {"uri": "{% $states.result.ModelArtifacts.S3ModelArtifacts %}"},
-                # Members that SageMaker leaves out are left out here.
-                TRAINING_JOB.name: (
-                    '{% {"name": $states.result.TrainingJobName, "arn": $states.result.TrainingJobArn,'
-                    ' "seconds": $states.result.TrainingTimeInSeconds,'
-                    ' "billedSeconds": $states.result.BillableTimeInSeconds} %}'
-                ),
+                TRAINING_JOB.name: REPORT,
             },
         )
         return States(step.start_state, step.end_states)
