@@ -206,6 +206,76 @@ class Cost(Section):
     """Regular expressions for the values of required tags, where a list would be too long."""
 
 
+class Network(Section):
+    """A VPC without internet for jobs and functions. Gateway endpoints cost nothing; each interface endpoint
+    costs 0.01 USD an hour in each zone, a NAT gateway 0.045 USD an hour (us-east-1, November 2026)."""
+
+    zones: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")], ...], Field(min_length=1)
+    ]
+    """Availability zones, for example us-east-1a. Add further ones at the end."""
+    cidr: str = "10.0.0.0/16"
+    """The VPC's private range, /16 to /22, with room for four zones."""
+    inside: tuple[Literal["training", "inference", "pipeline"], ...] = ("training", "inference")
+    """What runs in it. Training and inference need S3 alone. The pipeline's functions call four services
+    more, by as many interface endpoints, unless there is a NAT gateway."""
+    features: tuple[
+        Literal[
+            "studio",
+            "sagemaker-api",
+            "endpoint-clients",
+            "feature-store",
+            "mlflow",
+            "query",
+            "containers",
+            "orchestration",
+            "streaming",
+            "secrets",
+            "logging",
+            "jumpstart",
+        ],
+        ...,
+    ] = ()
+    """What else is done in it; docs/network.md says which endpoints each takes."""
+    nat_gateways: Annotated[int, Field(ge=0, le=8)] = 0
+    """A way out to the internet, at most one in each zone; 0 is none."""
+    largest_cluster: Annotated[int, Field(ge=1, le=5000)] = 1
+    """Training instances at the same time in one zone, to check that their addresses fit."""
+    flow_logs: bool = True
+    """Record all traffic for a year, at 0.50 USD a GB of records."""
+
+
+Persona = Literal["data-scientist", "ml-engineer", "approver", "auditor"]
+
+
+class Security(Section):
+    """The roles of the people who work with the platform. They cost nothing."""
+
+    people: dict[
+        Persona,
+        Annotated[
+            tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:.+")], ...], Field(min_length=1)
+        ],
+    ] = {}
+    """Who may assume which role, by ARN. Without any, all four roles are there for identities of the account
+    that IAM permits to assume them."""
+
+
+class Audit(Section):
+    """A locked trail of every call and of every read and write in the lake. It costs 0.10 USD for 100,000
+    reads and writes, 0.50 USD a GB in its log group, and 1 USD a month for its key."""
+
+    management_events: bool = True
+    """Record calls that manage resources. The first copy in an account is free, a second one costs 2 USD for
+    100,000: false where the organization has a trail."""
+    lock_days: Annotated[int, Field(ge=0, le=36_500)] = 365
+    """How long nothing of the trail can be deleted; 0 locks nothing, for accounts that are torn down."""
+    compliance_lock: bool = False
+    """Let nobody end the lock early, the account's root included."""
+    config_rules: bool = False
+    """Add AWS Config's rules about what the platform builds. The region needs a configuration recorder."""
+
+
 class Settings(Section):
     """One environment of the platform. Leave a table out and its stack is not made."""
 
@@ -223,6 +293,9 @@ class Settings(Section):
     inference: Inference | None = None
     pipeline: Pipeline | None = None
     cost: Cost | None = None
+    network: Network | None = None
+    security: Security | None = None
+    audit: Audit | None = None
 
     @model_validator(mode="after")
     def _budget_counts_known_tags(self) -> Settings:
@@ -262,6 +335,14 @@ class Settings(Section):
                 f"training.max_wait_minutes ({self.training.max_wait_minutes}), or a job would lose what it "
                 "goes on from"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _zones_are_in_the_region(self) -> Settings:
+        region = self.platform.region
+        elsewhere = [zone for zone in self.network.zones if zone[:-1] != region] if self.network else []
+        if region and elsewhere:
+            raise ValueError(f"network.zones names {elsewhere}, but platform.region is {region}")
         return self
 
     @model_validator(mode="after")

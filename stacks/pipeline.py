@@ -20,6 +20,7 @@ from cdk_data_science import (
 from cdk_data_science.pipelines import IModelRegistry
 from settings.model import Pipeline, Settings
 from stacks import checks
+from stacks.network import NetworkStack
 from stacks.serving import architecture, python_runtime
 
 
@@ -37,6 +38,7 @@ class PipelineStack(cdk.Stack):
         training: SpotTraining,
         inference: ServerlessInference,
         alerts: AlertTopic,
+        network: NetworkStack | None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Pipeline: gate, train, evaluate, register, deploy")
@@ -76,6 +78,7 @@ class PipelineStack(cdk.Stack):
                 alerts=alerts,
                 runtime=python_runtime(settings),
                 architecture=architecture(settings),
+                network=None if network is None else network.functions,
             ),
         )
         machine = self.pipeline.state_machine

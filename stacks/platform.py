@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import aws_cdk as cdk
 
 from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
 from settings.model import Settings
 from stacks.cost import CostStack
 from stacks.lake import LakeStack
+from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
 from stacks.pipeline import PipelineStack
+from stacks.protection import ProtectionStack
 from stacks.serving import ServingStack
 from stacks.training import TrainingStack
 
@@ -22,13 +26,23 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     env = cdk.Environment(account=settings.platform.account, region=settings.platform.region)
     lake = LakeStack(app, f"{name}-lake", settings=settings, env=env)
     stacks: list[cdk.Stack] = [lake]
-    operations = training = serving = None
-    if any(part is not None for part in (settings.inference, settings.pipeline, settings.cost)):
+    network = operations = training = serving = None
+    if settings.network is not None:
+        network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
+        stacks.append(network)
+    speaking = (settings.inference, settings.pipeline, settings.cost, settings.audit)
+    if any(part is not None for part in speaking):
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
     if settings.training is not None:
         training = TrainingStack(
-            app, f"{name}-training", settings=settings, training=settings.training, lake=lake.lake, env=env
+            app,
+            f"{name}-training",
+            settings=settings,
+            training=settings.training,
+            lake=lake.lake,
+            network=_inside(network, settings, "training"),
+            env=env,
         )
         stacks.append(training)
     if settings.inference is not None and operations is not None:
@@ -39,6 +53,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             inference=settings.inference,
             lake=lake.lake,
             alerts=operations.alerts,
+            network=_inside(network, settings, "inference"),
             env=env,
         )
         stacks.append(serving)
@@ -57,9 +72,21 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             training=training.training,
             inference=serving.inference,
             alerts=operations.alerts,
+            network=_inside(network, settings, "pipeline"),
             env=env,
         )
         stacks.append(pipeline)
+    if settings.security is not None or settings.audit is not None:
+        protection = ProtectionStack(
+            app,
+            f"{name}-protection",
+            settings=settings,
+            lake=lake.lake,
+            training=None if training is None else training.training,
+            alerts=None if operations is None else operations.alerts,
+            env=env,
+        )
+        stacks.append(protection)
     if settings.cost is not None and operations is not None:
         stacks.append(
             CostStack(
@@ -80,3 +107,10 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     )
     CostReport(app)
     return stacks
+
+
+def _inside(
+    network: NetworkStack | None, settings: Settings, part: Literal["training", "inference", "pipeline"]
+) -> NetworkStack | None:
+    """The network, if the settings put this part of the platform into it."""
+    return network if settings.network is not None and part in settings.network.inside else None

@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk_data_science import AlertTopic, DataLake, ServerlessInference
 from settings.model import Inference, Settings
 from stacks import checks
+from stacks.network import NetworkStack
 
 
 class ServingStack(cdk.Stack):
@@ -23,6 +24,7 @@ class ServingStack(cdk.Stack):
         inference: Inference,
         lake: DataLake,
         alerts: AlertTopic,
+        network: NetworkStack | None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Serving: inference function, alias, URL, alarms")
@@ -36,6 +38,7 @@ class ServingStack(cdk.Stack):
             runtime=python_runtime(settings),
             architecture=architecture(settings),
             alerts=alerts,
+            network=None if network is None else network.functions,
         )
         if inference.reserved_concurrency is None:
             checks.accept(

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from cdk_data_science import DataLake, SourceCode, SpotTraining
 from settings.model import Settings, Training
+from stacks.network import NetworkStack
 
 SOURCE_PREFIX = "source/"
 SOURCE_ARCHIVE = "sourcedir.tar.gz"
@@ -23,6 +24,7 @@ class TrainingStack(cdk.Stack):
         settings: Settings,
         training: Training,
         lake: DataLake,
+        network: NetworkStack | None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Training: Spot jobs, their role and checkpoints")
@@ -42,6 +44,9 @@ class TrainingStack(cdk.Stack):
             max_wait=cdk.Duration.minutes(training.max_wait_minutes),
             hyperparameters={key: str(value) for key, value in training.hyperparameters.items()},
             metrics=training.metrics,
+            vpc=None if network is None else network.network.vpc,
+            subnets=None if network is None else network.network.jobs,
+            security_groups=None if network is None else network.network.security_groups.jobs,
         )
         cdk.CfnOutput(
             self,

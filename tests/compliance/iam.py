@@ -69,12 +69,35 @@ def can_be_limited(pattern: str) -> bool:
     )
 
 
+def boundaries(platform: Platform) -> set[Resource]:
+    """Policies that bound roles and are attached to none: they give nothing."""
+    bounding = {
+        platform.target(role.stack, role.properties["PermissionsBoundary"])
+        for role in platform.resources("AWS::IAM::Role")
+        if "PermissionsBoundary" in role.properties
+    }
+    attached = {
+        platform.target(role.stack, policy)
+        for role in platform.resources("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group")
+        for policy in role.properties.get("ManagedPolicyArns", ())
+    }
+    holders = ("Roles", "Users", "Groups")
+    return {
+        policy
+        for policy in bounding - attached
+        if policy is not None and not any(policy.properties.get(holder) for holder in holders)
+    }
+
+
 def statements(platform: Platform) -> Iterator[Statement]:
     """Every statement of every policy in the templates."""
+    bounding = boundaries(platform)
     for resource in platform.resources():
         for name, value in resource.properties.items():
             # A trust policy hangs on a role but is the role's own policy as a resource.
-            identity = resource.type in _IDENTITY and name != "AssumeRolePolicyDocument"
+            identity = (
+                resource.type in _IDENTITY and name != "AssumeRolePolicyDocument" and resource not in bounding
+            )
             for document in walk(value):
                 if isinstance(document, dict) and isinstance(document.get("Statement"), list | dict):
                     for statement in as_list(document["Statement"]):

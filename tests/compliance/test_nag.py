@@ -17,6 +17,10 @@ from tests.constructs import support
 PACKS = {"AwsSolutions", "NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321", "DataScience"}
 LEAST_WORDS = 8
 
+# The built-in validator finds a zone that is named only in apps without CDK's own metadata resource. The
+# command line adds that resource, other tools do not.
+FOUND_ELSEWHERE = {"W3010"}
+
 ROLE = "arn:aws:iam::111122223333:role/notebook"
 
 APP = """
@@ -50,7 +54,8 @@ def test_every_acknowledgement_is_needed(synthesized: Assembly, twin: Assembly) 
     stale = [
         f"{acknowledged.path}: {acknowledged.rule}"
         for acknowledged in synthesized.acknowledgements()
-        if not any(acknowledged.covers(finding) for finding in found)
+        if acknowledged.rule not in FOUND_ELSEWHERE
+        and not any(acknowledged.covers(finding) for finding in found)
     ]
     assert not stale, "\n  - ".join(["these acknowledge what is not found (any more); remove them:", *stale])
 

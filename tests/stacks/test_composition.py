@@ -14,7 +14,7 @@ from stacks.platform import compose
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
 
-STACKS = ("lake", "operations", "training", "serving", "pipeline", "cost")
+STACKS = ("lake", "network", "operations", "training", "serving", "pipeline", "protection", "cost")
 
 
 def composed(settings: Settings, outdir: Path) -> dict[str, cdk.Stack]:
@@ -70,6 +70,8 @@ def test_every_stack_and_every_output_says_what_it_is(synthesized: Assembly) -> 
         ("serving", {"FunctionName", "AliasName", "FunctionUrl"}),
         ("pipeline", {"StateMachineArn"}),
         ("cost", {"BudgetName"}),
+        ("network", {"VpcId", "HourlyUsd"}),
+        ("protection", {"DataScientistRoleArn", "AuditorRoleArn"}),
     ],
 )
 def test_a_stack_puts_out_what_a_person_needs_next(
@@ -91,10 +93,12 @@ def test_an_environment_with_an_account_lands_nowhere_else(synthesized: Assembly
 @pytest.mark.parametrize(
     ("left_out", "expected"),
     [
-        ({"cost"}, {"lake", "operations", "training", "serving", "pipeline"}),
-        ({"pipeline"}, {"lake", "operations", "training", "serving", "cost"}),
-        ({"pipeline", "training"}, {"lake", "operations", "serving", "cost"}),
-        ({"pipeline", "inference", "training", "cost"}, {"lake"}),
+        ({"cost"}, {*STACKS} - {"cost"}),
+        ({"pipeline"}, {*STACKS} - {"pipeline"}),
+        ({"pipeline", "training"}, {*STACKS} - {"pipeline", "training"}),
+        ({"network"}, {*STACKS} - {"network"}),
+        ({"security"}, {*STACKS} - {"protection"}),
+        ({"pipeline", "inference", "training", "cost", "network", "security"}, {"lake"}),
     ],
     ids=lambda names: "+".join(sorted(names)),
 )
@@ -106,7 +110,8 @@ def test_a_table_left_out_of_the_settings_leaves_its_stack_out(
 
 
 def test_a_lake_alone_is_useful(tmp_path: Path) -> None:
-    settings = load("dev").model_copy(update=dict.fromkeys(("training", "inference", "pipeline", "cost")))
+    others = ("training", "inference", "pipeline", "cost", "network", "security")
+    settings = load("dev").model_copy(update=dict.fromkeys(others))
     template = support.synth(composed(settings, tmp_path)["lake"])
     assert len(support.resources(template, "AWS::S3::Bucket")) >= 4
 
@@ -201,3 +206,42 @@ def test_the_settings_reach_the_resources(synthesized: Assembly, environment: st
         if function.stack.endswith("-serving")
     }
     assert settings.inference.memory_mb in sizes
+
+
+def test_training_and_inference_run_in_the_network_and_the_rest_beside_it(
+    synthesized: Assembly, environment: str
+) -> None:
+    name = load(environment).platform.name
+    inside = {
+        function.path
+        for function in synthesized.platform.resources("AWS::Lambda::Function")
+        if "VpcConfig" in function.properties
+    }
+    assert inside == {f"{name}-serving/Inference/Inference/Function/Resource"}
+    (machine,) = [
+        machine
+        for machine in synthesized.platform.resources("AWS::StepFunctions::StateMachine")
+        if machine.stack == f"{name}-pipeline"
+    ]
+    assert "VpcConfig" in str(machine.properties["DefinitionString"])
+
+
+def test_a_network_with_the_pipeline_inside_has_the_endpoints_that_its_functions_call(
+    tmp_path: Path,
+) -> None:
+    settings = load("dev")
+    assert settings.network is not None
+    network = settings.network.model_copy(update={"inside": ("training", "inference", "pipeline")})
+    stacks = composed(settings.model_copy(update={"network": network}), tmp_path)
+    endpoints = support.resources(stacks["network"], "AWS::EC2::VPCEndpoint")
+    interfaces = [e for e in endpoints.values() if e["Properties"]["VpcEndpointType"] == "Interface"]
+    assert len(interfaces) == 4
+    functions = support.resources(stacks["pipeline"], "AWS::Lambda::Function").values()
+    assert functions
+    assert [f for f in functions if "VpcConfig" not in f["Properties"] and "Code" in f["Properties"]] == []
+
+
+def test_what_costs_by_the_hour_is_off(synthesized: Assembly) -> None:
+    endpoints = synthesized.platform.resources("AWS::EC2::VPCEndpoint")
+    assert {endpoint.properties["VpcEndpointType"] for endpoint in endpoints} == {"Gateway"}
+    assert list(synthesized.platform.resources("AWS::EC2::NatGateway")) == []

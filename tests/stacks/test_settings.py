@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from settings.model import FOLDER, SettingsError, environments, load
+from cdk_data_science.network import NetworkFeature
+from cdk_data_science.security import Persona
+from settings.model import FOLDER, Network, Security, SettingsError, environments, load
 
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 
@@ -32,6 +35,14 @@ def test_the_settings_in_the_repository_are_right(environment: str) -> None:
         ("[functions]", "[function]", ["function: unknown key", "allowed here", "functions", "training"]),
         ("memory_mb =", "memory =", ["inference.memory: unknown key", "memory_mb", "timeout_seconds"]),
         ("memory_mb = 1024", "memory_mb = 64", ["inference.memory_mb", "greater than or equal to 256", "64"]),
+        ('"us-east-1b"]', '"us-east-1"]', ["network.zones.1", "match pattern", "'us-east-1'"]),
+        (
+            'zones = ["us-east-1a"',
+            'features = ["studios"]\nzones = ["us-east-1a"',
+            ["network.features.0", "'studio'", "'studios'"],
+        ),
+        ("[security]", "[security]\npeople = { boss = [] }", ["security.people.boss", "'data-scientist'"]),
+        ("[security]", "[audit]\nlock_days = -1", ["audit.lock_days", "greater than or equal to 0"]),
         ("holdout = 0.2", "holdout = 2", ["pipeline.holdout", "less than 1", "given: 2"]),
         ("holdout = 0.2", 'holdout = "much"', ["pipeline.holdout", "valid number", "'much'"]),
         ('name = "ds-dev"', 'name = "DS dev"', ["platform.name", "match pattern", "'DS dev'"]),
@@ -154,3 +165,17 @@ def test_a_strange_name_of_an_environment_is_refused(environment: str) -> None:
 def test_settings_never_change_after_reading() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load("dev").environment = "prod"
+
+
+def test_zones_of_another_region_are_refused(tmp_path: Path) -> None:
+    text = DEV.replace('name = "ds-dev"', 'name = "ds-dev"\nregion = "us-west-2"')
+    text = text.replace(".us-east-1.amazonaws.com", ".us-west-2.amazonaws.com")
+    told = message(tmp_path, text)
+    assert "network.zones names ['us-east-1a', 'us-east-1b'], but platform.region is us-west-2" in told
+
+
+def test_the_settings_know_every_feature_of_a_network_and_every_persona() -> None:
+    features = Network.model_fields["features"].annotation
+    assert set(get_args(get_args(features)[0])) == set(NetworkFeature)
+    personas = Security.model_fields["people"].annotation
+    assert set(get_args(get_args(personas)[0])) == set(Persona)

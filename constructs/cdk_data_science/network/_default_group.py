@@ -53,7 +53,8 @@ class ClosedDefaultGroup(Construct):
             )
             if vpc.ipv6_block is not None:
                 call.node.add_dependency(vpc.ipv6_block)
-            _acknowledge_function(call)
+
+        _acknowledge_function(self)
 
     def _role(self, group: str) -> iam.Role:
         stack = Stack.of(self)
@@ -73,14 +74,9 @@ class ClosedDefaultGroup(Construct):
         return role
 
 
-def _acknowledge_function(call: cr.AwsCustomResource) -> None:
+def _acknowledge_function(scope: Construct) -> None:
     """The function is one for all such calls of a stack, at the stack's top."""
-    function: IConstruct = Stack.of(call).node.find_child("AWS679f53fac002430cb0da5b7982bd2287")
-    acknowledge(
-        function,
-        ["AwsSolutions-L1"],
-        "CDK chooses the runtime of its own function and raises it with its releases.",
-    )
+    function: IConstruct = Stack.of(scope).node.find_child("AWS679f53fac002430cb0da5b7982bd2287")
     acknowledge(
         function,
         [

@@ -10,6 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science._validation import is_token
 from cdk_data_science.network.addresses import AddressPlan
 
 JOBS, SERVICES, PUBLIC = "Jobs", "Services", "Public"
@@ -87,9 +88,11 @@ class VpcResources(Construct):
     def _subnets(self, tier: str, ranges: list[str], tables: Sequence[ec2.CfnRouteTable]) -> _Subnets:
         found = _Subnets([], [], ranges)
         for number, (zone, cidr, table) in enumerate(zip(self._zones, ranges, tables, strict=True), 1):
+            # What replaces a subnet is in its id, so that whoever reads the id in another stack follows it.
+            place = number if is_token(zone) else zone
             subnet = ec2.CfnSubnet(
                 self,
-                f"{tier}{number}",
+                f"{tier}-{place}-{cidr.replace('/', '-')}",
                 vpc_id=self.resource.ref,
                 availability_zone=zone,
                 cidr_block=cidr,

@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge_inline_policy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +74,6 @@ class FlowLogGroup(Construct):
                 actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                 resources=[group],
             )
-        )
-        acknowledge_wildcards(
-            role, self, [group], "The ARN of a log group ends in :*, which stands for its own streams."
         )
         acknowledge_inline_policy(role)
         return role

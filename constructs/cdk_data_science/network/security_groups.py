@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from aws_cdk import Tags
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science.network._vpc import PACKS
 
+DESCRIPTION = "A group of a research network"
 _HTTPS = ec2.Port.tcp(443)
 LUSTRE_PORTS = (ec2.Port.tcp(988), ec2.Port.tcp_range(1018, 1023))
 """What FSx for Lustre and its clients speak on
@@ -106,8 +108,12 @@ class SecurityGroups(Construct):
         if ipv6 and internet:
             self.workload.add_egress_rule(ec2.Peer.any_ipv6(), _HTTPS, reach)
 
-    def _group(self, id: str, vpc: ec2.IVpc, description: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(self, id, vpc=vpc, description=description, allow_all_outbound=False)
+    def _group(self, id: str, vpc: ec2.IVpc, says: str) -> ec2.SecurityGroup:
+        """A group that says in a tag what it is for: another description would replace it under its id."""
+        group = ec2.SecurityGroup(self, id, vpc=vpc, description=DESCRIPTION, allow_all_outbound=False)
+        Tags.of(group).add("Name", f"{self.node.path}/{id}")
+        Tags.of(group).add("Description", says)
+        return group
 
 
 def _keep_closed(group: ec2.SecurityGroup) -> None:

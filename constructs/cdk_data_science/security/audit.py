@@ -23,7 +23,6 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import (
     acknowledge,
     acknowledge_inline_policy,
-    acknowledge_wildcards,
 )
 from cdk_data_science._encryption import allow_log_groups, allow_rules_into_queues
 from cdk_data_science._retention import removal_policy
@@ -227,9 +226,6 @@ class AuditTrail(Construct):
         group = self.log_group.log_group_arn
         role.add_to_policy(
             iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group])
-        )
-        acknowledge_wildcards(
-            role, self, [group], "The ARN of a log group ends in :*, which stands for its own streams."
         )
         acknowledge_inline_policy(role)
         trail = cloudtrail.CfnTrail(

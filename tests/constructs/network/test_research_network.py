@@ -197,7 +197,7 @@ def test_interface_endpoints_are_in_the_small_subnets_under_their_private_names(
     full: Made,
 ) -> None:
     found = endpoint(full[1], "sagemaker.api")
-    assert "VpcServices1" in json.dumps(found["SubnetIds"])
+    assert "VpcServiceseuwest1a" in json.dumps(found["SubnetIds"])
     assert "VpcJobs" not in json.dumps(found["SubnetIds"])
     assert found["PrivateDnsEnabled"] is True
 
