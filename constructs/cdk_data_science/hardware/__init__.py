@@ -6,8 +6,9 @@ to ``DescribeInstanceTypes``. One command writes both into ``instances.json``:
 file is read when somebody asks for it.
 """
 
+from cdk_data_science.hardware.choice import Recommendation
 from cdk_data_science.hardware.instances import Accelerator, InstanceFacts, facts, has_local_storage
-from cdk_data_science.hardware.recommendation import Recommendation, recommend_inference, recommend_training
+from cdk_data_science.hardware.recommendation import recommend_inference, recommend_training
 from cdk_data_science.hardware.uses import InstanceUse, family, instance_types, similar_types
 
 __all__ = [

@@ -3,7 +3,8 @@
 from cdk_data_science.training.capacity import CapacityRetry
 from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
-from cdk_data_science.training.lustre import LustreLink, LustreScratch
+from cdk_data_science.training.lustre import LustreScratch
+from cdk_data_science.training.lustre_values import LustreLink
 from cdk_data_science.training.network import TrainingNetwork
 from cdk_data_science.training.report import REPORT
 from cdk_data_science.training.spot import SpotTraining

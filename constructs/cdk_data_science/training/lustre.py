@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -16,41 +13,23 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_data_science._retention import removal_policy
-from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring.alarms import alarm
+from cdk_data_science.training.lustre_values import (
+    SCRATCH_THROUGHPUT,
+    SMALLEST_GIB,
+    THROUGHPUTS,
+    Deployment,
+    LustreLink,
+    check_links,
+    check_sizes,
+)
 from cdk_data_science.training.values import Channel, FileSystem
 
-Deployment = Literal["SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"]
-THROUGHPUTS: dict[str, tuple[int, ...]] = {
-    "SCRATCH_2": (),
-    "PERSISTENT_1": (50, 100, 200),
-    "PERSISTENT_2": (125, 250, 500, 1000),
-}
-"""MB/s for each TiB of SSD storage that FSx takes; scratch systems have 200, which cannot be chosen."""
-
-_SCRATCH_THROUGHPUT = 200
-_SMALLEST_GIB, _STEP_GIB = 1200, 2400
-_MOST_LINKS = 8
-_DIRECTORY = re.compile(r"/([A-Za-z0-9_.-]+/?)*")
 # Clients and servers call each other: https://docs.aws.amazon.com/fsx/latest/LustreGuide/limit-access-security-groups.html
 _PORTS = (ec2.Port.tcp(988), ec2.Port.tcp_range(1018, 1023))
 _VERSION = "2.15"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LustreLink:
-    """A directory of the file system that shows a prefix of a zone."""
-
-    zone: IZone
-    directory: str
-    """Where the objects appear, beginning with a slash: ``/train``."""
-    prefix: str = ""
-    """Folder of the zone, ending in a slash; the whole zone if empty."""
-    imports: bool = True
-    """Follow new, changed and deleted objects. FSx puts a notification of its own on the zone's bucket."""
-    exports: bool = False
-    """Write new, changed and deleted files back to the zone."""
 
 
 class LustreScratch(Construct):
@@ -111,7 +90,7 @@ class LustreScratch(Construct):
         vpc: ec2.IVpc,
         subnets: ec2.SubnetSelection | None = None,
         deployment: Deployment = "SCRATCH_2",
-        capacity_gib: int = _SMALLEST_GIB,
+        capacity_gib: int = SMALLEST_GIB,
         throughput: int | None = None,
         links: Sequence[LustreLink] = (),
         key: kms.IKey | None = None,
@@ -120,8 +99,8 @@ class LustreScratch(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("LustreScratch", self)
-        _check(problems, deployment=deployment, capacity_gib=capacity_gib, throughput=throughput)
-        _check_links(problems, links)
+        check_sizes(problems, deployment=deployment, capacity_gib=capacity_gib, throughput=throughput)
+        check_links(problems, links)
         scratch = deployment == "SCRATCH_2"
         problems.check(
             key is None or not scratch,
@@ -140,7 +119,7 @@ class LustreScratch(Construct):
         if throughput is None and not scratch:
             throughput = THROUGHPUTS[deployment][0]
         self._capacity_gib = capacity_gib
-        self._throughput = _SCRATCH_THROUGHPUT if throughput is None else throughput
+        self._throughput = SCRATCH_THROUGHPUT if throughput is None else throughput
         self.security_group = self._make_security_group(vpc)
         selected = vpc.select_subnets(
             subnets=(subnets.subnets if subnets is not None else None),
@@ -330,57 +309,3 @@ class LustreScratch(Construct):
                 periods=15,
             ),
         ]
-
-
-def _check(problems: Problems, *, deployment: Deployment, capacity_gib: int, throughput: int | None) -> None:
-    problems.check(
-        deployment in THROUGHPUTS,
-        given=f"deployment={deployment!r}",
-        allowed=", ".join(THROUGHPUTS),
-        write='deployment="SCRATCH_2"',
-    )
-    if not is_token(capacity_gib):
-        legal = capacity_gib == _SMALLEST_GIB or (capacity_gib > 0 and capacity_gib % _STEP_GIB == 0)
-        below = max(_SMALLEST_GIB, capacity_gib // _STEP_GIB * _STEP_GIB)
-        problems.check(
-            legal,
-            given=f"capacity_gib={capacity_gib}",
-            allowed=f"{_SMALLEST_GIB}, or a multiple of {_STEP_GIB}",
-            write=f"capacity_gib={below} or {(capacity_gib // _STEP_GIB + 1) * _STEP_GIB}",
-        )
-    if throughput is None or is_token(throughput) or deployment not in THROUGHPUTS:
-        return
-    legal_values = THROUGHPUTS[deployment]
-    problems.check(
-        throughput in legal_values,
-        given=f"throughput={throughput} for {deployment}",
-        allowed=f"{', '.join(map(str, legal_values))} MB/s for each TiB"
-        if legal_values
-        else "none: scratch systems have 200 MB/s for each TiB",
-        write=f"throughput={legal_values[0] if legal_values else None}",
-    )
-
-
-def _check_links(problems: Problems, links: Sequence[LustreLink]) -> None:
-    problems.check(len(links) <= _MOST_LINKS, given=f"{len(links)} links", allowed=f"at most {_MOST_LINKS}")
-    for link in links:
-        problems.check(
-            is_token(link.directory) or _DIRECTORY.fullmatch(link.directory) is not None,
-            given=f"directory={link.directory!r}",
-            allowed="a path that begins with a slash",
-            write=f'directory="/{link.directory.strip("/")}"',
-        )
-        problems.check(
-            not link.prefix or is_token(link.prefix) or FOLDER.fullmatch(link.prefix) is not None,
-            given=f"prefix={link.prefix!r}",
-            allowed="a folder of the zone, ending in a slash, or nothing for the whole zone",
-            write=f'prefix="{link.prefix.strip("/")}/"',
-        )
-    paths = [f"{link.directory.rstrip('/')}/" for link in links if not is_token(link.directory)]
-    for number, path in enumerate(paths):
-        for other in paths[:number]:
-            problems.check(
-                not path.startswith(other) and not other.startswith(path),
-                given=f"directories {other!r} and {path!r}",
-                allowed="directories that do not contain each other",
-            )

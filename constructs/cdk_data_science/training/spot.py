@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from aws_cdk import Duration, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import InstanceUse, facts, instance_types
@@ -24,13 +19,11 @@ from cdk_data_science.training import network, places
 from cdk_data_science.training.capacity import CapacityPlan, CapacityRetry
 from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
-from cdk_data_science.training.role import METRICS_NAMESPACE, allow_registry, allow_volume_key, job_role
-from cdk_data_science.training.step import TrainingStep, job_names, most_events
-from cdk_data_science.training.task import job_arn
+from cdk_data_science.training.named_jobs import NamedJobs
+from cdk_data_science.training.role import allow_registry, allow_volume_key, job_role
+from cdk_data_science.training.step import TrainingStep, most_events
 from cdk_data_science.training.values import Channel, SourceCode
 
-_JOB_NAME_PREFIX = re.compile(r"[a-z0-9](-?[a-z0-9]){0,21}")
-_LONGEST_JOB_NAME_PREFIX = 22
 _TENSORBOARD = "tensorboard"
 
 
@@ -41,7 +34,7 @@ def _has_efa(instance_type: str) -> bool:
     return known is not None and known.efa_interfaces > 0
 
 
-class SpotTraining(Construct):
+class SpotTraining(NamedJobs):
     """How a model is trained: on managed Spot capacity, from its last checkpoint if it is interrupted.
 
     Builds the role of the jobs with what they need and nothing more: their log, their metrics, their image,
@@ -153,10 +146,7 @@ class SpotTraining(Construct):
         tensorboard: bool = False,
         job_name_prefix: str | None = None,
     ) -> None:
-        super().__init__(scope, id)
-        self.job_name_prefix = (
-            job_name_prefix if job_name_prefix is not None else self._unique_job_name_prefix()
-        )
+        super().__init__(scope, id, job_name_prefix=job_name_prefix)
         self.output = output
         self.checkpoints = checkpoints
         self.source = source
@@ -237,11 +227,6 @@ class SpotTraining(Construct):
             allow_volume_key(self.role, key)
 
     @property
-    def job_names(self) -> str:
-        """The pattern of the names of this construct's jobs, which no other one's names fit."""
-        return job_names(self.job_name_prefix)
-
-    @property
     def history_events(self) -> int:
         """The most events that :meth:`step` adds to the history of a run."""
         return most_events(self._plan.tries)
@@ -300,89 +285,12 @@ class SpotTraining(Construct):
             assign=assign,
         )
 
-    def acknowledge_job_names(self, role: iam.IRole) -> None:
-        """Acknowledge, for a state machine's role, that the names of its jobs are a pattern (cdk-nag's
-        IAM5)."""
-        acknowledge_wildcards(
-            role,
-            self,
-            [job_arn(Stack.of(self), self.job_names)],
-            "Jobs are named when they are created; the pattern holds those of one SpotTraining alone.",
-        )
-
-    def on_state_change(
-        self,
-        id: str,
-        *,
-        target: events.IRuleTarget,
-        statuses: Sequence[str] = ("Failed", "Stopped"),
-        secondary_statuses: Sequence[str] = (),
-    ) -> events.Rule:
-        """Send a target an event when a job of this construct comes into a state.
-
-        A pipeline tells of its failures itself; this is for jobs of other state machines, or to count how
-        often Spot capacity is taken away: ``statuses=[], secondary_statuses=["Interrupted"]``.
-
-        Args:
-            target: What gets the event.
-            statuses: ``TrainingJobStatus`` to tell of; any if empty.
-            secondary_statuses: ``SecondaryStatus`` to tell of; any if empty.
-        """
-        detail: dict[str, Any] = {"TrainingJobName": [{"prefix": f"{self.job_name_prefix}--"}]}
-        if statuses:
-            detail["TrainingJobStatus"] = list(statuses)
-        if secondary_statuses:
-            detail["SecondaryStatus"] = list(secondary_statuses)
-        return events.Rule(
-            self,
-            id,
-            description="States of training jobs",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker Training Job State Change"],
-                detail=detail,
-            ),
-            targets=[target],
-        )
-
-    def metric(self, name: str, *, job_name: str, statistic: str = "Average") -> cloudwatch.Metric:
-        """A metric that the job's log gave (see ``metrics``), which SageMaker publishes for each job."""
-        return cloudwatch.Metric(
-            namespace=METRICS_NAMESPACE,
-            metric_name=name,
-            dimensions_map={"TrainingJobName": job_name},
-            statistic=statistic,
-        )
-
-    def metric_instance(
-        self, name: str, *, job_name: str, host: int = 1, statistic: str = "Average"
-    ) -> cloudwatch.Metric:
-        """What SageMaker measures of one instance: ``CPUUtilization``, ``MemoryUtilization``,
-        ``DiskUtilization`` …"""
-        return cloudwatch.Metric(
-            namespace=METRICS_NAMESPACE,
-            metric_name=name,
-            dimensions_map={"Host": f"{job_name}/algo-{host}"},
-            statistic=statistic,
-        )
-
-    def _unique_job_name_prefix(self) -> str:
-        # The address is a digest of the construct's path, so that two stacks never share their jobs' names.
-        readable = re.sub(r"[^a-z0-9]+", "-", self.node.id.lower())[:13].strip("-")
-        return f"{readable or 'job'}-{self.node.addr[-8:]}"
-
     @property
     def _plan(self) -> CapacityPlan:
         return CapacityPlan(self.job, self.capacity_retry, volume_key=self._volume_key)
 
     def _check(self, problems: Problems) -> None:
-        problems.check(
-            _JOB_NAME_PREFIX.fullmatch(self.job_name_prefix) is not None
-            and len(self.job_name_prefix) <= _LONGEST_JOB_NAME_PREFIX,
-            given=f"job_name_prefix={self.job_name_prefix!r}",
-            allowed=f"1 to {_LONGEST_JOB_NAME_PREFIX} lower-case letters, digits and single hyphens",
-            write='job_name_prefix="reviews"',
-        )
+        self._check_prefix(problems)
         places.check_folder("output_prefix", self._output_prefix, problems)
         places.check_folder("checkpoints_prefix", self._checkpoints_prefix, problems)
         places.check_unnamed_key("checkpoints_prefix", self._checkpoints_prefix, self.checkpoints, problems)
