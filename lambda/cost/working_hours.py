@@ -42,6 +42,8 @@ class Thing(TypedDict, total=False):
 
     kind: str
     id: str
+    name: str
+    """Of an endpoint or a notebook, in its own case; the ARN has it in small letters."""
     executions: int
 
 
@@ -103,7 +105,7 @@ def _hold() -> date | None:
 
 def _endpoint(thing: Thing, switch: Switch) -> str:
     """An endpoint cannot be stopped: it is deleted, and made again of the configuration that it had."""
-    sagemaker, name = _client("sagemaker"), thing["id"].rpartition("/")[2]
+    sagemaker, name = _client("sagemaker"), thing["name"]
     known = _memory()
     try:
         described = sagemaker.describe_endpoint(EndpointName=name)
@@ -131,7 +133,7 @@ def _endpoint(thing: Thing, switch: Switch) -> str:
 
 
 def _notebook(thing: Thing, switch: Switch) -> str:
-    sagemaker, name = _client("sagemaker"), thing["id"].rpartition("/")[2]
+    sagemaker, name = _client("sagemaker"), thing["name"]
     status = sagemaker.describe_notebook_instance(NotebookInstanceName=name)["NotebookInstanceStatus"]
     if switch == "on":
         return _act(

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
 from botocore.exceptions import ClientError
 
-from cdk_data_science import BUILD_FOR_HOST_CONTEXT
 from cdk_data_science.cost import AcceleratorStop, CostGuardrails
-from tests.constructs import support
-from tests.local.conftest import ACCOUNT, REGION, LocalAws, allow, unique
+from tests.local.assembly import deploy, destroy, new_stack
+from tests.local.conftest import ACCOUNT, LocalAws, allow
 from tests.local.jobs import Workbench
 
 DENIED = "AccessDenied"
@@ -27,41 +25,28 @@ class Guarded:
     def __init__(self, aws: LocalAws, folder: Path) -> None:
         self.aws, self._budgets = aws, aws.client("budgets")
         self.scientist = aws.role("sagemaker", allow("sagemaker:*", "iam:PassRole"))
-        self.name = unique("guarded")
-        self._deploy(folder)
-        (action,) = self._budgets.describe_budget_actions_for_account(AccountId=ACCOUNT)["Actions"]
-        self.action: dict[str, Any] = action
-
-    def _deploy(self, folder: Path) -> None:
-        app = support.app({BUILD_FOR_HOST_CONTEXT: True}, outdir=folder)
-        # A bucket for its assets of its own: other tests bootstrap the account.
-        synthesizer = cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False, qualifier="guarded")
-        env = cdk.Environment(account=ACCOUNT, region=REGION)
-        stack = cdk.Stack(app, self.name, env=env, synthesizer=synthesizer)
-        CostGuardrails(
-            stack,
+        self.stack = new_stack(folder, "guarded")
+        made = CostGuardrails(
+            self.stack,
             "Cost",
             monthly_limit_usd=100,
             stop_accelerators=AcceleratorStop(
-                roles=[iam.Role.from_role_arn(stack, "Scientist", self.scientist)], allowed_accelerators=1
+                roles=[iam.Role.from_role_arn(self.stack, "Scientist", self.scientist)],
+                allowed_accelerators=1,
             ),
         )
-        assembly = app.synth()
-        s3, artifact = self.aws.client("s3"), assembly.get_stack_by_name(self.name)
-        bucket = f"cdk-guarded-assets-{ACCOUNT}-{REGION}"
-        s3.create_bucket(Bucket=bucket)
-        for file in json.loads((folder / f"{self.name}.assets.json").read_text())["files"].values():
-            for place in file["destinations"].values():
-                source = (folder / file["source"]["path"]).read_bytes()
-                s3.put_object(Bucket=bucket, Key=place["objectKey"], Body=source)
-        client = self.aws.client("cloudformation")
-        client.create_stack(
-            StackName=self.name,
-            TemplateBody=json.dumps(artifact.template),
-            Capabilities=["CAPABILITY_NAMED_IAM"],
+        assert made.stop is not None
+        for name, value in {
+            "Budget": made.budget.ref,
+            "Lift": made.stop.lifting.function.function_name,
+        }.items():
+            cdk.CfnOutput(self.stack, name, value=value)
+        outputs = deploy(aws, self.stack)
+        self._lift = outputs["Lift"]
+        found = self._budgets.describe_budget_actions_for_budget(
+            AccountId=ACCOUNT, BudgetName=outputs["Budget"]
         )
-        (described,) = client.describe_stacks(StackName=self.name)["Stacks"]
-        assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
+        (self.action,) = found["Actions"]
 
     @property
     def status(self) -> str:
@@ -75,9 +60,9 @@ class Guarded:
 
     def lift(self, phase: str) -> None:
         """What the schedule calls in the new month, in the function's own role."""
-        functions = self.aws.client("lambda").list_functions()["Functions"]
-        (name,) = [f["FunctionName"] for f in functions if f["Handler"] == "lift.handler"]
-        answer = self.aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"phase": phase}))
+        answer = self.aws.client("lambda").invoke(
+            FunctionName=self._lift, Payload=json.dumps({"phase": phase})
+        )
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     def train(self, instance_type: str) -> str | None:
@@ -96,7 +81,7 @@ class Guarded:
 def guarded(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     made = Guarded(local_aws, tmp_path_factory.mktemp("guarded"))
     yield made
-    local_aws.client("cloudformation").delete_stack(StackName=made.name)
+    destroy(local_aws, made.stack)
 
 
 def test_a_budget_that_is_spent_denies_large_accelerators_until_the_month_is_over(guarded: Guarded) -> None:

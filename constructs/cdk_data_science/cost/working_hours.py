@@ -168,12 +168,18 @@ class WorkingHours(Construct):
         """What keeps everything on until the end of a day; put the day in the place of the example."""
         return f"aws ssm put-parameter --name {self.hold.parameter_name} --value 2026-12-31 --overwrite"
 
-    def add_endpoint(self, endpoint: sagemaker.IEndpointRef) -> None:
-        """Delete a real-time endpoint in the evening, and make it again in the morning."""
+    def add_endpoint(self, endpoint: sagemaker.IEndpointRef, *, name: str | None = None) -> None:
+        """Delete a real-time endpoint in the evening, and make it again in the morning.
+
+        Args:
+            name: The endpoint's name as callers write it. SageMaker's ARNs have it in small letters, and
+                calls have to match its case. Default: what the construct says it is.
+        """
         arn = endpoint.endpoint_ref.endpoint_arn
+        name = self._name("endpoint", arn, endpoint, name)
         stack = Stack.of(self)
         configs = stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name="*")
-        self._things.append({"kind": "endpoint", "id": arn})
+        self._things.append({"kind": "endpoint", "id": arn, "name": name})
         self._allow(
             "sagemaker:AddTags",
             "sagemaker:CreateEndpoint",
@@ -193,10 +199,15 @@ class WorkingHours(Construct):
             "may have chosen. The endpoint itself is named.",
         )
 
-    def add_notebook(self, notebook: sagemaker.INotebookInstanceRef) -> None:
-        """Stop a notebook instance in the evening, and start it in the morning. Its volume is kept."""
+    def add_notebook(self, notebook: sagemaker.INotebookInstanceRef, *, name: str | None = None) -> None:
+        """Stop a notebook instance in the evening, and start it in the morning. Its volume is kept.
+
+        Args:
+            name: The notebook's name as it was given. Default: what the construct says it is.
+        """
         arn = notebook.notebook_instance_ref.notebook_instance_arn
-        self._things.append({"kind": "notebook", "id": arn})
+        name = self._name("notebook_instance", arn, notebook, name)
+        self._things.append({"kind": "notebook", "id": arn, "name": name})
         self._allow(
             "sagemaker:DescribeNotebookInstance",
             "sagemaker:StartNotebookInstance",
@@ -238,6 +249,20 @@ class WorkingHours(Construct):
             "lambda:PutProvisionedConcurrencyConfig",
             on=arn,
         )
+
+    def _name(self, what: str, arn: str, thing: object, name: str | None) -> str:
+        """The name in its own case: given, or known by an L1 or an L2."""
+        for attribute in (f"attr_{what}_name", f"{what}_name"):
+            name = name if name is not None else getattr(thing, attribute, None)
+        problems = Problems("WorkingHours", self)
+        problems.check(
+            name is not None,
+            given=f"a thing without a name: {arn}",
+            allowed="its name beside its ARN, in which all letters are small",
+            write='hours.add_endpoint(endpoint, name="Reviews")',
+        )
+        problems.raise_if_any()
+        return str(name)
 
     def _allow(self, *actions: str, on: str) -> None:
         self._scheduled.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[on]))

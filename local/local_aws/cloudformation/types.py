@@ -18,6 +18,7 @@ from local_aws.cloudformation import (
     conditions,
     file_systems,
     hosting,
+    parameters,
     recorded,
     security_groups,
     validation,
@@ -31,7 +32,9 @@ Handlers = dict[str, dict[str, Any]]
 def install() -> None:
     from ministack.services.cloudformation import provisioners, stacks
 
-    types = _ours() | {buckets.TYPE: buckets.handlers(provisioners._RESOURCE_HANDLERS[buckets.TYPE])}
+    types = _ours()
+    for completed in (buckets, parameters):
+        types[completed.TYPE] = completed.handlers(provisioners._RESOURCE_HANDLERS[completed.TYPE])
     provisioners._RESOURCE_HANDLERS.update(types)
     on_worker_thread = stacks._runs_on_worker_thread
 

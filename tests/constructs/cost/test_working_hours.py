@@ -7,12 +7,16 @@ import json
 from typing import Any
 
 import aws_cdk as cdk
+import jsii
 import pytest
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_redshift as redshift
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk.assertions import Template
+from aws_cdk.interfaces import ResourceEnvironment
+from aws_cdk.interfaces.aws_sagemaker import EndpointReference, IEndpointRef
+from constructs import Construct
 
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import RequiredTags, WorkingHours
@@ -182,6 +186,27 @@ def test_hours_that_cannot_be_are_refused(options: dict[str, Any], expected: str
     with pytest.raises(ConfigurationError) as failure:
         hours(support.stack(), **options)
     assert expected in str(failure.value)
+
+
+def test_an_endpoint_is_made_again_under_the_name_that_callers_use(template: Template) -> None:
+    things = json.dumps(environment(template)["THINGS"])
+    assert '"Fn::GetAtt": ["Endpoint", "EndpointName"]' in things
+
+
+def test_an_imported_endpoint_needs_its_name() -> None:
+    @jsii.implements(IEndpointRef)
+    class Imported(Construct):
+        env = ResourceEnvironment(account="111122223333", region="eu-west-1")
+        endpoint_ref = EndpointReference(
+            endpoint_arn="arn:aws:sagemaker:eu-west-1:111122223333:endpoint/reviews"
+        )
+
+    stack = support.stack()
+    made, imported = hours(stack), Imported(stack, "Imported")
+    with pytest.raises(ConfigurationError, match="allowed: its name beside its ARN"):
+        made.add_endpoint(imported)
+    made.add_endpoint(imported, name="Reviews")
+    assert '"name":"Reviews"' in json.dumps(environment(support.synth(stack))).replace("\\", "")
 
 
 def test_no_concurrency_is_no_concurrency() -> None:

@@ -11,6 +11,8 @@ from handlers.cost.asset import working_hours
 ENDPOINT = "arn:aws:sagemaker:eu-west-1:111122223333:endpoint/reviews"
 NOTEBOOK = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/lab"
 ALIAS = "arn:aws:lambda:eu-west-1:111122223333:function:predict:live"
+THE_ENDPOINT = {"kind": "endpoint", "id": ENDPOINT, "name": "Reviews"}
+THE_NOTEBOOK = {"kind": "notebook", "id": NOTEBOOK, "name": "Lab"}
 CALENDAR = {
     "time_zone": "Europe/Berlin",
     "days": ["MON", "TUE", "WED", "THU", "FRI"],
@@ -124,11 +126,9 @@ def test_a_notebook_is_switched_from_where_it_is(
     monkeypatch: pytest.MonkeyPatch, to: str, status: str, done: str, called: str | None
 ) -> None:
     sagemaker = Fake(describe_notebook_instance={"NotebookInstanceStatus": status})
-    assert switch(monkeypatch, to, [{"kind": "notebook", "id": NOTEBOOK}], sagemaker=sagemaker) == {
-        NOTEBOOK: done
-    }
+    assert switch(monkeypatch, to, [THE_NOTEBOOK], sagemaker=sagemaker) == {NOTEBOOK: done}
     changes = [call for call in sagemaker.calls if not call[0].startswith("describe")]
-    assert changes == ([(called, {"NotebookInstanceName": "lab"})] if called else [])
+    assert changes == ([(called, {"NotebookInstanceName": "Lab"})] if called else [])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_warehouse_is_paused_and_resumed(
 
 
 def test_an_endpoint_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    thing = [{"kind": "endpoint", "id": ENDPOINT}]
+    thing = [THE_ENDPOINT]
     tags = [{"Key": "owner", "Value": "me"}, {"Key": "aws:cloudformation:stack-name", "Value": "x"}]
     parameters = Parameters()
     there = Fake(
@@ -157,13 +157,13 @@ def test_an_endpoint_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> No
         list_tags={"Tags": tags},
     )
     assert switch(monkeypatch, "off", thing, sagemaker=there, ssm=parameters) == {ENDPOINT: "off"}
-    assert there.named("delete_endpoint") == [{"EndpointName": "reviews"}]
+    assert there.named("delete_endpoint") == [{"EndpointName": "Reviews"}]
     gone = Fake(describe_endpoint=failure("ValidationException"))
     assert switch(monkeypatch, "off", thing, sagemaker=gone, ssm=parameters) == {ENDPOINT: "is off"}
     assert switch(monkeypatch, "on", thing, sagemaker=gone, ssm=parameters) == {ENDPOINT: "on"}
     assert gone.named("create_endpoint") == [
         {
-            "EndpointName": "reviews",
+            "EndpointName": "Reviews",
             "EndpointConfigName": "seventh",
             "Tags": [{"Key": "owner", "Value": "me"}],
         }
@@ -173,7 +173,7 @@ def test_an_endpoint_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_endpoint_that_was_deleted_by_people_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Fake(describe_endpoint=failure("ValidationException"))
-    found = switch(monkeypatch, "on", [{"kind": "endpoint", "id": ENDPOINT}], sagemaker=gone)
+    found = switch(monkeypatch, "on", [THE_ENDPOINT], sagemaker=gone)
     assert found == {ENDPOINT: "was never switched off here"}
     assert gone.named("create_endpoint") == []
 
@@ -199,8 +199,8 @@ def test_provisioned_concurrency_is_put_and_taken(monkeypatch: pytest.MonkeyPatc
 def test_what_is_busy_fails_and_the_others_are_switched_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
     sagemaker = Fake(describe_notebook_instance={"NotebookInstanceStatus": "Updating"})
     redshift = Fake(describe_clusters={"Clusters": [{"ClusterStatus": "available"}]})
-    things = [{"kind": "notebook", "id": NOTEBOOK}, {"kind": "warehouse", "id": "dwh"}]
-    with pytest.raises(working_hours.NotSwitchedError, match="notebook lab is Updating"):
+    things = [THE_NOTEBOOK, {"kind": "warehouse", "id": "dwh"}]
+    with pytest.raises(working_hours.NotSwitchedError, match="notebook Lab is Updating"):
         switch(monkeypatch, "off", things, sagemaker=sagemaker, redshift=redshift)
     assert redshift.named("pause_cluster") == [{"ClusterIdentifier": "dwh"}]
 
@@ -208,4 +208,4 @@ def test_what_is_busy_fails_and_the_others_are_switched_nevertheless(monkeypatch
 def test_a_denied_call_is_told_with_its_thing(monkeypatch: pytest.MonkeyPatch) -> None:
     sagemaker = Fake(describe_endpoint=failure("AccessDeniedException"))
     with pytest.raises(working_hours.NotSwitchedError, match=f"{ENDPOINT}.*AccessDenied"):
-        switch(monkeypatch, "off", [{"kind": "endpoint", "id": ENDPOINT}], sagemaker=sagemaker)
+        switch(monkeypatch, "off", [THE_ENDPOINT], sagemaker=sagemaker)
