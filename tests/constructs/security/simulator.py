@@ -50,6 +50,11 @@ class Simulator:
             _applies(s, action, resource, when) for s in boundary if s["Effect"] == "Allow"
         )
 
+    def denies(self, action: str, resource: str = "*", *, when: Context) -> bool:
+        """Whether a call is denied by name, whatever else is allowed."""
+        statements = [*self._identity(), *self._boundary()]
+        return any(_applies(s, action, resource, when) for s in statements if s["Effect"] == "Deny")
+
     def arn(self, prefix: str) -> str:
         """The ARN of the resource whose logical id begins like this."""
         (found,) = [key for key in self.resources if key.startswith(prefix) and key[:-8] == prefix]

@@ -128,6 +128,7 @@ def test_not_even_an_administrator_under_the_boundary_may(
     action, resource, more = FORBIDDEN[what]
     administrator = Simulator(resources, "PeopleDataScientist", administrator=True)
     assert not administrator.allows(action, resource, when=SESSION | more)
+    assert administrator.denies(action, resource, when=SESSION | more)
     assert administrator.allows("s3:GetObject", "arn:aws:s3:::anything/else", when=SESSION)
 
 
