@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,15 @@ SOURCE_KEY = "source/sourcedir.tar.gz"
 DATA_NAME = "amazon-reviews.csv"
 # Each name is a model of its own for the stand-in; a test that needs a new model takes one that no other has.
 VARIANTS = [f"variant-{number}" for number in range(1, 25)]
+
+
+@dataclass(frozen=True)
+class FirstUse:
+    """A run and a prediction on a platform that nobody has used before."""
+
+    run: Run
+    roles: dict[str, dict[str, Any]]
+    """By the role's name: what it used, did not use and was denied."""
 
 
 @pytest.fixture(scope="session")
@@ -101,12 +111,21 @@ def reviews(content: bytes) -> Reviews:
 
 
 @pytest.fixture(scope="session")
-def first_run(platform: Deployed, content: bytes) -> Run:
-    """The first upload to the new platform, trained with the real script."""
+def first_use(platform: Deployed, content: bytes) -> FirstUse:
+    """The first upload to the new platform, trained with the real script, and what every role did in it."""
     platform.put(platform.models, SOURCE_KEY, training_sources.real())
     run = platform.run(DATA_NAME, content)
     assert run.status == "SUCCEEDED", run
-    return run
+    platform.predict("It works.")
+    told = platform.aws.run("report", "--json")
+    assert told.returncode == 0, told.stderr
+    return FirstUse(run, {role["role"]: role for role in json.loads(told.stdout)["roles"]})
+
+
+@pytest.fixture(scope="session")
+def first_run(first_use: FirstUse) -> Run:
+    """The first run, which has trained and deployed a model."""
+    return first_use.run
 
 
 @dataclass
