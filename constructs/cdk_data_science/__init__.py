@@ -31,7 +31,6 @@ from cdk_data_science.data_lake import (
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.network import NetworkFeature, ResearchNetwork
 from cdk_data_science.pipelines import (
-    Canary,
     ModelRegistry,
     Pipeline,
     PipelineOptions,
@@ -40,7 +39,20 @@ from cdk_data_science.pipelines import (
     TrainingPipeline,
 )
 from cdk_data_science.security.checks import DataScienceChecks
-from cdk_data_science.serving import FunctionNetwork, ServerlessInference
+from cdk_data_science.serving import (
+    Artifact,
+    Canary,
+    DataCapture,
+    FunctionNetwork,
+    InstanceVariant,
+    Model,
+    ModelEndpoint,
+    ModelPackage,
+    Scaling,
+    ServerlessInference,
+    ServerlessVariant,
+    TrackInvocations,
+)
 from cdk_data_science.training import SourceCode, SpotTraining
 
 __all__ = [
@@ -48,6 +60,7 @@ __all__ = [
     "AcceleratorStop",
     "AlertTopic",
     "AnomalyDetection",
+    "Artifact",
     "Canary",
     "Commitment",
     "CommitmentBudget",
@@ -55,11 +68,16 @@ __all__ = [
     "CostBudget",
     "CostGuardrails",
     "CostReport",
+    "DataCapture",
     "DataLake",
     "DataScienceChecks",
     "FolderExpiry",
     "FunctionNetwork",
+    "InstanceVariant",
     "LakeFormation",
+    "Model",
+    "ModelEndpoint",
+    "ModelPackage",
     "ModelRegistry",
     "NetworkFeature",
     "ObjectLock",
@@ -68,12 +86,15 @@ __all__ = [
     "QualityRules",
     "RequiredTags",
     "ResearchNetwork",
+    "Scaling",
     "ServerlessInference",
+    "ServerlessVariant",
     "SlackChannel",
     "SourceCode",
     "Split",
     "SpotTraining",
     "TeamsChannel",
+    "TrackInvocations",
     "TrainingPipeline",
     "WorkingHours",
     "Zone",

@@ -2,7 +2,7 @@
 model."""
 
 from cdk_data_science._functions import FunctionNetwork
-from cdk_data_science.pipelines.options import Canary, Split
+from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.outputs import (
     ARTIFACT,
     COUNTS,
@@ -56,7 +56,6 @@ __all__ = [
     "SHA256",
     "TRAIN",
     "TRAINING_JOB",
-    "Canary",
     "DataTrigger",
     "Deploy",
     "Evaluate",

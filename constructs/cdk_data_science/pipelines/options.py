@@ -1,18 +1,12 @@
-"""How data is split and how a model is rolled out."""
+"""How data is split."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration
-
 from cdk_data_science._validation import Problems, is_token
-
-LONGEST_BAKE_SECONDS = 24 * 60 * 60
-_CHECK_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,43 +101,3 @@ class Split:
                 **{name: value for name, value in limits.items() if value is not None},
             }
         return event
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Canary:
-    """How a new model takes over: with a few per cent of the traffic first, watched for a while."""
-
-    percent: float = 10
-    """Share of the traffic, in per cent: more than 0, less than 100."""
-    bake: Duration | None = None
-    """Time with that share, up to one day; ten minutes if not given. It is checked every minute."""
-
-    @property
-    def bake_seconds(self) -> float:
-        """The time with the canary's share, in seconds."""
-        return 600.0 if self.bake is None else float(self.bake.to_seconds(integral=False))
-
-    @property
-    def checks(self) -> int:
-        """How often the canary is checked before it is promoted."""
-        return max(1, math.ceil(self.bake_seconds / _CHECK_SECONDS))
-
-    @property
-    def interval(self) -> Duration:
-        """Time before each check; Step Functions waits whole seconds."""
-        return Duration.seconds(math.ceil(self.bake_seconds / self.checks))
-
-    def check(self, problems: Problems) -> None:
-        """Report what cannot work."""
-        problems.check(
-            is_token(self.percent) or 0 < self.percent < 100,
-            given=f"percent={self.percent}",
-            allowed="more than 0, less than 100",
-            write="percent=10",
-        )
-        problems.check(
-            0 <= self.bake_seconds <= LONGEST_BAKE_SECONDS,
-            given=f"bake={self.bake_seconds:g} s",
-            allowed="0 s to one day",
-            write="bake=Duration.minutes(10)",
-        )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from constructs import Construct
 
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.pipelines.options import Canary, Split
+from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.pipeline import Pipeline
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
 from cdk_data_science.pipelines.registry import IModelRegistry
@@ -21,7 +21,7 @@ from cdk_data_science.pipelines.steps.quality_gate import QualityGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.train import Train
-from cdk_data_science.serving import ServerlessInference
+from cdk_data_science.serving import Canary, ServerlessInference
 from cdk_data_science.training import SpotTraining
 
 

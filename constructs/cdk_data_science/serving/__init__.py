@@ -1,6 +1,45 @@
 """Serving: where models answer."""
 
 from cdk_data_science._functions import FunctionNetwork
+from cdk_data_science.serving._endpoint_base import IModelEndpoint
+from cdk_data_science.serving.capture import CoreDumps, DataCapture
+from cdk_data_science.serving.endpoint import ModelEndpoint
 from cdk_data_science.serving.inference import ServerlessInference
+from cdk_data_science.serving.model import Artifact, IModel, Model, ModelPackage
+from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling
+from cdk_data_science.serving.scaling import (
+    ConcurrencyScaling,
+    Scaling,
+    ScheduledCapacity,
+    Steps,
+    TrackConcurrency,
+    TrackInvocations,
+    TrackUtilization,
+)
+from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 
-__all__ = ["FunctionNetwork", "ServerlessInference"]
+__all__ = [
+    "AllAtOnce",
+    "Artifact",
+    "Canary",
+    "ConcurrencyScaling",
+    "CoreDumps",
+    "DataCapture",
+    "FunctionNetwork",
+    "IModel",
+    "IModelEndpoint",
+    "InstanceVariant",
+    "Linear",
+    "Model",
+    "ModelEndpoint",
+    "ModelPackage",
+    "Rolling",
+    "Scaling",
+    "ScheduledCapacity",
+    "ServerlessInference",
+    "ServerlessVariant",
+    "Steps",
+    "TrackConcurrency",
+    "TrackInvocations",
+    "TrackUtilization",
+]

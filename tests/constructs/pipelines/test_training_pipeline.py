@@ -16,6 +16,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from cdk_data_science import (
+    Canary,
     ConfigurationError,
     DataLake,
     QualityRules,
@@ -26,7 +27,6 @@ from cdk_data_science import (
 from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines import (
     METRICS,
-    Canary,
     Evaluate,
     ModelRegistry,
     Output,
@@ -110,6 +110,11 @@ def test_the_steps_follow_each_other(states: dict[str, Any]) -> None:
         "Prepare",
         "Train: name the job",
         "Train",
+        "Train: has the job ended?",
+    ]
+    completed, *_ = states["Train: has the job ended?"]["Choices"]
+    assert path(states, completed["Next"]) == [
+        "Train: take its result",
         "Package",
         "Score",
         "Evaluate",

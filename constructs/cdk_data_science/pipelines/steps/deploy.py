@@ -14,7 +14,6 @@ from cdk_data_science._functions import PlatformFunction
 from cdk_data_science._tasks import Task
 from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines.failure import ROLLBACK_VARIABLE
-from cdk_data_science.pipelines.options import Canary
 from cdk_data_science.pipelines.outputs import (
     DATA,
     DEPLOYMENT,
@@ -26,7 +25,7 @@ from cdk_data_science.pipelines.outputs import (
     Output,
 )
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext, allow_existence_checks
-from cdk_data_science.serving import ServerlessInference
+from cdk_data_science.serving import Canary, ServerlessInference
 
 # What all tasks of the deployment send: what was asked for, and what is known of it so far.
 _REQUEST = "deployRequest"

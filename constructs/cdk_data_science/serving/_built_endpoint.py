@@ -1,0 +1,200 @@
+"""What endpoints that are built here have in common: name, key, alarms, roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from aws_cdk import Duration, Names
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sagemaker as sagemaker
+
+from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science._encryption import operations_key
+from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science.serving._endpoint_base import EndpointBase
+from cdk_data_science.serving._guardrails import MOST_ALARMS, Guardrails, unguarded
+from cdk_data_science.serving._role import allow_log
+from cdk_data_science.serving.model import Model
+from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
+
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_OWN_ALARMS = 2
+_AnyVariant = InstanceVariant | ServerlessVariant
+
+
+class BuiltEndpoint(EndpointBase):
+    """An endpoint of this app."""
+
+    endpoint: sagemaker.CfnEndpoint
+    """The endpoint itself."""
+
+    config: sagemaker.CfnEndpointConfig
+    """Its configuration, which every change makes anew."""
+
+    key: kms.IKey
+    """Encrypts the instances' volumes."""
+
+    alerts: AlertTopic
+    """Hears of the alarms."""
+
+    alarms: list[cloudwatch.Alarm]
+    """On errors and slow answers. Each of them rolls a deployment back."""
+
+    def _name(self, name: str | None, variants: Sequence[str]) -> None:
+        # In lower case, as SageMaker writes ARNs of endpoints.
+        made = (
+            name
+            if name is not None
+            else Names.unique_resource_name(self, max_length=63, separator="-").lower()
+        )
+        self._metrics_name = made
+        self._variants = tuple(variants)
+
+    def _make_key_and_alerts(self, key: kms.IKey | None, alerts: AlertTopic | None) -> None:
+        self.key = (
+            key
+            if key is not None
+            else operations_key(self, "Key", description=f"Volumes and alerts of {self.node.path}")
+        )
+        self.alerts = alerts if alerts is not None else AlertTopic(self, "Alerts", key=self.key)
+
+    @staticmethod
+    def _roles(variants: Sequence[_AnyVariant]) -> Iterator[iam.IRole]:
+        """The execution roles, as far as they are known, each once."""
+        seen: list[iam.IRole] = []
+        for each in variants:
+            role = each.model.role
+            if role is not None and not any(role is other for other in seen):
+                seen.append(role)
+                yield role
+
+    def _extend_roles(self, variants: Sequence[_AnyVariant]) -> None:
+        for role in self._roles(variants):
+            allow_log(role, self._metrics_name)
+        for each in variants:
+            if (
+                isinstance(each, InstanceVariant)
+                and each.core_dumps is not None
+                and each.model.role is not None
+            ):
+                each.core_dumps.grant(each.model.role)
+
+    def _after_roles(self, config: sagemaker.CfnEndpointConfig, variants: Sequence[_AnyVariant]) -> None:
+        """An endpoint starts only once its models' roles may do all that it takes."""
+        for role in self._roles(variants):
+            config.node.add_dependency(role)
+
+    def _make_alarms(self, variants: Sequence[str], slow: Duration) -> list[cloudwatch.Alarm]:
+        errors = [self.metric_server_errors(name) for name in variants]
+        latencies = [self.metric_model_latency(name) for name in variants]
+        alarms = [
+            alarm(
+                self,
+                "ServerErrors",
+                _together("SUM", errors),
+                description="The endpoint answered 5xx: its containers fail or are overloaded",
+            ),
+            alarm(
+                self,
+                "Slow",
+                _together("MAX", latencies),
+                description="The slowest hundredth of the predictions takes too long",
+                threshold=float(slow.to_milliseconds()) * 1000,
+                periods=3,
+            ),
+        ]
+        self.alerts.notify(*alarms)
+        return alarms
+
+    @staticmethod
+    def _check_alarms(problems: Problems, more: Sequence[cloudwatch.IAlarm]) -> None:
+        most = MOST_ALARMS - _OWN_ALARMS
+        problems.check(
+            len(more) <= most,
+            given=f"{len(more)} rollback_alarms",
+            allowed=f"at most {most} beside the endpoint's own: SageMaker watches {MOST_ALARMS}",
+            write="a composite alarm of several",
+        )
+
+    def _make_endpoint(
+        self,
+        config: sagemaker.CfnEndpointConfig,
+        variants: Sequence[_AnyVariant],
+        guardrails: Guardrails,
+        alarms: Sequence[cloudwatch.IAlarm],
+        *,
+        keep_capacity: bool,
+    ) -> None:
+        why_not = unguarded(variants)
+        self.endpoint = sagemaker.CfnEndpoint(
+            self,
+            "Endpoint",
+            endpoint_config_name=config.attr_endpoint_config_name,
+            endpoint_name=self._metrics_name,
+            deployment_config=None if why_not is not None else guardrails.render(alarms),
+            # The count that autoscaling has chosen; the weights stay the template's.
+            retain_all_variant_properties=True if keep_capacity else None,
+            exclude_retained_variant_properties=[
+                sagemaker.CfnEndpoint.VariantPropertyProperty(variant_property_type="DesiredWeight")
+            ]
+            if keep_capacity
+            else None,
+        )
+        self.endpoint_name = self.endpoint.attr_endpoint_name
+        self.endpoint_arn = self.endpoint.ref
+        self.node.default_child = self.endpoint
+        if any(isinstance(each, ServerlessVariant) for each in variants):
+            _acknowledge_serverless(config, variants)
+        if why_not is not None:
+            acknowledge(
+                self.endpoint,
+                ["DataScience-SM35"],
+                f"SageMaker watches no alarms during updates of this endpoint: {why_not}. The alarms tell "
+                "the topic.",
+            )
+
+
+def check_name(problems: Problems, name: str | None) -> None:
+    """Report a name that no endpoint can have."""
+    problems.check(
+        name is None or is_token(name) or _NAME.fullmatch(name) is not None,
+        given=f"endpoint_name={name!r}",
+        allowed="1 to 63 letters, digits and hyphens, with a letter or digit at both ends",
+        write='endpoint_name="reviews"',
+    )
+
+
+def _acknowledge_serverless(config: sagemaker.CfnEndpointConfig, variants: Sequence[_AnyVariant]) -> None:
+    acknowledge(
+        config,
+        [
+            "NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured",
+            "HIPAA.Security-SageMakerEndpointConfigurationKMSKeyConfigured",
+            "PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured",
+        ],
+        "The endpoint is serverless: there are no instances whose volumes the key would encrypt.",
+    )
+    acknowledge(config, ["DataScience-SM28"], "SageMaker captures no data of serverless variants.")
+    for each in variants:
+        if isinstance(each.model, Model):
+            acknowledge(
+                each.model.model,
+                ["DataScience-SM20", "DataScience-SM21"],
+                "SageMaker has neither network isolation nor VPCs for serverless variants.",
+            )
+
+
+def _together(function: str, metrics: Sequence[cloudwatch.Metric]) -> cloudwatch.IMetric:
+    """One metric of all variants: their sum, or the largest."""
+    if len(metrics) == 1:
+        return metrics[0]
+    named = {f"m{number}": metric for number, metric in enumerate(metrics, 1)}
+    return cloudwatch.MathExpression(
+        expression=f"{function}([{', '.join(f'FILL({name}, 0)' for name in named)}])",
+        using_metrics=named,
+        period=Duration.minutes(1),
+    )

@@ -1,0 +1,123 @@
+"""The execution role of models: its trust, and what endpoints add to it."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._validation import is_token
+from cdk_data_science.training.image import repository_arn
+
+METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
+
+
+def execution_role(scope: Construct, id: str) -> iam.Role:
+    """Make a role that SageMaker of this account alone may take.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
+    """
+    stack = Stack.of(scope)
+    role = iam.Role(
+        scope,
+        id,
+        description="Role of a model's containers: artifact, image, log, metrics, captured data",
+        assumed_by=iam.ServicePrincipal(
+            "sagemaker.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {
+                    "aws:SourceArn": stack.format_arn(
+                        service="sagemaker", resource="*", arn_format=ArnFormat.NO_RESOURCE_NAME
+                    )
+                },
+            },
+        ),
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            sid="Metrics",
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+        )
+    )
+    acknowledge_inline_policy(role)
+    acknowledge(
+        role,
+        ["AwsSolutions-IAM5[Resource::*]"],
+        "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that SageMaker "
+        "makes in a VPC cannot be named before. A condition binds metrics to the endpoints' namespace.",
+    )
+    return role
+
+
+def allow_image(role: iam.IRole, image: str) -> None:
+    """Let containers come from the image's ECR repository."""
+    if is_token(image):
+        repository = Stack.of(role).format_arn(service="ecr", resource="repository", resource_name="*")
+        acknowledge_wildcards(
+            role,
+            role,
+            [repository],
+            "The image's URI is known only at deployment; its repository is one of this account's.",
+        )
+    else:
+        named = repository_arn(image)
+        if named is None:
+            return
+        repository = named
+    _allow(role, ["ecr:GetAuthorizationToken"], "*")
+    _allow(
+        role,
+        ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        repository,
+    )
+
+
+def allow_network(role: iam.IRole) -> None:
+    """Let SageMaker attach containers to a VPC."""
+    _allow(
+        role,
+        [
+            "ec2:CreateNetworkInterface",
+            "ec2:CreateNetworkInterfacePermission",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DeleteNetworkInterfacePermission",
+            "ec2:DescribeDhcpOptions",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+        ],
+        "*",
+    )
+
+
+def allow_log(role: iam.IRole, endpoint_name: str) -> None:
+    """Let containers of one endpoint write its log.
+
+    SageMaker makes the log group, so that what a container said stays readable when its first deployment
+    fails and is rolled back.
+    """
+    group = Stack.of(role).format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"/aws/sagemaker/Endpoints/{endpoint_name}",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    streams = f"{group}:*"
+    _allow(
+        role,
+        ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        group,
+        streams,
+    )
+    acknowledge_wildcards(
+        role, role, [streams], "The log streams of one endpoint, named after its variants and instances."
+    )
+
+
+def _allow(role: iam.IRole, actions: list[str], *resources: str) -> None:
+    iam.Grant.add_to_principal(grantee=role, actions=actions, resource_arns=list(resources))

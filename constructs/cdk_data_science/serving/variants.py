@@ -1,0 +1,287 @@
+"""What answers behind an endpoint: models on instances, or without any."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from aws_cdk import Duration
+from aws_cdk import aws_sagemaker as sagemaker
+
+from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.hardware import (
+    InstanceFacts,
+    InstanceUse,
+    facts,
+    has_local_storage,
+    instance_types,
+    similar_types,
+)
+from cdk_data_science.serving.capture import CoreDumps
+from cdk_data_science.serving.model import IModel
+from cdk_data_science.serving.scaling import ConcurrencyScaling, Scaling
+
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_SHORTEST_TIMEOUT, _LONGEST_TIMEOUT = 60, 3600
+_SHORTEST_PROVISION = 300
+_LARGEST_VOLUME_GB = 512
+_MOST_CONCURRENCY = 200
+SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
+
+Property = sagemaker.CfnEndpointConfig.ProductionVariantProperty
+
+
+class Variant(Protocol):
+    """What every kind of variant has."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the endpoint."""
+
+    @property
+    def model(self) -> IModel:
+        """What it serves."""
+
+    @property
+    def weight(self) -> float:
+        """Its share of the traffic."""
+
+    def check(self, problems: Problems) -> None:
+        """Report what SageMaker would refuse."""
+
+    def render(self) -> Property:
+        """Return the variant as CloudFormation has it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstanceVariant:
+    """A model on instances of its own."""
+
+    name: str
+    """1 to 63 letters, digits and hyphens. A changed name is another variant: SageMaker rolls out no endpoint
+    whose variants are renamed."""
+    model: IModel
+    instance_type: str
+    """A type of the endpoint API, such as ``ml.m6i.large``."""
+    instance_count: int = 2
+    """Instances to start with. From two on, SageMaker spreads them over the model's subnets' zones."""
+    weight: float = 1
+    """Share of the traffic, relative to the other variants; 0 takes only requests that name the variant."""
+    volume_size_gb: int | None = None
+    """GB of the instances' volume: 1 to 512. Default: as SageMaker chooses. Types with local disks have these
+    in its place."""
+    download_timeout: Duration | None = None
+    """For loading the artifact: one minute to one hour. Default: SageMaker's."""
+    startup_timeout: Duration | None = None
+    """For the container's first healthy answer: one minute to one hour. Default: SageMaker's."""
+    provision_timeout: Duration | None = None
+    """For getting instances: five minutes to one hour. Default: SageMaker's."""
+    routing: Literal["LEAST_OUTSTANDING_REQUESTS", "RANDOM"] | None = None
+    """Which instance a request goes to. Default: SageMaker's choice."""
+    core_dumps: CoreDumps | None = None
+    """Keep the memory of crashed containers. Default: no."""
+    scaling: Scaling | None = None
+    """How the number of instances follows the load. Default: it stays."""
+
+    @property
+    def facts(self) -> InstanceFacts | None:
+        """What is known of the instance type; None for tokens and types without facts."""
+        if is_token(self.instance_type) or self.instance_type not in instance_types(InstanceUse.ENDPOINT):
+            return None
+        return facts(self.instance_type)
+
+    @property
+    def fewest(self) -> int:
+        """The fewest instances that it has in service."""
+        return self.instance_count if self.scaling is None else min(self.instance_count, self.scaling.lowest)
+
+    def check(self, problems: Problems, *, least_instances: int = 1) -> None:
+        """Report what SageMaker would refuse.
+
+        Args:
+            least_instances: The fewest that it may be scaled to; 0 behind an asynchronous endpoint.
+        """
+        _check_name(problems, self.name, self.weight)
+        if not is_token(self.instance_type):
+            close = similar_types(self.instance_type, InstanceUse.ENDPOINT)
+            problems.check(
+                self.instance_type in instance_types(InstanceUse.ENDPOINT),
+                given=f"instance_type={self.instance_type!r} of variant {self.name!r}",
+                allowed="an instance type of endpoints" + (f", such as {', '.join(close)}" if close else ""),
+                write=f'instance_type="{close[0] if close else "ml.m6i.large"}"',
+            )
+            self._check_volume(problems)
+        problems.check(
+            is_token(self.instance_count) or self.instance_count >= 1,
+            given=f"instance_count={self.instance_count} of variant {self.name!r}",
+            allowed="1 or more",
+            write="instance_count=2",
+        )
+        for name, value, least in (
+            ("download_timeout", self.download_timeout, _SHORTEST_TIMEOUT),
+            ("startup_timeout", self.startup_timeout, _SHORTEST_TIMEOUT),
+            ("provision_timeout", self.provision_timeout, _SHORTEST_PROVISION),
+        ):
+            _check_timeout(problems, name, value, least)
+        if self.core_dumps is not None:
+            self.core_dumps.check(problems)
+        if self.scaling is not None:
+            self.scaling.check(
+                problems,
+                self.name,
+                count=self.instance_count,
+                instance_type=self.instance_type,
+                known=self.facts,
+                least=least_instances,
+                backlog=least_instances == 0,
+            )
+
+    def _check_volume(self, problems: Problems) -> None:
+        if self.volume_size_gb is None or is_token(self.volume_size_gb):
+            return
+        problems.check(
+            1 <= self.volume_size_gb <= _LARGEST_VOLUME_GB,
+            given=f"volume_size_gb={self.volume_size_gb} of variant {self.name!r}",
+            allowed=f"1 to {_LARGEST_VOLUME_GB} GB",
+            write="volume_size_gb=64",
+        )
+        if self.instance_type in instance_types(InstanceUse.ENDPOINT):
+            problems.check(
+                not has_local_storage(self.instance_type),
+                given=f"volume_size_gb with instance_type={self.instance_type!r}",
+                allowed="no size for types with local NVMe disks, which are used as they are",
+                write="volume_size_gb=None",
+            )
+
+    def render(self) -> Property:
+        """Return the variant as CloudFormation has it."""
+        routing = None
+        if self.routing is not None:
+            routing = sagemaker.CfnEndpointConfig.RoutingConfigProperty(routing_strategy=self.routing)
+        return Property(
+            variant_name=self.name,
+            model_name=self.model.model_name,
+            instance_type=self.instance_type,
+            initial_instance_count=self.instance_count,
+            initial_variant_weight=self.weight,
+            volume_size_in_gb=self.volume_size_gb,
+            model_data_download_timeout_in_seconds=_seconds(self.download_timeout),
+            container_startup_health_check_timeout_in_seconds=_seconds(self.startup_timeout),
+            variant_instance_provision_timeout_in_seconds=_seconds(self.provision_timeout),
+            routing_config=routing,
+            core_dump_config=None if self.core_dumps is None else self.core_dumps.render(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerlessVariant:
+    """A model that runs while it is asked: nothing to pay between requests, and a cold start after a pause.
+
+    On processors, without a VPC, network isolation, data capture, multi-model or a second variant: SageMaker
+    has none of these for it.
+    """
+
+    name: str
+    """1 to 63 letters, digits and hyphens."""
+    model: IModel
+    memory_mb: int = 2048
+    """1024 to 6144 MB in steps of 1024; processors come with it."""
+    max_concurrency: int = 20
+    """Requests that run at once: 1 to 200, of the account's quota. More are refused."""
+    provisioned_concurrency: int | None = None
+    """Requests that are answered without a cold start, billed all the time: 1 to ``max_concurrency``."""
+    scaling: ConcurrencyScaling | None = None
+    """How the provisioned concurrency follows the load. Default: it stays."""
+
+    @property
+    def weight(self) -> float:
+        """All of the traffic."""
+        return 1
+
+    def check(self, problems: Problems) -> None:
+        """Report what SageMaker would refuse."""
+        _check_name(problems, self.name, self.weight)
+        problems.check(
+            is_token(self.memory_mb) or self.memory_mb in SERVERLESS_MEMORY_MB,
+            given=f"memory_mb={self.memory_mb} of variant {self.name!r}",
+            allowed=", ".join(map(str, SERVERLESS_MEMORY_MB)),
+            write="memory_mb=2048",
+        )
+        problems.check(
+            is_token(self.max_concurrency) or 1 <= self.max_concurrency <= _MOST_CONCURRENCY,
+            given=f"max_concurrency={self.max_concurrency} of variant {self.name!r}",
+            allowed=f"1 to {_MOST_CONCURRENCY}",
+            write="max_concurrency=20",
+        )
+        provisioned = self.provisioned_concurrency
+        if provisioned is not None and not is_token(provisioned) and not is_token(self.max_concurrency):
+            problems.check(
+                1 <= provisioned <= self.max_concurrency,
+                given=f"provisioned_concurrency={provisioned} of variant {self.name!r}",
+                allowed=f"1 to max_concurrency ({self.max_concurrency})",
+                write="provisioned_concurrency=None",
+            )
+        for given, wrong, write in (
+            ("a model in a VPC", self.model.in_vpc, "Model(…) without vpc"),
+            ("a model without network", self.model.isolated, "Model(…, network_isolation=False)"),
+            (
+                "a multi-model model",
+                self.model.multi_model,
+                "InstanceVariant(…)",
+            ),
+        ):
+            problems.check(
+                not wrong,
+                given=f"{given} for the serverless variant {self.name!r}",
+                allowed="what SageMaker serves without instances",
+                write=write,
+            )
+        if self.scaling is not None:
+            self.scaling.check(
+                problems, self.name, provisioned=provisioned, max_concurrency=self.max_concurrency
+            )
+
+    def render(self) -> Property:
+        """Return the variant as CloudFormation has it."""
+        return Property(
+            variant_name=self.name,
+            model_name=self.model.model_name,
+            initial_variant_weight=self.weight,
+            serverless_config=sagemaker.CfnEndpointConfig.ServerlessConfigProperty(
+                memory_size_in_mb=self.memory_mb,
+                max_concurrency=self.max_concurrency,
+                provisioned_concurrency=self.provisioned_concurrency,
+            ),
+        )
+
+
+def _check_name(problems: Problems, name: str, weight: float) -> None:
+    problems.check(
+        is_token(name) or _NAME.fullmatch(name) is not None,
+        given=f"variant name {name!r}",
+        allowed="1 to 63 letters, digits and hyphens, with a letter or digit at both ends",
+        write='name="main"',
+    )
+    problems.check(
+        is_token(weight) or weight >= 0,
+        given=f"weight={weight} of variant {name!r}",
+        allowed="0 or more",
+        write="weight=1",
+    )
+
+
+def _check_timeout(problems: Problems, name: str, value: Duration | None, least: int) -> None:
+    if value is None or value.is_unresolved():
+        return
+    seconds = value.to_seconds(integral=False)
+    problems.check(
+        least <= seconds <= _LONGEST_TIMEOUT and seconds == int(seconds),
+        given=f"{name}={seconds:g} s",
+        allowed=f"whole seconds, {least} s to one hour",
+        write=f"{name}=Duration.minutes({max(10, least // 60)})",
+    )
+
+
+def _seconds(value: Duration | None) -> int | None:
+    return None if value is None else int(value.to_seconds())
