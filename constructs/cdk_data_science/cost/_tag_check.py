@@ -16,6 +16,7 @@ from aws_cdk import (
     PolicyViolation,
 )
 
+from cdk_data_science.cost._run_time_tags import tags_of_tasks
 from cdk_data_science.cost._tag_rules import TagRules
 from cdk_data_science.cost.taggable import TagProperty, TagShape, tag_properties
 
@@ -56,23 +57,24 @@ class RequiredTagsPlugin:
         resources = json.loads(template.read_text(encoding="utf-8")).get("Resources", {})
         for logical_id, resource in resources.items():
             path = resource.get("Metadata", {}).get("aws:cdk:path", f"{stack_path}/{logical_id}")
+            what = f"{resource['Type']} {path}"
             for key, problem in find_problems(resource, self._rules):
-                yield PolicyViolation(
-                    rule_name=f"RequiredTags-{key}",
-                    severity="error",
-                    description=f"{resource['Type']} {path}: {problem}",
-                    fix=self._fix(resource["Type"], key),
-                    violating_resources=[
-                        PolicyViolatingResource(
-                            resource_logical_id=logical_id,
-                            template_path=str(template),
-                            locations=[f"Properties.{tag_properties()[resource['Type']].name}"],
-                        )
-                    ],
-                )
+                where = f"Properties.{tag_properties()[resource['Type']].name}"
+                fix = self._fix(resource["Type"], key)
+                yield _violation(key, f"{what}: {problem}", fix, logical_id, template, where)
+            for task, tags in tags_of_tasks(resource):
+                for key, problem in _problems_of(tags, self._rules):
+                    fix = (
+                        f'give the task\'s request the tag {{"Key": "{key}", "Value": "{self._value(key)}"}}'
+                    )
+                    text = f"{what}: what the task {task!r} makes at run time: {problem}"
+                    yield _violation(key, text, fix, logical_id, template, f"Definition.{task}")
+
+    def _value(self, key: str) -> str:
+        return self._rules.allowed.get(key, [self._rules.required[key]])[0]
 
     def _fix(self, type: str, key: str) -> str:
-        value = self._rules.allowed.get(key, [self._rules.required[key]])[0]
+        value = self._value(key)
         where = tag_properties()[type]
         written = json.dumps(_written({key: value}, where.shape), ensure_ascii=False)
         return (
@@ -81,14 +83,33 @@ class RequiredTagsPlugin:
         )
 
 
+def _violation(
+    key: str, description: str, fix: str, logical_id: str, template: Path, location: str
+) -> PolicyViolation:
+    return PolicyViolation(
+        rule_name=f"RequiredTags-{key}",
+        severity="error",
+        description=description,
+        fix=fix,
+        violating_resources=[
+            PolicyViolatingResource(
+                resource_logical_id=logical_id, template_path=str(template), locations=[location]
+            )
+        ],
+    )
+
+
 def find_problems(resource: Mapping[str, Any], rules: TagRules) -> Iterator[tuple[str, str]]:
     """Key and problem for each required tag that a template's resource lacks or has with a wrong value."""
     where = tag_properties().get(resource["Type"])
     if where is None:
         return
     tags = _read(resource.get("Properties", {}).get(where.name), where.shape)
-    if tags is None:
-        return
+    if tags is not None:
+        yield from _problems_of(tags, rules)
+
+
+def _problems_of(tags: Mapping[str, Any], rules: TagRules) -> Iterator[tuple[str, str]]:
     for key in rules.required:
         if key not in tags:
             yield key, f"tag {key!r} is missing"

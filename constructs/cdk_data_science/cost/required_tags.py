@@ -41,7 +41,8 @@ class RequiredTags:
     EC2's tag specifications). The error names the resource, the key and the fix. A tag that a construct
     overrides is fine as long as it is not empty and its value is allowed.
 
-    Jobs that a state machine of this library starts carry the same tags. Who starts jobs by hand can be made
+    Jobs that a state machine of this library starts carry the same tags, and a task of any state machine that
+    makes jobs, models or endpoints without them fails the synthesis too. Who starts jobs by hand can be made
     to tag them (:meth:`deny_untagged`). Versions of a model in the registry take no tags of their own: AWS
     uses those of their group.
 

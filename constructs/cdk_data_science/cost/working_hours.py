@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import calendar
 import re
 import zoneinfo
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ from cdk_data_science.cost._scheduled_function import ScheduledFunction
 from cdk_data_science.monitoring import AlertTopic
 
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
 # Filled in by EventBridge Scheduler.
@@ -49,7 +50,6 @@ class WorkingHours(Construct):
     **Costs at rest**: 1 USD a month for a key unless one is given, 0.10 USD for the alarm.
 
     ```python
-    import datetime
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_sagemaker as sagemaker
     from cdk_data_science.cost import WorkingHours
@@ -64,7 +64,7 @@ class WorkingHours(Construct):
         start="08:00",
         end="19:00",
         time_zone="Europe/Berlin",
-        holidays=[datetime.date(2026, 12, 25)],
+        holidays=["2026-12-25"],
     )
     hours.add_notebook(notebook)
     ```
@@ -75,7 +75,7 @@ class WorkingHours(Construct):
         time_zone: A name of the time zone database, such as ``Europe/Berlin``; daylight saving is followed.
             Default: UTC.
         days: The working days, of MON, TUE, WED, THU, FRI, SAT, SUN. Default: Monday to Friday.
-        holidays: Working days on which nothing is switched on. Default: none.
+        holidays: Working days on which nothing is switched on, such as ``2026-12-25``. Default: none.
         extra_days: Other days that are working days once. Default: none.
         key: Encrypts the function's log and the dead letters; CloudWatch Logs has to be allowed to use it.
             Default: a new key.
@@ -99,8 +99,8 @@ class WorkingHours(Construct):
         end: str,
         time_zone: str = "UTC",
         days: Sequence[str] = ("MON", "TUE", "WED", "THU", "FRI"),
-        holidays: Sequence[datetime.date] = (),
-        extra_days: Sequence[datetime.date] = (),
+        holidays: Sequence[str] = (),
+        extra_days: Sequence[str] = (),
         key: kms.IKey | None = None,
         alerts: AlertTopic | None = None,
         runtime: lambda_.Runtime | None = None,
@@ -124,11 +124,11 @@ class WorkingHours(Construct):
             self, "Memory", string_value="{}", description="Endpoints that are off, and how they were"
         )
         stack = Stack.of(self)
-        calendar = {
+        known = {
             "time_zone": time_zone,
             "days": list(days),
-            "holidays": sorted(day.isoformat() for day in holidays),
-            "extra_days": sorted(day.isoformat() for day in extra_days),
+            "holidays": sorted(holidays),
+            "extra_days": sorted(extra_days),
         }
         self._scheduled = ScheduledFunction(
             self,
@@ -140,7 +140,7 @@ class WorkingHours(Construct):
             runtime=runtime,
             architecture=architecture,
             environment={
-                "CALENDAR": stack.to_json_string(calendar),
+                "CALENDAR": stack.to_json_string(known),
                 "THINGS": Lazy.string(_Things(stack, self._things)),
                 "HOLD": self.hold.parameter_name,
                 "MEMORY": self._memory.parameter_name,
@@ -329,10 +329,7 @@ def _check_hours(problems: Problems, start: str, end: str, time_zone: str) -> No
 
 
 def _check_days(
-    problems: Problems,
-    days: Sequence[str],
-    holidays: Sequence[datetime.date],
-    extra_days: Sequence[datetime.date],
+    problems: Problems, days: Sequence[str], holidays: Sequence[str], extra_days: Sequence[str]
 ) -> None:
     wrong = [day for day in days if day not in _WEEKDAYS]
     problems.check(
@@ -347,23 +344,35 @@ def _check_days(
         allowed="at least one day, or nothing would ever be switched on",
         write='days=["MON"]',
     )
-    working = {_WEEKDAYS.index(day) for day in days if day in _WEEKDAYS}
-    for holiday in holidays:
+    for day in sorted({*holidays} & {*extra_days}):
+        problems.check(False, given=f"{day} as a holiday and an extra day", allowed="one of them")
+    for day in holidays:
+        weekday = _weekday(day)
         problems.check(
-            holiday not in extra_days,
-            given=f"{holiday} as a holiday and an extra day",
-            allowed="one of them",
-        )
-        problems.check(
-            holiday.weekday() in working,
-            given=f"holiday {holiday}, a {_WEEKDAYS[holiday.weekday()]}",
+            weekday in days,
+            given=f"holiday {day!r}, {_named(weekday)}",
             allowed="working days; nothing is switched on on others",
-            write="leave it out",
+            write='"2026-12-25"',
         )
-    for extra in extra_days:
+    for day in extra_days:
+        weekday = _weekday(day)
         problems.check(
-            extra.weekday() not in working,
-            given=f"extra day {extra}, a {_WEEKDAYS[extra.weekday()]}",
+            weekday is not None and weekday not in days,
+            given=f"extra day {day!r}, {_named(weekday)}",
             allowed="days that are no working days",
-            write="leave it out",
+            write='"2026-12-26"',
         )
+
+
+def _weekday(day: str) -> str | None:
+    """The day of the week of a date such as 2026-12-25; None for what is no date."""
+    if _DATE.fullmatch(day) is None:
+        return None
+    try:
+        return _WEEKDAYS[calendar.weekday(*(int(part) for part in day.split("-")))]
+    except ValueError:
+        return None
+
+
+def _named(weekday: str | None) -> str:
+    return "no date" if weekday is None else f"a {weekday}"

@@ -14,6 +14,7 @@ from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
+from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import RequiredTags, taggable
@@ -189,6 +190,42 @@ def test_a_value_that_only_the_deployment_knows_counts_as_present() -> None:
         "Properties": {"Tags": [{"Key": "owner", "Value": {"Ref": "Owner"}}]},
     }
     assert list(find_problems(resource, rules({"owner": "me"}, allowed={"owner": ["me"]}))) == []
+
+
+def machine(stack: cdk.Stack, **arguments: Any) -> None:
+    """A state machine whose second branch trains."""
+    task = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync", "End": True}
+    branches = [
+        {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}},
+        {"StartAt": "Train", "States": {"Train": task | {"Arguments": arguments}}},
+    ]
+    both = {"Type": "Parallel", "Branches": branches, "End": True}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "Both", "States": {"Both": both}}
+    role = iam.Role(stack, "Machine", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+    sfn.CfnStateMachine(
+        stack, "States", role_arn=role.role_arn, definition_string=stack.to_json_string(definition)
+    )
+
+
+def test_a_task_that_starts_jobs_without_the_tags_fails_the_synthesis() -> None:
+    app = support.app()
+    RequiredTags(app, {"owner": "me", "environment": "dev"}, allowed={"environment": ["dev", "prod"]})
+    tags = [{"Key": "environment", "Value": "test"}]
+    machine(support.stack(app), RoleArn=cdk.Aws.ACCOUNT_ID, Tags=tags)
+    found = violations(app)
+    assert [violation["description"].partition("Test/States: ")[2] for violation in found] == [
+        "what the task 'Train' makes at run time: tag 'owner' is missing",
+        "what the task 'Train' makes at run time: tag 'environment' is 'test'; allowed: 'dev', 'prod'",
+    ]
+    assert 'the tag {"Key": "owner", "Value": "me"}' in found[0]["suggestedFix"]
+
+
+@pytest.mark.parametrize("tags", ["{% $tags %}", [{"Key": "owner", "Value": "{% $owner %}"}]])
+def test_tags_that_a_run_gives_are_not_judged(tags: Any) -> None:
+    app = support.app()
+    RequiredTags(app, {"owner": "me"})
+    machine(support.stack(app), Tags=tags)
+    assert violations(app) == []
 
 
 @pytest.mark.parametrize(

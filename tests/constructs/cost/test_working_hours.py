@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from typing import Any
 
@@ -23,8 +22,7 @@ from cdk_data_science.cost import RequiredTags, WorkingHours
 from cdk_data_science.monitoring import AlertTopic
 from tests.constructs import nag, support
 
-SUNDAY = datetime.date(2026, 11, 22)
-MONDAY = datetime.date(2026, 11, 23)
+SUNDAY, MONDAY = "2026-11-22", "2026-11-23"
 
 
 def hours(stack: cdk.Stack, **options: Any) -> WorkingHours:
@@ -177,8 +175,10 @@ def test_people_hear_of_what_could_not_be_switched(template: Template) -> None:
         ({"days": "MON"}, "given days='MON'"),
         ({"days": ["MON", "MON"]}, "each once"),
         ({"days": []}, "or nothing would ever be switched on"),
-        ({"holidays": [SUNDAY]}, "given holiday 2026-11-22, a SUN; allowed: working days"),
-        ({"extra_days": [MONDAY]}, "given extra day 2026-11-23, a MON"),
+        ({"holidays": [SUNDAY]}, "given holiday '2026-11-22', a SUN; allowed: working days"),
+        ({"holidays": ["2026-02-30"]}, "given holiday '2026-02-30', no date"),
+        ({"extra_days": ["next Sunday"]}, "given extra day 'next Sunday', no date"),
+        ({"extra_days": [MONDAY]}, "given extra day '2026-11-23', a MON"),
         ({"holidays": [SUNDAY], "extra_days": [SUNDAY]}, "2026-11-22 as a holiday and an extra day"),
     ],
 )
