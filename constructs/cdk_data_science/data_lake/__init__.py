@@ -1,9 +1,20 @@
 """The data lake: governed zones on S3 with their catalog."""
 
 from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
+from cdk_data_science.data_lake.formats import Csv, Iceberg, IcebergPartition, Json, Parquet, TableFormat
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
+from cdk_data_science.data_lake.partitions import PartitionKey
+from cdk_data_science.data_lake.projections import (
+    DateProjection,
+    EnumProjection,
+    InjectedProjection,
+    IntegerProjection,
+)
+from cdk_data_science.data_lake.schema import Column, Schema
+from cdk_data_science.data_lake.table import LakeTable
+from cdk_data_science.data_lake.table_base import TableBase
 from cdk_data_science.data_lake.zone import Zone
-from cdk_data_science.data_lake.zone_base import IZone, ZoneBase
+from cdk_data_science.data_lake.zone_base import ZoneBase
 from cdk_data_science.data_lake.zone_definition import (
     DEFAULT_ZONES,
     FolderExpiry,
@@ -11,16 +22,32 @@ from cdk_data_science.data_lake.zone_definition import (
     ZoneAttributes,
     ZoneDefinition,
 )
+from cdk_data_science.data_lake.zone_interface import IZone
 
 __all__ = [
     "DEFAULT_ZONES",
+    "Column",
+    "Csv",
     "DataLake",
+    "DateProjection",
+    "EnumProjection",
     "FolderExpiry",
     "IZone",
+    "Iceberg",
+    "IcebergPartition",
     "ImportedDataLake",
+    "InjectedProjection",
+    "IntegerProjection",
+    "Json",
     "LakeFormation",
+    "LakeTable",
     "ObjectLock",
+    "Parquet",
+    "PartitionKey",
     "Registration",
+    "Schema",
+    "TableBase",
+    "TableFormat",
     "Zone",
     "ZoneAttributes",
     "ZoneBase",

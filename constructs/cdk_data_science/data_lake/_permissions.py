@@ -1,17 +1,9 @@
-"""Lake Formation permissions for a zone's database, one resource for each of them.
-
-Several permissions in one resource, and several resources of one database that are created at the same
-moment, fail in CloudFormation although the permission is granted
-(https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1323 and 2500).
-So each resource holds one permission, and those of a database wait for each other.
-"""
+"""The Lake Formation side of a zone: permissions on its database, its tables and parts of them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import Annotations, CfnResource, Stack
@@ -21,35 +13,23 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._validation import ConfigurationError, is_token
+from cdk_data_science.data_lake._ledger import Ledger, Principal, Resource, container, digest
 
-_CONTAINER = "LakeFormationGrants"
-
-Resource = lakeformation.CfnPrincipalPermissions.ResourceProperty
+_MAXIMUM_FILTERS = 100  # of one principal on one table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Principal:
-    """A grantee as Lake Formation sees it, and where its permissions are written."""
+class Cells:
+    """Some columns of some rows of a table."""
 
-    identifier: str
-    """An ARN or an account."""
+    columns: tuple[str, ...] | None
+    """The columns; None for all but ``excluded``."""
 
-    construct: IConstruct | None
-    """The role or user, if it is part of the app."""
+    excluded: tuple[str, ...]
+    """Columns that are left out. A column that is added later is not among them."""
 
-    stack: Stack
-    """Where its permissions go: its own stack, so that no consumer is written into the lake's template."""
-
-    label: str
-    """Its part of logical ids: the same for two imports of one role."""
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """The permissions on one database in one stack, in the order in which they are created."""
-
-    scope: Construct
-    granted: dict[str, CfnResource] = field(default_factory=dict)
+    rows: str | None
+    """Which rows; None for all."""
 
 
 class Catalog:
@@ -60,18 +40,26 @@ class Catalog:
         zone_name: Its name, for logical ids.
         database_name: Its database.
         administered: Whether the deploying role is known to administer Lake Formation.
+        governed: Whether Lake Formation alone decides there; None if it is not known.
     """
 
     def __init__(
-        self, zone: Construct, zone_name: str, database_name: str, *, administered: bool = True
+        self,
+        zone: Construct,
+        zone_name: str,
+        database_name: str,
+        *,
+        administered: bool = True,
+        governed: bool | None = None,
     ) -> None:
+        self.governed = governed
         self._zone = zone
         self._stack = Stack.of(zone)
-        self._label = f"{zone_name}{zone.node.addr[-8:]}"
         self._administered = administered
-        self._prerequisites: list[CfnResource] = []
-        self._ledgers: dict[Stack, _Ledger] = {}
-        account = self._stack.account
+        self._ledger = Ledger(zone, f"{zone_name}{zone.node.addr[-8:]}")
+        self._filters: dict[tuple[str, str, str], set[str]] = {}
+        self._account = account = self._stack.account
+        self._database_name = database_name
         self._database = Resource(
             database=lakeformation.CfnPrincipalPermissions.DatabaseResourceProperty(
                 catalog_id=account, name=database_name
@@ -85,7 +73,7 @@ class Catalog:
 
     def after(self, *resources: CfnResource) -> None:
         """Grant permissions only after these resources of the lake, where they share its stack."""
-        self._prerequisites.extend(resources)
+        self._ledger.after(*resources)
 
     def principal(self, grantee: iam.IGrantable) -> Principal | None:
         """The grantee as Lake Formation sees it; None for AWS services, which read S3 only."""
@@ -96,42 +84,97 @@ class Catalog:
         stack = self._stack if construct is None else Stack.of(construct)
         self._refuse_elsewhere(construct, stack)
         return Principal(
-            identifier=identifier, construct=construct, stack=stack, label=_digest(stack.resolve(identifier))
+            identifier=identifier, construct=construct, stack=stack, label=digest(stack.resolve(identifier))
         )
 
     def permit(self, principal: Principal, *, database: Sequence[str], tables: Sequence[str]) -> None:
         """Permissions on the database, and on all tables in it, each at most once for a principal."""
         self._tell_of_unknown_administrator()
         for permission in database:
-            self._permission(principal, "Database", self._database, permission)
+            self._ledger.add(principal, "Database", self._database, permission)
         for permission in tables:
-            self._permission(principal, "Tables", self._all_tables, permission)
+            self._ledger.add(principal, "Tables", self._all_tables, permission)
 
-    def _permission(self, principal: Principal, kind: str, resource: Resource, permission: str) -> None:
-        """Create one permission, unless it is there already."""
-        stack = principal.stack
-        if stack not in self._ledgers:
-            self._ledgers[stack] = _Ledger(Construct(_child(stack, _CONTAINER), self._label))
-        ledger = self._ledgers[stack]
-        name = f"{principal.label}{kind}{permission.title().replace('_', '')}"
-        if name in ledger.granted:
-            return
-        created = lakeformation.CfnPrincipalPermissions(
-            ledger.scope,
-            name,
-            principal=lakeformation.CfnPrincipalPermissions.DataLakePrincipalProperty(
-                data_lake_principal_identifier=principal.identifier
-            ),
-            resource=resource,
-            permissions=[permission],
-            permissions_with_grant_option=[],
+    def permit_table(
+        self, principal: Principal, table: str, permissions: Sequence[str], *, after: Sequence[CfnResource]
+    ) -> list[CfnResource]:
+        """Permissions on one whole table."""
+        self.permit(principal, database=("DESCRIBE",), tables=())
+        resource = Resource(
+            table=lakeformation.CfnPrincipalPermissions.TableResourceProperty(
+                catalog_id=self._account, database_name=self._database_name, name=table
+            )
         )
-        if ledger.granted:
-            created.add_resource_dependency(next(reversed(ledger.granted.values())))
-        if stack is self._stack:
-            for prerequisite in self._prerequisites:
-                created.add_resource_dependency(prerequisite)
-        ledger.granted[name] = created
+        kind = f"Table{self._digest(table)}"
+        return [
+            self._ledger.add(principal, kind, resource, permission, after=after) for permission in permissions
+        ]
+
+    def permit_cells(
+        self, principal: Principal, table: str, cells: Cells, *, after: Sequence[CfnResource]
+    ) -> None:
+        """Let a principal select some columns of some rows, by a data cells filter.
+
+        Also where no row is left out. Lake Formation adds a plain list of columns to those that the principal
+        has on the table, so that taking a resource with an older list away would take columns of the newer
+        one with it; and Glue jobs fail on plain lists. A filter has a name of its own: it follows from what
+        is let through, so that a change makes a new one beside the old one.
+        """
+        self.permit(principal, database=("DESCRIBE",), tables=())
+        # Two stacks may let the same cells through, each to its own principals.
+        name = f"cells-{digest([principal.stack.stack_name, cells.columns, cells.excluded, cells.rows])}"
+        mine = self._filters.setdefault((principal.stack.node.path, principal.label, table), set())
+        mine.add(name)
+        if len(mine) > _MAXIMUM_FILTERS:
+            raise ConfigurationError(
+                f"{self._zone.node.path}: given {len(mine)} filters for one principal on table {table!r}; "
+                f"allowed: at most {_MAXIMUM_FILTERS}; write: one filter with OR between their rows"
+            )
+        made = self._filter(principal.stack, table, name, cells, after)
+        resource = Resource(
+            data_cells_filter=lakeformation.CfnPrincipalPermissions.DataCellsFilterResourceProperty(
+                table_catalog_id=self._account,
+                database_name=self._database_name,
+                table_name=table,
+                name=name,
+            )
+        )
+        self._ledger.add(
+            principal, f"Cells{self._digest([table, name])}", resource, "SELECT", after=(made, *after)
+        )
+
+    def _filter(
+        self, stack: Stack, table: str, name: str, cells: Cells, after: Sequence[CfnResource]
+    ) -> CfnResource:
+        """The filter, made once in a stack for all its principals."""
+        scope = self._ledger.scope_in(stack)
+        child = f"Filter{self._digest([table, name])}"
+        found: Any = scope.node.try_find_child(child)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+        properties = lakeformation.CfnDataCellsFilter
+        made = properties(
+            scope,
+            child,
+            table_catalog_id=self._account,
+            database_name=self._database_name,
+            table_name=table,
+            name=name,
+            column_names=None if cells.columns is None else list(cells.columns),
+            column_wildcard=properties.ColumnWildcardProperty(excluded_column_names=list(cells.excluded))
+            if cells.columns is None
+            else None,
+            row_filter=properties.RowFilterProperty(all_rows_wildcard={})
+            if cells.rows is None
+            else properties.RowFilterProperty(filter_expression=cells.rows),
+        )
+        for resource in after:
+            made.add_resource_dependency(resource)
+        self._ledger.wait(made)
+        return made
+
+    def _digest(self, value: Any) -> str:
+        return digest(self._stack.resolve(value))
 
     def _refuse_elsewhere(self, construct: IConstruct | None, stack: Stack) -> None:
         """A catalog is in one account and region, and so are its permissions."""
@@ -150,7 +193,7 @@ class Catalog:
 
     def _tell_of_unknown_administrator(self) -> None:
         """Say at synthesis what would otherwise be said by a failed deployment."""
-        if not self._administered and not self._ledgers:
+        if not self._administered and self._ledger.is_empty:
             Annotations.of(self._zone).add_info_v2(
                 "cdk-data-science:lake-formation-administrator",
                 "Lake Formation accepts permissions only from one of its administrators. Make the role that "
@@ -167,12 +210,12 @@ def let_get_credentials(principal: Principal) -> None:
     """
     if principal.construct is None:
         return
-    container = _child(principal.stack, _CONTAINER)
+    scope = container(principal.stack)
     name = f"{principal.label}Credentials"
-    if container.node.try_find_child(name) is not None:
+    if scope.node.try_find_child(name) is not None:
         return
     policy = iam.Policy(
-        container,
+        scope,
         name,
         statements=[iam.PolicyStatement(actions=["lakeformation:GetDataAccess"], resources=["*"])],
     )
@@ -208,12 +251,3 @@ def _identifier(principal: Any) -> str | None:
         "account or an AWS service (IAM groups and wrapped principals are not known to Lake Formation); "
         "write: zone.grant_read(role), or DataLake(…, lake_formation=None)"
     )
-
-
-def _child(scope: Construct, name: str) -> Construct:
-    found: Any = scope.node.try_find_child(name)
-    return found if found is not None else Construct(scope, name)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

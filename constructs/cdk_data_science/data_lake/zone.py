@@ -87,6 +87,7 @@ class Zone(ZoneBase):
         problems.raise_if_any()
 
         self.name = definition.name
+        self.destroy = destroy
         self.key = key
         self.unnamed_key_prefixes = tuple(definition.unnamed_key_prefixes)
         policy = removal_policy(self, destroy=destroy)
@@ -98,10 +99,14 @@ class Zone(ZoneBase):
         self.registration = None
         if lake_formation is not None:
             self.registration = self._register(lake_formation)
-            self._catalog = Catalog(
-                self, self.name, self.database_name, administered=lake_formation.administer
+            self.catalog = Catalog(
+                self,
+                self.name,
+                self.database_name,
+                administered=lake_formation.administer,
+                governed=not lake_formation.hybrid,
             )
-            self._catalog.after(self.registration.location)
+            self.catalog.after(self.registration.location)
         self.node.default_child = self.bucket.node.default_child
 
     @staticmethod
@@ -117,9 +122,9 @@ class Zone(ZoneBase):
         """Make the database, register the location and grant permissions only once the administrators are
         known: where the account has withdrawn the implicit permissions, nobody else may."""
         self.database.add_resource_dependency(settings)
-        if self.registration is not None and self._catalog is not None:
+        if self.registration is not None and self.catalog is not None:
             self.registration.location.add_resource_dependency(settings)
-            self._catalog.after(settings)
+            self.catalog.after(settings)
 
     def _make_database(
         self, definition: ZoneDefinition, lake_formation: LakeFormation | None, policy: RemovalPolicy
@@ -169,4 +174,4 @@ class _ImportedZone(ZoneBase):
         )
         self.database_name = attributes.database_name
         self.unnamed_key_prefixes = attributes.unnamed_key_prefixes
-        self._catalog = Catalog(self, self.name, self.database_name) if attributes.lake_formation else None
+        self.catalog = Catalog(self, self.name, self.database_name) if attributes.lake_formation else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -15,6 +15,11 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.data_lake._permissions import Catalog, let_get_credentials, principal_construct
+from cdk_data_science.data_lake.formats import Parquet, TableFormat
+from cdk_data_science.data_lake.partitions import PartitionKey
+from cdk_data_science.data_lake.schema import Schema
+from cdk_data_science.data_lake.table import LakeTable
+from cdk_data_science.data_lake.table_base import TableBase
 
 READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging")
 READ_BUCKET = ("s3:ListBucket",)
@@ -42,42 +47,6 @@ SELECT = ("SELECT",)
 INSERT = ("INSERT", "DELETE")
 
 
-class IZone(Protocol):
-    """What other constructs need of a zone, whether it was built here or imported."""
-
-    @property
-    def name(self) -> str:
-        """The zone's name in its lake."""
-
-    @property
-    def bucket(self) -> s3.IBucket:
-        """Where the zone's objects are."""
-
-    @property
-    def key(self) -> kms.IKey | None:
-        """What encrypts them. Writers that name a key must name this one."""
-
-    @property
-    def database_name(self) -> str:
-        """The zone's Glue database."""
-
-    @property
-    def unnamed_key_prefixes(self) -> Sequence[str] | None:
-        """Folders where an upload may leave out the key's name; None if it is not known."""
-
-    def uri(self, key: str = "") -> str:
-        """The ``s3://`` address of a key or prefix."""
-
-    def grant_read(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
-        """Let a principal read."""
-
-    def grant_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
-        """Let a principal write."""
-
-    def grant_read_write(self, grantee: iam.IGrantable, prefix: str | None = None) -> iam.Grant:
-        """Let a principal read and write."""
-
-
 class ZoneBase(Construct):
     """The grants and metrics that built and imported zones share."""
 
@@ -96,7 +65,60 @@ class ZoneBase(Construct):
     unnamed_key_prefixes: Sequence[str] | None
     """Folders where an upload may leave out the key's name; None if it is not known."""
 
-    _catalog: Catalog | None = None
+    catalog: Catalog | None = None
+    """The zone in Lake Formation; None if IAM alone decides."""
+
+    destroy: bool = False
+    """Whether the zone's definitions go with their stack, where the app's context allows it."""
+
+    tables: dict[str, TableBase]
+    """The tables that this app knows, by name."""
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        self.tables = {}
+
+    def add_table(
+        self,
+        name: str,
+        *,
+        schema: Schema,
+        format: TableFormat = Parquet(),  # noqa: B008 -- immutable
+        prefix: str | None = None,
+        partition_keys: Sequence[PartitionKey] = (),
+        location_template: str | None = None,
+        partition_indexes: Sequence[Sequence[str]] = (),
+        description: str | None = None,
+    ) -> LakeTable:
+        """Define a table over a folder of this zone; the arguments are those of
+        :class:`~cdk_data_science.data_lake.LakeTable`.
+
+        ```python
+        from cdk_data_science.data_lake import Csv, DataLake
+
+        lake = DataLake(self, "Lake")
+        lake.raw.add_table("reviews", schema={"review_id": "string", "stars": "int"}, format=Csv())
+        ```
+
+        Raises:
+            ConfigurationError: For a table that Glue, Athena or Lake Formation would refuse, all mistakes at
+                once.
+        """
+        tables: Any = self.node.try_find_child("Tables") or Construct(self, "Tables")
+        taken = is_token(name) or tables.node.try_find_child(name) is not None
+        return LakeTable(
+            tables,
+            f"Table{len(tables.node.children)}" if taken else name,
+            zone=self,
+            name=name,
+            schema=schema,
+            format=format,
+            prefix=prefix,
+            partition_keys=partition_keys,
+            location_template=location_template,
+            partition_indexes=partition_indexes,
+            description=description,
+        )
 
     def uri(self, key: str = "") -> str:
         """The ``s3://`` address of a key or prefix of this zone; of the whole zone without one."""
@@ -196,12 +218,12 @@ class ZoneBase(Construct):
         tables: tuple[str, ...],
     ) -> iam.Grant:
         grant = self._grant_objects(grantee, prefix, objects=objects, bucket=bucket, key=key)
-        if prefix is not None or not tables or self._catalog is None:
+        if prefix is not None or not tables or self.catalog is None:
             return grant
-        principal = self._catalog.principal(grantee)
+        principal = self.catalog.principal(grantee)
         if principal is None:
             return grant
-        self._catalog.permit(principal, database=("DESCRIBE",), tables=tables)
+        self.catalog.permit(principal, database=("DESCRIBE",), tables=tables)
         let_get_credentials(principal)
         return grant.combine(self._grant_definitions(grantee))
 
