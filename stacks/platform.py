@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
 from settings.model import Settings
+from stacks import regions
 from stacks.cost import CostStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
@@ -99,6 +100,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             )
         )
     rules = settings.cost
+    regions.check(stacks)
     RequiredTags(
         app,
         settings.tags,
