@@ -3,6 +3,7 @@
 from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
 from cdk_data_science.data_lake.formats import Csv, Iceberg, IcebergPartition, Json, Parquet, TableFormat
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
+from cdk_data_science.data_lake.lake_tag import LakeTag
 from cdk_data_science.data_lake.partitions import PartitionKey
 from cdk_data_science.data_lake.projections import (
     DateProjection,
@@ -41,6 +42,7 @@ __all__ = [
     "Json",
     "LakeFormation",
     "LakeTable",
+    "LakeTag",
     "ObjectLock",
     "Parquet",
     "PartitionKey",

@@ -75,6 +75,10 @@ class Catalog:
         """Grant permissions only after these resources of the lake, where they share its stack."""
         self._ledger.after(*resources)
 
+    def prepare(self, resource: CfnResource) -> None:
+        """Create a resource of Lake Formation only after what a permission waits for."""
+        self._ledger.wait(resource)
+
     def principal(self, grantee: iam.IGrantable) -> Principal | None:
         """The grantee as Lake Formation sees it; None for AWS services, which read S3 only."""
         identifier = _identifier(grantee.grant_principal)

@@ -146,7 +146,7 @@ class LakeTable(TableBase):
         self.table.apply_removal_policy(
             removal_policy(self, destroy=zone.destroy if destroy is None else destroy)
         )
-        self._made = (self.table,)
+        self.made = (self.table,)
         if partition_indexes:
             PartitionIndexes(
                 self, "Indexes", table=self.table, name=name, zone=zone, indexes=partition_indexes

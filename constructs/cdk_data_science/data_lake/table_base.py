@@ -41,9 +41,11 @@ class TableBase(Construct):
     column_names: tuple[str, ...]
     """All columns, those of the partition keys at the end."""
 
+    made: Sequence[CfnResource] = ()
+    """What has to be there before something is said about the table; nothing for a table of others."""
+
     _types: Mapping[str, ColumnType]
     _partition_keys: Collection[str]
-    _made: Sequence[CfnResource] = ()
 
     @property
     def database_name(self) -> str:
@@ -119,9 +121,9 @@ class TableBase(Construct):
         if catalog is None or principal is None:
             return grant
         if filtered:
-            catalog.permit_cells(principal, self.name, cells, after=self._made)
+            catalog.permit_cells(principal, self.name, cells, after=self.made)
         else:
-            catalog.permit_table(principal, self.name, ("SELECT",), after=self._made)
+            catalog.permit_table(principal, self.name, ("SELECT",), after=self.made)
         let_get_credentials(principal)
         return grant
 

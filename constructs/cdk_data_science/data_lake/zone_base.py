@@ -225,7 +225,7 @@ class ZoneBase(Construct):
             return grant
         self.catalog.permit(principal, database=("DESCRIBE",), tables=tables)
         let_get_credentials(principal)
-        return grant.combine(self._grant_definitions(grantee))
+        return grant.combine(self.grant_definitions(grantee))
 
     def _grant_objects(
         self,
@@ -268,9 +268,9 @@ class ZoneBase(Construct):
             )
         return grant
 
-    def _grant_definitions(self, grantee: iam.IGrantable) -> iam.Grant:
-        """The definitions of the database and its tables, as far as Lake Formation lets the grantee see
-        them."""
+    def grant_definitions(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal read the definitions of the database and its tables, as far as Lake Formation lets
+        it see them. IAM alone: the other grants include it."""
         stack = Stack.of(self)
         tables_arn = stack.format_arn(
             service="glue", resource="table", resource_name=f"{self.database_name}/*"
