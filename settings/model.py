@@ -53,8 +53,9 @@ class Lake(Section):
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
     runs_expire_days: Days | None = None
-    """Age at which what the pipeline's runs leave (``runs/`` of the features zone: prepared data, scores,
-    evaluations) is deleted; without it, never. The registry's links to evaluations end then too."""
+    """Age at which what the pipeline's runs leave (``runs/`` and ``runs-train/`` of the features zone:
+    prepared data, scores, reports of the quality gate) is deleted; without it, never. Evaluations, which the
+    registry's versions name, are kept."""
     checkpoints_expire_days: Days | None = None
     """Age at which checkpoints (``checkpoints/`` of the models zone) are deleted; without it, never. Longer
     than training may wait."""
@@ -163,14 +164,22 @@ class BudgetPart(Section):
 class StopAccelerators(Section):
     """What the budget does when it is spent: it denies starting accelerators to some roles."""
 
+    personas: tuple[Literal["data-scientist", "ml-engineer", "approver", "auditor"], ...] = ()
+    """People's roles of this platform that are concerned."""
     roles: Annotated[
         tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+")], ...],
-        Field(min_length=1, max_length=100),
-    ]
-    """ARNs of the roles concerned, in this account."""
+        Field(max_length=90),
+    ] = ()
+    """ARNs of further roles, in this account."""
     at_percent: Annotated[float, Field(gt=0, le=1000)] = 100
     allowed_accelerators: Annotated[int, Field(ge=0, le=15)] = 0
     """Instances with so many accelerators may still be started."""
+
+    @model_validator(mode="after")
+    def _concerns_somebody(self) -> StopAccelerators:
+        if not self.personas and not self.roles:
+            raise ValueError("name the personas or the roles that it concerns")
+        return self
 
 
 class Slack(Section):
@@ -302,6 +311,16 @@ class Settings(Section):
         unknown = sorted(set(self.cost.tag_keys) - set(self.tags)) if self.cost is not None else []
         if unknown:
             raise ValueError(f"cost.tag_keys names {unknown}, but [tags] has only {sorted(self.tags)}")
+        return self
+
+    @model_validator(mode="after")
+    def _stopped_personas_are_there(self) -> Settings:
+        stop = self.cost.stop_accelerators if self.cost is not None else None
+        if stop is not None and stop.personas and self.security is None:
+            raise ValueError(
+                "cost.stop_accelerators.personas names roles that only a table [security] makes: add it, or "
+                "name roles"
+            )
         return self
 
     @model_validator(mode="after")
