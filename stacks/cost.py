@@ -16,6 +16,7 @@ from cdk_data_science import (
     CostGuardrails,
     SlackChannel,
 )
+from cdk_data_science.security import Persona, Personas
 from settings.model import Cost, Settings
 from stacks.serving import architecture, python_runtime
 
@@ -32,6 +33,7 @@ class CostStack(cdk.Stack):
         settings: Settings,
         cost: Cost,
         alerts: AlertTopic,
+        personas: Personas | None = None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Cost: budgets, alerts, what stops spending")
@@ -54,7 +56,7 @@ class CostStack(cdk.Stack):
                 for name, part in cost.budgets.items()
             ],
             commitments=_commitments(cost),
-            stop_accelerators=self._stop(settings, cost),
+            stop_accelerators=self._stop(settings, cost, personas),
             chat=None
             if slack is None
             else SlackChannel(workspace_id=slack.workspace_id, channel_id=slack.channel_id),
@@ -67,11 +69,13 @@ class CostStack(cdk.Stack):
             description="The monthly budget; its alerts go to the platform's alert topic",
         )
 
-    def _stop(self, settings: Settings, cost: Cost) -> AcceleratorStop | None:
+    def _stop(self, settings: Settings, cost: Cost, personas: Personas | None) -> AcceleratorStop | None:
         stop = cost.stop_accelerators
         if stop is None:
             return None
-        roles = [
+        people = {} if personas is None else personas.roles
+        roles: list[iam.IRole] = [people[Persona(name)] for name in stop.personas]
+        roles += [
             iam.Role.from_role_arn(self, f"Stopped{index}", arn, mutable=False)
             for index, arn in enumerate(stop.roles)
         ]

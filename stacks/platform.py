@@ -77,6 +77,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             env=env,
         )
         stacks.append(pipeline)
+    protection = None
     if settings.security is not None or settings.audit is not None:
         protection = ProtectionStack(
             app,
@@ -96,6 +97,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 settings=settings,
                 cost=settings.cost,
                 alerts=operations.alerts,
+                personas=None if protection is None else protection.personas,
                 env=env,
             )
         )

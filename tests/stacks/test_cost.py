@@ -11,6 +11,7 @@ from aws_cdk.assertions import Template
 from settings.model import SettingsError, load
 from stacks.cost import CostStack
 from stacks.operations import OperationsStack
+from stacks.platform import compose
 from tests.constructs import nag, support
 
 ENV = support.environment()
@@ -83,6 +84,18 @@ def test_the_roles_of_the_settings_are_denied_accelerators(template: Template) -
     assert action["Definition"]["IamActionDefinition"]["Roles"] == ["DataScientist"]
 
 
+def test_personas_of_the_platform_are_denied_too(tmp_path: Any) -> None:
+    text = BASE + COST.replace("roles =", 'personas = ["data-scientist"]\nroles =') + "[security]\n"
+    (tmp_path / "test.toml").write_text(text, encoding="utf-8")
+    app = support.app()
+    stacks = compose(app, load("test", folder=tmp_path))
+    template = support.synth(stacks[-1])
+    action = support.only(support.resources(template, "AWS::Budgets::BudgetsAction"))["Properties"]
+    persona, role = action["Definition"]["IamActionDefinition"]["Roles"]
+    assert "Fn::GetStackOutput" in persona
+    assert role == "DataScientist"
+
+
 def test_the_platforms_one_topic_carries_the_alerts(template: Template) -> None:
     assert support.resources(template, "AWS::SNS::Topic") == {}
     channel = support.only(support.resources(template, "AWS::Chatbot::SlackChannelConfiguration"))
@@ -98,6 +111,8 @@ def test_the_platforms_one_topic_carries_the_alerts(template: Template) -> None:
         ('tags = { team = ["search"] }\nservices = ["Amazon SageMaker"]', "", ["give tags or services"]),
         ("services =", "service =", ["cost.budgets.search-team.service: unknown key", "services"]),
         ("role/DataScientist", "user/ada", ["cost.stop_accelerators.roles"]),
+        ("roles =", "personas = []\n# roles =", ["name the personas or the roles"]),
+        ("roles =", 'personas = ["auditor"]\n# roles =', ["only a table [security] makes"]),
         ("allowed_accelerators = 1", "allowed_accelerators = 16", ["less than or equal to 15"]),
         ('"C0123ABCD"', '"general"', ["cost.slack.channel_id"]),
     ],

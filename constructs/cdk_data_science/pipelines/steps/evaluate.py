@@ -82,10 +82,8 @@ class Evaluate(Step):
             memory_size=1024,
         )
         context.grant_read(function.role, SCORES, LABELS)
-        # The registry names the report for as long as it has the version; what a run leaves may expire.
-        reports = context.evaluations
-        reports.zone.grant_write(function.role, reports.prefix)
-        context.place(EVALUATION, reports)
+        context.grant_write_runs(function.role)
+        context.place(EVALUATION, context.runs)
         task = context.invoke(
             scope,
             self.name,
@@ -97,7 +95,7 @@ class Evaluate(Step):
                 "positive": self._positive,
                 "minimum": self._minimum,
                 "maximum": self._maximum,
-                "report": {"bucket": reports.zone.bucket.bucket_name, "key": reports.prefix},
+                "report": context.run_prefix(),
             },
             assign={
                 METRICS.name: "{% $states.result.Payload.metrics %}",
