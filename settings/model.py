@@ -53,8 +53,9 @@ class Lake(Section):
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
     runs_expire_days: Days | None = None
-    """Age at which what the pipeline's runs leave (``runs/`` of the features zone: prepared data, scores,
-    evaluations) is deleted; without it, never. The registry's links to evaluations end then too."""
+    """Age at which what the pipeline's runs leave (``runs/`` and ``runs-train/`` of the features zone:
+    prepared data, scores, reports of the quality gate) is deleted; without it, never. Evaluations, which the
+    registry's versions name, are kept."""
     checkpoints_expire_days: Days | None = None
     """Age at which checkpoints (``checkpoints/`` of the models zone) are deleted; without it, never. Longer
     than training may wait."""

@@ -53,8 +53,11 @@ class ProtectionStack(cdk.Stack):
                 DataAccess(zone=lake.raw),
                 DataAccess(zone=lake.curated),
                 DataAccess(zone=lake.features, prefix=work, write=True),
-                DataAccess(
-                    zone=lake.features, prefix="runs/", personas=[Persona.ML_ENGINEER, Persona.APPROVER]
+                *(
+                    DataAccess(
+                        zone=lake.features, prefix=left, personas=[Persona.ML_ENGINEER, Persona.APPROVER]
+                    )
+                    for left in ("runs/", "evaluations/")
                 ),
             ],
             job_roles=[] if training is None else [training.role],

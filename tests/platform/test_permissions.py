@@ -288,7 +288,7 @@ PARTS: dict[str, Part] = {
     "evaluate.handler": Part(
         allowed={
             "read the labels": read("labels"),
-            "write its report": write_new("features", "runs/tried/evaluation.json"),
+            "write its report": write_new("features", "evaluations/tried/evaluation.json"),
         },
         denied={
             "read a model": read("model"),

@@ -54,9 +54,9 @@ def test_each_step_leaves_its_artefact_where_it_should_be(platform: Deployed, fi
         "holdout.csv",
         "labels.csv",
         "scores.csv",
-        "evaluation.json",
     ):
         assert platform.exists(platform.features, f"{folder}/{name}"), name
+    assert platform.exists(platform.features, f"evaluations/{first_run.name}/evaluation.json")
     job = first_run.output["trainingJob"]["name"]
     for key in (
         f"training/{job}/output/model.tar.gz",
@@ -85,7 +85,7 @@ def test_the_model_is_good_on_reviews_that_it_never_saw(platform: Deployed, firs
     assert metrics["auroc"] >= 0.80
     assert metrics["auroc_ci95"][0] < metrics["auroc"] < metrics["auroc_ci95"][1]
     assert metrics["rows"] > 500
-    report = json.loads(located(platform, first_run, "evaluation.json"))
+    report = json.loads(platform.get(platform.features, f"evaluations/{first_run.name}/evaluation.json"))
     assert report["passed"] is True
     assert report["metrics"] == metrics
 

@@ -11,6 +11,7 @@ import pytest
 
 from settings.model import Settings, load
 from stacks.platform import compose
+from tests.compliance import task_parameters
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
 
@@ -146,6 +147,17 @@ def test_what_expires_is_where_jobs_and_runs_write(synthesized: Assembly, enviro
     written = {"runs/": "pipeline", "checkpoints/": "training"}
     for folder, stack in written.items():
         assert f"/{folder}*" in str(synthesized.templates[f"{name}-{stack}"])
+
+
+def test_the_evidence_that_the_registry_names_never_expires(synthesized: Assembly, environment: str) -> None:
+    name = load(environment).platform.name
+    [machine] = task_parameters.definitions(synthesized.templates[f"{name}-pipeline"]).values()
+    report = machine["States"]["Evaluate"]["Arguments"]["Payload"]["report"]["key"]
+    for bucket in synthesized.platform.resources("AWS::S3::Bucket"):
+        for rule in bucket.properties["LifecycleConfiguration"]["Rules"]:
+            assert "Prefix" not in rule or rule["Prefix"] not in report
+    for reads_or_writes in ("pipeline", "protection"):
+        assert "/evaluations/*" in str(synthesized.templates[f"{name}-{reads_or_writes}"])
 
 
 @pytest.fixture(scope="module")

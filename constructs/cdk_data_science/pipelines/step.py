@@ -140,6 +140,7 @@ class StepContext:
         data: Location,
         work: IZone,
         runs_prefix: str,
+        evaluations_prefix: str,
         functions: FunctionOptions,
         failure: sfn.State,
     ) -> None:
@@ -148,12 +149,18 @@ class StepContext:
         self.functions = functions
         self.failure = failure
         self._runs_prefix = runs_prefix
+        self._evaluations_prefix = evaluations_prefix
         self._locations: dict[Output, Location] = {}
 
     @property
     def runs(self) -> Location:
         """Where the runs of this pipeline keep their intermediate objects."""
         return Location(self.work, self._runs_prefix)
+
+    @property
+    def evaluations(self) -> Location:
+        """Where the reports lie that the registry's versions name, apart from what may expire."""
+        return Location(self.work, self._evaluations_prefix)
 
     def run_prefix(self, folder: str = "") -> dict[str, str]:
         """Return a reference to the run's own prefix in the work zone, or a folder in it, for a task's

@@ -103,7 +103,7 @@ class TrainingStep(sfn.StateMachineFragment):
             output_key=output_key,
             checkpoint_uri=f"{{% '{checkpoints_uri}' & ${JOB_VARIABLE} & '/' %}}",
             tags_of=tags_of,
-            assign=assign,
+            output="{% $states.result %}",
             parameters=plan.parameters(),
         )
         self._first = sfn.Pass.jsonata(
@@ -122,7 +122,10 @@ class TrainingStep(sfn.StateMachineFragment):
         self._found = sfn.Pass.jsonata(
             scope, f"{id}: take its result", assign=_from_input(assign or {}) or None, outputs={}
         )
-        look = self._look(scope, id, job, job_names(job_name_prefix), ended, failed)
+        look = self._look(scope, id, job_names(job_name_prefix), failed)
+        over = self._is_over(scope, id, job, look, ended)
+        self.task.next(over)
+        look.next(over)
         self.task.add_catch(look, errors=_EXISTS, outputs={})
         self.task.add_catch(ended, errors=["States.TaskFailed"], assign=FAILURE, outputs={})
         self.task.add_catch(failed, errors=["States.ALL"], assign=FAILURE, outputs={})
@@ -136,8 +139,8 @@ class TrainingStep(sfn.StateMachineFragment):
     @property
     @jsii.member(jsii_name="endStates")
     def end_states(self) -> list[sfn.INextable]:
-        """The states after which the job has succeeded."""
-        return [self.task, self._found]
+        """The state after which the job has succeeded."""
+        return [self._found]
 
     def _other_capacity(self, scope: Construct, id: str, plan: CapacityPlan, failed: sfn.State) -> sfn.Choice:
         """What comes after a job that ended without success."""
@@ -151,10 +154,8 @@ class TrainingStep(sfn.StateMachineFragment):
         choice.otherwise(failed)
         return choice
 
-    def _look(
-        self, scope: Construct, id: str, job: TrainingJob, names: str, ended: sfn.State, failed: sfn.State
-    ) -> Task:
-        """Wait for the end of a job that a lost call has made."""
+    def _look(self, scope: Construct, id: str, names: str, failed: sfn.State) -> Task:
+        """Look at a job that a lost call has made."""
         look = Task(
             scope,
             f"{id}: look for the job",
@@ -178,6 +179,12 @@ class TrainingStep(sfn.StateMachineFragment):
             output="{% $states.result %}",
         )
         look.add_catch(failed, errors=["States.ALL"], assign=FAILURE, outputs={})
+        return look
+
+    def _is_over(
+        self, scope: Construct, id: str, job: TrainingJob, look: Task, ended: sfn.State
+    ) -> sfn.Choice:
+        """What comes after a look at the job; a job that was stopped has not succeeded, whoever says so."""
         again = sfn.Wait.jsonata(scope, f"{id}: look again later", time=sfn.WaitTime.duration(_pause(job)))
         again.next(look)
         status = "$states.input.TrainingJobStatus"
@@ -196,8 +203,7 @@ class TrainingStep(sfn.StateMachineFragment):
             },
             outputs={},
         )
-        look.next(choice)
-        return look
+        return choice
 
 
 def job_names(prefix: str) -> str:

@@ -79,6 +79,7 @@ class TrainingJobTask(Task):
         tags_of: A construct whose tags the jobs get too, as they stand at synthesis.
         timeout: Limit of the state; the job's own limit plus 30 minutes if not given.
         assign: Variables to set from ``$states.result``.
+        output: What the next state has as its input; an empty object if not given.
         parameters: Parameters of ``CreateTrainingJob`` by their own names, in place of what the other
             arguments say, for what has no argument here. They are not checked.
 
@@ -104,17 +105,18 @@ class TrainingJobTask(Task):
         tags_of: IConstruct | None = None,
         timeout: Duration | None = None,
         assign: Mapping[str, Any] | None = None,
+        output: Any = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         pattern = job_name_pattern if job_name_pattern is not None else job_name.lower()
         _check(scope, id, job=job, job_name=job_name, pattern=pattern, channels=channels)
-        output: dict[str, Any] = {"S3OutputPath": output_uri}
+        archive: dict[str, Any] = {"S3OutputPath": output_uri}
         if output_key is not None:
-            output["KmsKeyId"] = output_key.key_arn
+            archive["KmsKeyId"] = output_key.key_arn
         arguments: dict[str, Any] = {
             "TrainingJobName": job_name,
             **job.render(),
-            "OutputDataConfig": output,
+            "OutputDataConfig": archive,
             "Tags": Lazy.any(_Tags(own=job.tags, source=tags_of), omit_empty_array=True),
         }
         if channels:
@@ -132,6 +134,7 @@ class TrainingJobTask(Task):
             statements=_statements(Stack.of(scope), job.role, pattern),
             retry=_retries(),
             assign=assign,
+            output=output,
         )
 
 

@@ -225,6 +225,16 @@ def test_a_model_that_is_live_changes_nothing_and_the_first_one_is_promoted_at_o
     assert live["Default"] == "Deploy: promote"
 
 
+def test_the_report_of_the_evaluation_lies_apart_from_what_a_run_leaves(
+    deployed: cdk.Stack, states: dict[str, Any]
+) -> None:
+    payload = states["Evaluate"]["Arguments"]["Payload"]
+    assert payload["report"]["key"] == "evaluations/"
+    resources = str(machines.statements(deployed, "PipelineEvaluate"))
+    assert "/evaluations/*" in resources
+    assert "s3:PutObject" in resources
+
+
 def test_a_deployment_knows_which_data_its_model_comes_from(states: dict[str, Any]) -> None:
     assert states["Deploy: begin"]["Assign"]["deployRequest"]["data"] == "{% $data %}"
 

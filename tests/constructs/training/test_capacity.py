@@ -49,6 +49,16 @@ def test_what_ends_without_success_is_looked_at_and_all_else_fails(plain: cdk.St
     assert states(plain)["Train: wait for capacity"]["Seconds"] == 300
 
 
+def test_a_job_that_was_stopped_is_no_success(plain: cdk.Stack) -> None:
+    assert states(plain)["Train"]["Next"] == "Train: has the job ended?"
+    completed, running, rest = states(plain)["Train: has the job ended?"]["Choices"]
+    assert "'Completed'" in completed["Condition"] and "Stopped" not in completed["Condition"]
+    assert completed["Next"] == "Train: take its result"
+    assert "Stopped" not in running["Condition"]
+    assert rest["Next"] == "Train: no capacity?"
+    assert rest["Assign"]["failure"]["state"] == "Train"
+
+
 def test_a_job_that_exists_is_waited_for(plain: cdk.Stack) -> None:
     found = catches(plain)
     assert found["SageMaker.ResourceInUseException"] == "Train: look for the job"

@@ -82,8 +82,10 @@ class Evaluate(Step):
             memory_size=1024,
         )
         context.grant_read(function.role, SCORES, LABELS)
-        context.grant_write_runs(function.role)
-        context.place(EVALUATION, context.runs)
+        # The registry names the report for as long as it has the version; what a run leaves may expire.
+        reports = context.evaluations
+        reports.zone.grant_write(function.role, reports.prefix)
+        context.place(EVALUATION, reports)
         task = context.invoke(
             scope,
             self.name,
@@ -95,7 +97,7 @@ class Evaluate(Step):
                 "positive": self._positive,
                 "minimum": self._minimum,
                 "maximum": self._maximum,
-                "report": context.run_prefix(),
+                "report": {"bucket": reports.zone.bucket.bucket_name, "key": reports.prefix},
             },
             assign={
                 METRICS.name: "{% $states.result.Payload.metrics %}",
