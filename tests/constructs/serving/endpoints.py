@@ -24,8 +24,9 @@ def model(stack: cdk.Stack, id: str = "Model", **changes: Any) -> Model:
     found: Any = stack.node.try_find_child(id)
     if found is not None:
         return found
-    artifact = Artifact(zone=lake(stack).models, key="models/1/model.tar.gz")
-    return Model(stack, id, **({"image": IMAGE, "artifact": artifact} | changes))
+    if "artifact" not in changes:
+        changes["artifact"] = Artifact(zone=lake(stack).models, key="models/1/model.tar.gz")
+    return Model(stack, id, **({"image": IMAGE} | changes))
 
 
 def variant(stack: cdk.Stack, **changes: Any) -> InstanceVariant:
