@@ -34,6 +34,8 @@ _NETWORK = (
 class _Kind:
     service: str
     sources: tuple[str, ...]
+    """What the service acts for. Nothing: the service names the account's resources as a whole, as SageMaker
+    does for inference, where the documentation asks for the asterisk itself."""
     log_groups: tuple[str, ...] = ()
     metrics: str | None = None
     images: bool = False
@@ -75,13 +77,13 @@ _KINDS = {
     ),
     JobKind.SERVING: _Kind(
         "sagemaker",
-        ("model", "endpoint", "transform-job"),
+        (),
         ("/aws/sagemaker/Endpoints", "/aws/sagemaker/TransformJobs"),
         "/aws/sagemaker/Endpoints",
         images=True,
     ),
     JobKind.PIPELINE: _Kind("states", ("stateMachine",)),
-    JobKind.CRAWLER: _Kind("glue", ("crawler",), ("/aws-glue/crawlers",)),
+    JobKind.CRAWLER: _Kind("glue", (), ("/aws-glue/crawlers",)),
 }
 
 
@@ -89,9 +91,9 @@ class JobRole(Construct):
     """A role for one kind of job, which that service alone can use, for this account.
 
     It holds what such a job needs to run: its logs, its metrics, its images, its network interfaces if asked
-    for. Data is granted: ``lake.curated.grant_read(jobs.role)``. The service has to act for a job of this
-    account (``aws:SourceAccount``) whose name begins as agreed (``aws:SourceArn``), so that no other account
-    can have SageMaker use the role.
+    for. Data is granted: ``lake.curated.grant_read(jobs.role)``. The service has to act for this account
+    (``aws:SourceAccount``), so that no other one can have SageMaker use the role, and for training,
+    processing and pipelines for a job whose name begins as agreed (``aws:SourceArn``).
 
     Costs nothing.
 
@@ -122,7 +124,7 @@ class JobRole(Construct):
         ConfigurationError: For values that cannot work, all of them at once.
 
     Follows https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html and
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html.
     """
 
     role: iam.Role
@@ -194,7 +196,7 @@ class JobRole(Construct):
                 arn_format=separator,
             )
             for source in facts.sources
-        ]
+        ] or [stack.format_arn(service=facts.service, resource="*", arn_format=ArnFormat.NO_RESOURCE_NAME)]
         role = iam.Role(
             self,
             "Role",
