@@ -37,6 +37,7 @@ from cdk_data_science.data_lake import (
     ObjectLock,
     Parquet,
     PartitionKey,
+    QueryWorkgroup,
     Zone,
     ZoneAttributes,
     ZoneDefinition,
@@ -54,6 +55,7 @@ from cdk_data_science.pipelines import (
 from cdk_data_science.security.checks import DataScienceChecks
 from cdk_data_science.serving import (
     Artifact,
+    AsyncEndpoint,
     Canary,
     DataCapture,
     FunctionNetwork,
@@ -74,6 +76,7 @@ __all__ = [
     "AlertTopic",
     "AnomalyDetection",
     "Artifact",
+    "AsyncEndpoint",
     "Canary",
     "Column",
     "Commitment",
@@ -110,6 +113,7 @@ __all__ = [
     "Pipeline",
     "PipelineOptions",
     "QualityRules",
+    "QueryWorkgroup",
     "RequiredTags",
     "ResearchNetwork",
     "Scaling",

@@ -11,6 +11,7 @@ from cdk_data_science.data_lake.projections import (
     InjectedProjection,
     IntegerProjection,
 )
+from cdk_data_science.data_lake.query_workgroup import QueryWorkgroup
 from cdk_data_science.data_lake.schema import Column, Schema
 from cdk_data_science.data_lake.table import LakeTable
 from cdk_data_science.data_lake.table_base import TableBase
@@ -46,6 +47,7 @@ __all__ = [
     "ObjectLock",
     "Parquet",
     "PartitionKey",
+    "QueryWorkgroup",
     "Registration",
     "Schema",
     "TableBase",
