@@ -2,6 +2,7 @@
 
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.serving._endpoint_base import IModelEndpoint
+from cdk_data_science.serving.async_endpoint import AsyncEndpoint, Backlog
 from cdk_data_science.serving.capture import CoreDumps, DataCapture
 from cdk_data_science.serving.endpoint import ModelEndpoint
 from cdk_data_science.serving.inference import ServerlessInference
@@ -21,6 +22,8 @@ from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 __all__ = [
     "AllAtOnce",
     "Artifact",
+    "AsyncEndpoint",
+    "Backlog",
     "Canary",
     "ConcurrencyScaling",
     "CoreDumps",

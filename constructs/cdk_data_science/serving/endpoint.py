@@ -88,8 +88,8 @@ class ModelEndpoint(BuiltEndpoint):
 
     Args:
         variants: 1 to 10 :class:`InstanceVariant`, or one :class:`ServerlessVariant`.
-        shadow: A variant that gets a copy of the requests and whose answers nobody sees, beside one variant
-            on instances. Its weight is its share of that variant's requests, relative to that one's weight.
+        shadow: A variant that gets copies of the requests and whose answers nobody sees, beside one variant
+            on instances. How many are copied follows from its weight.
         endpoint_name: At most 63 letters, digits and hyphens. Default: made from the construct's place, and
             not left to CloudFormation, because the alarms that roll back name the endpoint.
         rollout: How an update takes over. Default: a canary of 10 per cent for ten minutes; all at once where
