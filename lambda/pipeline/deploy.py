@@ -3,7 +3,9 @@
 `stage` publishes and tests a version that nobody calls yet; `shift` gives it a share of the calls; `check`
 says whether it does well; `promote` gives it all of them; `rollback` gives them back. Nobody else's change of
 the alias is ever overwritten. `$LATEST` keeps the variables of the model that is live, except for the moment
-in which `stage` publishes, so that a version published for another reason serves it too.
+in which `stage` publishes, so that a version published for another reason serves it too. Lambda publishes
+nothing but `$LATEST`, so that this moment cannot be avoided: an update of the stack that publishes within it
+gives the candidate all calls, until `shift` finds that and `rollback` takes them back.
 """
 
 from __future__ import annotations
@@ -25,8 +27,14 @@ from events import (
 )
 from telemetry import logger, step
 
+# What a handler waits in all while the function is busy: less than Lambda gives it.
+PATIENCE_SECONDS = 360.0
+# And, when that has come to its end, for giving `$LATEST` its variables back.
+RESTORE_SECONDS = 180.0
+
 
 @step("Stage")
+@versions.patience(PATIENCE_SECONDS)
 def stage(event: DeployEvent) -> StageResult:
     """Publish a version that serves the model, and test it with `golden`; the alias is not touched.
 
@@ -62,7 +70,8 @@ def stage(event: DeployEvent) -> StageResult:
         result["candidate"] = versions.publish(function, digest, f"{event['run']}: model {digest[:12]}")
     finally:
         # An update of the stack may publish `$LATEST` at any time, and gives it all of the calls.
-        _restore_latest(event, aliases.read(function, event["alias"]))
+        with versions.patience(RESTORE_SECONDS):
+            _restore_latest(event, aliases.read(function, event["alias"]), alias.target.version)
     _smoke_test(event, result["candidate"])
     logger.info("staged", extra={"staged": result})
     return result
@@ -118,6 +127,7 @@ def check(event: DeployEvent) -> CheckResult:
 
 
 @step("Promote")
+@versions.patience(PATIENCE_SECONDS)
 def promote(event: DeployEvent) -> PromoteResult:
     """Send all calls to the candidate, and write the pointer that versions without a model follow.
 
@@ -142,24 +152,29 @@ def promote(event: DeployEvent) -> PromoteResult:
 
 
 @step("Rollback")
+@versions.patience(PATIENCE_SECONDS)
 def rollback(event: DeployEvent) -> RollbackResult:
-    """Send all calls back to what was live before; nothing happens if they go there already.
+    """Send all calls back to what was live before, and let the pointer name it; what is so already stays.
 
+    A version that somebody else published with this deployment's model counts as the candidate.
     An alias that somebody else moved is left alone and said so: this runs when a deployment has failed, and
     must not hide why.
     """
     function, candidate = event["function"], event.get("candidate")
     start = event.get("previous") or event.get("baseline")
     alias = aliases.read(function, event["alias"])
-    ours = [Target(candidate)] if candidate and candidate != start else []
     rolled_back, reason = False, "the alias was not moved"
-    if start and candidate and (alias.target in ours or _is_canary(alias, start, candidate)):
+    if start and candidate and (_is_ours(event, alias, start) or _is_canary(alias, start, candidate)):
         alias = aliases.move(alias, Target(start))
         rolled_back, reason = True, f"the alias is back at version {start}"
         pointer.restore(event)
     elif start and alias.target != Target(start):
         reason = f"somebody else moved the alias to {alias.target}; it is left as it is"
-    _restore_latest(event, alias)
+    elif start and pointer.restore(event):
+        # An earlier try got no further than the alias.
+        rolled_back = True
+        reason = f"the alias was back at version {start} already; the pointer is put right"
+    _restore_latest(event, alias, start)
     logger.info("rolled back", extra={"rolled_back": rolled_back, "reason": reason})
     return {"rolled_back": rolled_back, "live": alias.target.version, "reason": reason}
 
@@ -228,9 +243,22 @@ def _variables(event: DeployEvent) -> dict[str, str | None]:
     }
 
 
-def _restore_latest(event: DeployEvent, alias: Alias) -> None:
-    """If `$LATEST` has this deployment's model, give it that of the version which most calls go to."""
-    variables = versions.variables_of(versions.wait_until_ready(alias.function, alias.target.version))
+def _is_ours(event: DeployEvent, alias: Alias, start: str) -> bool:
+    return alias.target == Target(alias.target.version) != Target(start) and _serves_this_model(event, alias)
+
+
+def _serves_this_model(event: DeployEvent, alias: Alias) -> bool:
+    configuration = versions.wait_until_ready(alias.function, alias.target.version)
+    return versions.variables_of(configuration).get(versions.DIGEST) == event["sha256"]
+
+
+def _restore_latest(event: DeployEvent, alias: Alias, start: str | None) -> None:
+    """If `$LATEST` has this deployment's model, give it that of the version which most calls go to.
+
+    Where somebody published the candidate's model meanwhile, that is the version which was live at the start.
+    """
+    live = start if start and _serves_this_model(event, alias) else alias.target.version
+    variables = versions.variables_of(versions.wait_until_ready(alias.function, live))
     names = (versions.BUCKET, versions.KEY, versions.DIGEST)
     versions.set_model(
         alias.function, {name: variables.get(name) for name in names}, replacing=event["sha256"]

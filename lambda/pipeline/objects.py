@@ -80,6 +80,11 @@ def put_json(reference: S3Object, value: Any) -> S3Object:
     return reference
 
 
+def delete(reference: S3Object) -> None:
+    """A versioned bucket keeps what was there."""
+    s3().delete_object(Bucket=reference["bucket"], Key=reference["key"])
+
+
 def get_json(reference: S3Object) -> Any | None:
     """The parsed object, or nothing if there is none."""
     try:

@@ -32,16 +32,24 @@ def write(event: DeployEvent, version: str) -> S3Object:
     return objects.put_json(_place(event), pointed)
 
 
-def restore(event: DeployEvent) -> None:
-    """If the pointer names the model that is taken back, let it name the one before."""
-    before, start = event.get("previous_model"), event.get("previous")
-    if "pointer" not in event or before is None or start is None:
-        return
+def restore(event: DeployEvent) -> bool:
+    """If the pointer names the model that is taken back, let it name the one before, or delete it where there
+    was none; say whether it did."""
+    if "pointer" not in event:
+        return False
     place = _place(event)
-    if _read(place).get("sha256") == event["sha256"]:
-        data = event.get("previous_data")
-        pointed = {**before, "version": start, "run": event["run"]}
-        objects.put_json(place, {**pointed, "data": data} if data else pointed)
+    if _read(place).get("sha256") != event["sha256"]:
+        return False
+    before, start = event.get("previous_model"), event.get("previous")
+    if before is None or start is None:
+        if before is not None or start is not None:
+            return False
+        objects.delete(place)
+        return True
+    data = event.get("previous_data")
+    pointed = {**before, "version": start, "run": event["run"]}
+    objects.put_json(place, {**pointed, "data": data} if data else pointed)
+    return True
 
 
 def data_of(event: DeployEvent, model: Model | None) -> UploadedData | None:
@@ -65,10 +73,12 @@ def upload_time(event: DeployEvent) -> str | None:
     if not data:
         return None
     place: dict[str, Any] = {"Bucket": data["bucket"], "Key": data["key"]}
-    if data.get("versionId"):
-        place["VersionId"] = data["versionId"]
+    version = {"VersionId": data["versionId"]} if data.get("versionId") else {}
     try:
-        uploaded = s3().head_object(**place)["LastModified"]
+        if version and not event.get("allow_older_data"):
+            # What is deleted is withdrawn, though the bucket keeps its versions.
+            s3().head_object(**place)
+        uploaded = s3().head_object(**place, **version)["LastModified"]
     except ClientError as error:
         if objects.is_missing(error):
             raise InvalidData(

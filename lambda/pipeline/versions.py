@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import objects
@@ -25,6 +27,8 @@ Result = TypeVar("Result")
 LATEST = "$LATEST"
 WAIT_SECONDS = 180.0
 _POLL_SECONDS = 0.25
+# When all waits of the current invocation end, by `time.monotonic`.
+_until = math.inf
 
 BUCKET, KEY, DIGEST = "MODEL_BUCKET", "MODEL_KEY", "MODEL_SHA256"
 _POINTER_BUCKET, _POINTER_KEY = "MODEL_POINTER_BUCKET", "MODEL_POINTER_KEY"
@@ -32,13 +36,25 @@ _POINTER_BUCKET, _POINTER_KEY = "MODEL_POINTER_BUCKET", "MODEL_POINTER_KEY"
 _CONFLICTS = {"ResourceConflictException", "PreconditionFailedException"}
 
 
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Let all waits in this block end within `seconds` together: Lambda would end the function without a word
+    and without undoing anything. The innermost block counts."""
+    global _until
+    outer, _until = _until, time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        _until = outer
+
+
 def wait_until_ready(function: str, version: str) -> FunctionConfigurationResponseTypeDef:
     """The configuration, once no update is under way.
 
     Raises:
-        DeploymentFailed: the function failed, or three minutes were not enough.
+        DeploymentFailed: the function failed, or three minutes were not enough, or `patience` is at its end.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
+    begun, deadline = _now_and_deadline()
     while True:
         known = lambda_().get_function_configuration(FunctionName=function, Qualifier=version)
         state, update = known.get("State", "Active"), known.get("LastUpdateStatus", "Successful")
@@ -48,10 +64,11 @@ def wait_until_ready(function: str, version: str) -> FunctionConfigurationRespon
         if state == "Failed" or update == "Failed":
             reason = known.get("StateReason") or known.get("LastUpdateStatusReason") or "no reason given"
             raise DeploymentFailed(f"version {version} of {function} failed: {reason}")
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             raise DeploymentFailed(
                 f"version {version} of {function} is still {state} with its update {update} "
-                f"after {WAIT_SECONDS:.0f} s"
+                f"after {now - begun:.0f} s"
             )
         time.sleep(_POLL_SECONDS)
 
@@ -139,15 +156,21 @@ def publish(function: str, digest: str, description: str) -> str:
 
 def _without_conflict(attempt: Callable[[], Result], what: str) -> Result:
     """Try again while others are updating the function, for a bounded time."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    begun, deadline = _now_and_deadline()
     while True:
         try:
             return attempt()
         except ClientError as error:
             if code_of(error) not in _CONFLICTS:
                 raise
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 raise DeploymentFailed(
-                    f"{what} met another update for {WAIT_SECONDS:.0f} s: {code_of(error)}"
+                    f"{what} met another update for {now - begun:.0f} s: {code_of(error)}"
                 ) from error
         time.sleep(_POLL_SECONDS)
+
+
+def _now_and_deadline() -> tuple[float, float]:
+    now = time.monotonic()
+    return now, min(now + WAIT_SECONDS, _until)

@@ -62,6 +62,9 @@ NOT_IN_SOURCE = {
 # By a part of the function's path: what a grant of another construct brings.
 BROUGHT = {
     ("/Register/", "sagemaker:DescribeModelPackageGroup"): "using a group of the registry is granted as one",
+} | {
+    ("/Deploy/", action): "Lambda asks it of whoever configures a function in a VPC"
+    for action in ("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs")
 }
 
 

@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science import DataLake, ServerlessInference
-from cdk_data_science.pipelines import Deploy, Output, Pipeline, States, Step, StepContext
+from cdk_data_science.pipelines import Deploy, FunctionNetwork, Output, Pipeline, States, Step, StepContext
 from cdk_data_science.pipelines.outputs import HOLDOUT, MANIFEST, MODEL, SCORES, SHA256
-from tests.constructs import machines, support
+from cdk_data_science.pipelines.steps.deploy import TIMEOUT_MINUTES
+from tests.constructs import machines, nag, support
 
 
 class Given(Step):
@@ -32,9 +34,28 @@ class Given(Step):
 
 @pytest.fixture(scope="module")
 def deployed() -> cdk.Stack:
-    stack = support.stack()
+    return deployment(support.stack())
+
+
+@pytest.fixture(scope="module")
+def in_vpc_deployed() -> cdk.Stack:
+    return deployment_in_vpc(support.stack())
+
+
+def deployment_in_vpc(stack: cdk.Stack) -> cdk.Stack:
+    vpc = ec2.Vpc(
+        stack,
+        "Vpc",
+        subnet_configuration=[
+            ec2.SubnetConfiguration(name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        ],
+    )
+    return deployment(stack, network=FunctionNetwork(vpc=vpc))
+
+
+def deployment(stack: cdk.Stack, **inference_options: Any) -> cdk.Stack:
     lake = DataLake(stack, "Lake")
-    inference = ServerlessInference(stack, "Inference", models=lake.models)
+    inference = ServerlessInference(stack, "Inference", models=lake.models, **inference_options)
     Pipeline(
         stack,
         "Pipeline",
@@ -73,7 +94,43 @@ def test_it_may_look_at_the_data_of_the_pipeline_and_at_nothing_beside_them(depl
     (age,) = (s for s in found if s["Action"] == ["s3:GetObject", "s3:GetObjectVersion"])
     raw = next(key for key in support.resources(deployed, "AWS::S3::Bucket") if key.startswith("LakeRaw"))
     assert age["Resource"] == {"Fn::Join": ["", [{"Fn::GetAtt": [raw, "Arn"]}, "/reviews/*"]]}
-    assert json.dumps(found).count(json.dumps({"Fn::GetAtt": [raw, "Arn"]})) == 1
+    # Without it S3 answers 403 for data that were withdrawn, and the run fails as if it had no permission.
+    zone = {"Fn::GetAtt": [raw, "Arn"]}
+    on_zone = [s for s in found if isinstance(s["Resource"], list) and zone in s["Resource"]]
+    assert [(s["Action"], "Condition" in s) for s in on_zone] == [("s3:ListBucket", False)]
+    assert json.dumps(found).count(json.dumps(zone)) == 2
+
+
+def test_its_functions_may_run_as_long_as_their_handlers_may_wait(deployed: cdk.Stack) -> None:
+    functions = support.resources(deployed, "AWS::Lambda::Function").items()
+    found = {
+        handler.removeprefix("deploy.").title(): properties["Timeout"] / 60
+        for properties in (function["Properties"] for _, function in functions)
+        if (handler := properties["Handler"]).startswith("deploy.")
+    }
+    assert found == TIMEOUT_MINUTES
+    states = machines.definition(deployed)["States"]
+    for step, minutes in TIMEOUT_MINUTES.items():
+        assert states[f"Deploy: {step.lower()}"]["TimeoutSeconds"] == 60 * (minutes + 1)
+
+
+@pytest.mark.parametrize("function", ["Stage", "Shift", "Check", "Promote", "Rollback"])
+@pytest.mark.parametrize("in_vpc", [True, False], ids=["in a VPC", "without one"])
+def test_who_configures_a_function_in_a_vpc_sees_the_network(
+    deployed: cdk.Stack, in_vpc_deployed: cdk.Stack, function: str, in_vpc: bool
+) -> None:
+    found = machines.statements(in_vpc_deployed if in_vpc else deployed, f"PipelineDeploy{function}")
+    network = {action for action in machines.actions(found) if action.startswith("ec2:")}
+    expected = {"ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"}
+    configures = "lambda:UpdateFunctionConfiguration" in machines.actions(found)
+    assert network == (expected if in_vpc and configures else set())
+    assert configures is (function in ("Stage", "Promote", "Rollback"))
+
+
+def test_it_has_no_finding_in_a_vpc() -> None:
+    app = support.app()
+    deployment_in_vpc(support.stack(app))
+    assert [finding for finding in nag.unacknowledged(app) if "/Pipeline/" in finding] == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from handlers.pipeline.asset import deploy, errors, versions
+from handlers.pipeline.asset import clients, deploy, errors, versions
 from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
 from handlers.pipeline.fakes import Clock, FakeCloudWatch, FakeLambda, refusal
 from moto.s3 import models as moto_s3
@@ -183,6 +183,60 @@ def test_rollback_of_a_first_deployment_leaves_the_version_without_a_model(
     deploy.rollback(event, CONTEXT)
     assert function.target() == ("1", {})
     assert function.variables() == {"MAX_ROWS": "1000"}
+
+
+@pytest.mark.parametrize("model", ["A", "B"])
+def test_a_rollback_that_failed_after_the_alias_moved_restores_the_pointer_when_it_is_repeated(
+    request_of: Request, function: FakeLambda, lake: Lake, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    if model == "B":
+        first_deployment(request_of)
+    before, target = lake.everything(), function.target()
+    event = deployed(request_of(model, percent=10))
+    with monkeypatch.context() as broken_storage:
+
+        def refuse(**_: Any) -> None:
+            raise refusal("PutObject", "SlowDown")
+
+        broken_storage.setattr(clients.s3(), "put_object", refuse)
+        broken_storage.setattr(clients.s3(), "delete_object", refuse)
+        with pytest.raises(ClientError, match="SlowDown"):
+            deploy.rollback(event, CONTEXT)
+    assert function.target() == target  # moved, but current.json still names the model taken back
+    result = deploy.rollback(event, CONTEXT)
+    assert result["rolled_back"]
+    assert result["reason"].startswith(f"the alias was back at version {target[0]} already")
+    models = [
+        {key: json.loads(body)["sha256"] for key, body in found.items() if key.endswith("current.json")}
+        for found in (before, lake.everything())
+    ]
+    assert models[0] == models[1]
+    assert not deploy.rollback(event, CONTEXT)["rolled_back"]
+
+
+def test_after_the_rollback_of_a_first_deployment_no_version_follows_the_pointer_to_the_model(
+    request_of: Request, function: FakeLambda, lake: Lake
+) -> None:
+    # As CloudFormation publishes it: without a model, following a pointer that is not there yet.
+    pointer = {"MODEL_POINTER_BUCKET": BUCKET, "MODEL_POINTER_KEY": "models/reviews/current.json"}
+    function.versions["1"]["Environment"] = {"Variables": pointer}
+    event = deployed(request_of())
+    assert pointed(lake)["sha256"] == DIGESTS["A"]
+    assert deploy.rollback(event, CONTEXT)["rolled_back"]
+    assert function.target() == ("1", {})
+    assert versions.model_of(function.versions["1"]) is None
+    kept = lake.s3.list_object_versions(Bucket=BUCKET, Prefix="models/reviews/current.json")
+    assert len(kept["Versions"]) == 1  # what it named can still be read
+
+
+def test_the_rollback_of_a_first_deployment_leaves_a_pointer_to_another_model(
+    request_of: Request, lake: Lake
+) -> None:
+    event = deployed(request_of())
+    theirs = {**request_of("C")["model"], "sha256": DIGESTS["C"]}
+    lake.put("models/reviews/current.json", json.dumps(theirs))
+    deploy.rollback(event, CONTEXT)
+    assert pointed(lake) == theirs
 
 
 def test_rollback_before_anything_was_staged_does_nothing(live: Request, function: FakeLambda) -> None:
@@ -368,6 +422,30 @@ def test_what_is_published_while_the_candidate_is_tested_serves_the_model_that_i
     function.before = interfere
     deploy.stage(live("B"), CONTEXT)
     assert [function.variables(version)["MODEL_SHA256"] for version in published] == [DIGESTS["A"]]
+
+
+@pytest.mark.parametrize("moment", ["PublishVersion", "UpdateFunctionConfiguration"])
+def test_an_update_of_the_stack_that_carries_the_candidate_to_all_calls_is_taken_back(
+    live: Request, function: FakeLambda, moment: str
+) -> None:
+    """It publishes in the very moment in which `$LATEST` has the candidate's model: right before that one is
+    published, or right after."""
+
+    def interfere(operation: str) -> None:
+        if operation == moment and function.variables()["MODEL_SHA256"] == DIGESTS["B"]:
+            function.before = lambda _: None
+            function.latest |= {"CodeSha256": "code-2", "RevisionId": "revision of the update"}
+            function.move_alias(function.publish_version(FunctionName="reviews")["Version"])
+
+    function.before = interfere
+    event = live("B", percent=10)
+    event |= deploy.stage(event, CONTEXT)
+    assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]  # the next update carries it no further
+    with pytest.raises(errors.DeploymentFailed, match="somebody else moved it"):
+        deploy.shift(event, CONTEXT)
+    assert function.variables(function.target()[0])["MODEL_SHA256"] == DIGESTS["B"]
+    assert deploy.rollback(event, CONTEXT)["rolled_back"]
+    assert function.target() == ("2", {})
 
 
 def test_latest_gets_what_is_live_when_the_version_is_out_and_not_what_was_before(
@@ -698,11 +776,29 @@ def test_data_that_nobody_knows_is_not_compared(
     assert function.target() == ("4", {})
 
 
-def test_a_model_of_data_that_were_withdrawn_is_not_deployed(live: Request, function: FakeLambda) -> None:
+@pytest.mark.parametrize("version", ["none", "kept", "deleted"])
+def test_a_model_of_data_that_were_withdrawn_is_not_deployed(
+    live: Request, function: FakeLambda, lake: Lake, version: str
+) -> None:
     data = {"bucket": BUCKET, "key": "reviews/gone.csv"}
+    if version != "none":
+        put = lake.s3.put_object(Bucket=BUCKET, Key=data["key"], Body=b"1")
+        data["versionId"] = put["VersionId"]
+        deleted = {"VersionId": put["VersionId"]} if version == "deleted" else {}
+        lake.s3.delete_object(Bucket=BUCKET, Key=data["key"], **deleted)
     with pytest.raises(errors.InvalidData, match=r"s3://lake/reviews/gone\.csv is not there any more"):
         deploy.stage(live("B", data=data), CONTEXT)
     assert function.variables()["MODEL_SHA256"] == DIGESTS["A"]
+
+
+def test_a_kept_version_of_withdrawn_data_is_deployed_if_that_is_meant(
+    live: Request, function: FakeLambda, lake: Lake
+) -> None:
+    put = lake.s3.put_object(Bucket=BUCKET, Key="reviews/gone.csv", Body=b"1")
+    lake.s3.delete_object(Bucket=BUCKET, Key="reviews/gone.csv")
+    data = {"bucket": BUCKET, "key": "reviews/gone.csv", "versionId": put["VersionId"]}
+    deployed(live("B", percent=10, data=data, allow_older_data=True))
+    assert function.target() == ("3", {})
 
 
 # Options

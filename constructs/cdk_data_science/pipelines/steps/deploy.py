@@ -27,6 +27,10 @@ from cdk_data_science.pipelines.outputs import (
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext, allow_existence_checks
 from cdk_data_science.serving import Canary, ServerlessInference
 
+# Lambda ends a function at its limit without a word, in the middle of what it does: each is above what its
+# handler may wait for the inference function's updates, and for its answers while it loads a model.
+TIMEOUT_MINUTES = {"Stage": 14, "Shift": 1, "Check": 10, "Promote": 10, "Rollback": 14}
+
 # What all tasks of the deployment send: what was asked for, and what is known of it so far.
 _REQUEST = "deployRequest"
 _EVENT = f"{{% $merge([${_REQUEST}, {DEPLOYMENT.variable}]) %}}"
@@ -36,11 +40,11 @@ class Deploy(Step):
     """Publishes a version of the inference function that serves the model, and moves the alias to it.
 
     The version is tested with held-out rows before it gets any traffic. It then gets the canary's share, is
-    checked every minute (the function's alarms that were quiet before, its errors, the test again), and is
-    promoted at the end of the bake. A model that is live already changes nothing, and the first model of a
-    function is promoted at once. A model whose data were uploaded before those of the live one is refused,
-    unless the run's input has ``"allowOlderData": true``. Any failure goes back to the version that was live
-    before the run fails.
+    checked every minute or a little more (the function's alarms that were quiet before, its errors, the test
+    again), and is promoted at the end of the bake. A model that is live already changes nothing, and the
+    first model of a function is promoted at once. A model whose data were uploaded before those of the live
+    one is refused, unless the run's input has ``"allowOlderData": true``. Any failure goes back to the
+    version that was live before the run fails.
 
     Args:
         to: The function that serves.
@@ -67,7 +71,8 @@ class Deploy(Step):
     def longest(self) -> Duration:
         """The bake, and an hour for the calls around it."""
         rollout = self._rollout
-        return Duration.seconds(rollout.checks * (rollout.interval.to_seconds() + 360) + 3600)
+        check = 60 * (TIMEOUT_MINUTES["Check"] + 1)
+        return Duration.seconds(rollout.checks * (rollout.interval.to_seconds() + check) + 3600)
 
     @property
     def events(self) -> int:
@@ -99,25 +104,25 @@ class _Rollout:
         rollback = self._rollback()
         stage = self._task(
             "Deploy: stage",
-            self._function("Stage", Duration.minutes(14), "Publishes and tests a version with the new model"),
+            self._function("Stage", "Publishes and tests a version with the new model"),
             assign={DEPLOYMENT.name: "{% $states.result.Payload %}"},
             undo=rollback,
         )
         shift = self._task(
             "Deploy: shift",
-            self._function("Shift", Duration.minutes(1), "Gives the new version a share of the traffic"),
+            self._function("Shift", "Gives the new version a share of the traffic"),
             assign={DEPLOYMENT.name: f"{{% $merge([{DEPLOYMENT.variable}, $states.result.Payload]) %}}"},
             undo=rollback,
         )
         check = self._task(
             "Deploy: check",
-            self._function("Check", Duration.minutes(5), "Says whether the new version does well"),
+            self._function("Check", "Says whether the new version does well"),
             assign={"health": "{% $states.result.Payload %}", "checks": "{% $checks + 1 %}"},
             undo=rollback,
         )
         promote = self._task(
             "Deploy: promote",
-            self._function("Promote", Duration.minutes(2), "Gives the new version all of the traffic"),
+            self._function("Promote", "Gives the new version all of the traffic"),
             assign={DEPLOYMENT.name: f"{{% $merge([{DEPLOYMENT.variable}, $states.result.Payload]) %}}"},
             undo=rollback,
         )
@@ -196,7 +201,7 @@ class _Rollout:
     def _rollback(self) -> Task:
         """Undo whatever the deployment did, then go on to the failure path; a failing undo is recorded
         there."""
-        function = self._function("Rollback", Duration.minutes(14), "Goes back to the version that was live")
+        function = self._function("Rollback", "Goes back to the version that was live")
         task = self._context.invoke(
             self._scope,
             "Deploy: rollback",
@@ -225,13 +230,13 @@ class _Rollout:
             self._scope, id, function=function, payload=_EVENT, assign=assign, fails_into=undo
         )
 
-    def _function(self, id: str, timeout: Duration, description: str) -> PlatformFunction:
+    def _function(self, id: str, description: str) -> PlatformFunction:
         function = self._context.function(
             self._scope,
             id,
             handler=f"deploy.{id.lower()}",
             description=description,
-            timeout=timeout,
+            timeout=Duration.minutes(TIMEOUT_MINUTES[id]),
         )
         role = function.role
         self._allow_alias(
@@ -272,6 +277,18 @@ class _Rollout:
         if publish:
             actions.append("lambda:PublishVersion")
         self._allow(role, actions, [self._inference.function.function_arn])
+        if not self._inference.function.is_bound_to_vpc:
+            return
+        # Lambda asks them of whoever attaches a function to a VPC. Its pages do not say that an update of
+        # other settings is exempt.
+        self._allow(role, ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], ["*"])
+        acknowledge(
+            role,
+            ["AwsSolutions-IAM5[Resource::*]"],
+            "ec2:DescribeSecurityGroups, ec2:DescribeSubnets and ec2:DescribeVpcs have no resource-level "
+            "permissions; they read how a network is laid out and change nothing. Lambda asks them of "
+            "whoever configures a function in a VPC.",
+        )
 
     def _allow_test(self, role: iam.Role) -> None:
         """Invoke a version by its number, with rows and scores that the run left."""
@@ -285,6 +302,8 @@ class _Rollout:
         data = self._context.data
         objects = data.zone.bucket.arn_for_objects(f"{data.prefix}*")
         self._allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [objects])
+        # Data that were withdrawn are missing, and not forbidden.
+        allow_existence_checks(role, data.zone)
         acknowledge_wildcards(
             role,
             data.zone.bucket,
