@@ -173,12 +173,13 @@ def _time_limit(job: TrainingJob) -> Duration:
 
 def _retries() -> list[dict[str, Any]]:
     return [
-        # A quota in use by other jobs frees itself when they end.
+        # A quota in use by other jobs frees itself when they end; one of 0 never does, and whoever waits for
+        # a turn waits along: 11 minutes at most.
         retry(
             ["SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded"],
-            attempts=10,
+            attempts=4,
             interval=Duration.minutes(1),
-            ceiling=Duration.minutes(10),
+            ceiling=Duration.minutes(4),
         ),
         # Throttling and service faults. The job's name makes the call idempotent.
         retry(

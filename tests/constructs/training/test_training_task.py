@@ -40,6 +40,17 @@ def test_the_task_alone_runs_an_on_demand_job_in_any_state_machine() -> None:
     assert task_parameters.faults(machines.definition(stack)) == []
 
 
+def test_a_quota_is_waited_for_as_long_as_others_may_wait_behind() -> None:
+    """A quota of 0 never frees itself, and all runs that have to wait for their turn wait along."""
+    stack = support.stack()
+    sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(task(stack)))
+    rules = machines.definition(stack)["States"]["Train"]["Retry"]
+    (rule,) = (rule for rule in rules if "SageMaker.ResourceLimitExceeded" in rule["ErrorEquals"])
+    waits = [rule["IntervalSeconds"] * rule["BackoffRate"] ** tried for tried in range(rule["MaxAttempts"])]
+    longest = sum(min(wait, rule["MaxDelaySeconds"]) for wait in waits)
+    assert 5 * 60 <= longest <= 12 * 60
+
+
 def warnings(stack: cdk.Stack) -> list[str]:
     return [str(entry.data) for entry in stack.node.metadata if entry.type == "aws:cdk:warning"]
 
