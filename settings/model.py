@@ -88,6 +88,8 @@ class Training(Section):
     the platform's region only."""
     entry_point: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.(py|sh)$")] = "train.py"
     """The script that trains, at the top of the archive ``sourcedir.tar.gz`` (docs/in-an-account.md)."""
+    python: Annotated[str, Field(pattern=r"^3\.\d{1,2}$")] = "3.12"
+    """Python of the image, for which ``make source-archive`` fetches the wheels of ``requirements.txt``."""
     instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.xlarge"
     max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 60
     max_wait_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 120
@@ -226,8 +228,9 @@ class Network(Section):
     cidr: str = "10.0.0.0/16"
     """The VPC's private range, /16 to /22, with room for four zones."""
     inside: tuple[Literal["training", "inference", "pipeline"], ...] = ("training", "inference")
-    """What runs in it. Training and inference need S3 alone. The pipeline's functions call four services
-    more, by as many interface endpoints, unless there is a NAT gateway."""
+    """What runs in it. Training and inference reach S3 alone, so that the source archive has to bring the
+    packages that training needs (``make source-archive``). The pipeline's functions call four services more,
+    by as many interface endpoints, unless there is a NAT gateway."""
     features: tuple[
         Literal[
             "studio",
@@ -305,6 +308,12 @@ class Settings(Section):
     network: Network | None = None
     security: Security | None = None
     audit: Audit | None = None
+
+    @property
+    def training_reaches_internet(self) -> bool:
+        """Whether training jobs reach a package index; in a VPC without a NAT gateway they reach S3 alone."""
+        network = self.network
+        return network is None or "training" not in network.inside or network.nat_gateways > 0
 
     @model_validator(mode="after")
     def _budget_counts_known_tags(self) -> Settings:

@@ -48,11 +48,12 @@ class TrainingStack(cdk.Stack):
             subnets=None if network is None else network.network.jobs,
             security_groups=None if network is None else network.network.security_groups.jobs,
         )
+        packages = "" if settings.training_reaches_internet else " with its wheels: jobs have no internet"
         cdk.CfnOutput(
             self,
             "TrainingSourcePrefix",
             value=lake.models.uri(SOURCE_PREFIX),
-            description=f"Where the training script is expected, as {SOURCE_ARCHIVE}",
+            description=f"Where the training script is expected, as {SOURCE_ARCHIVE}{packages}",
         )
         cdk.CfnOutput(
             self,

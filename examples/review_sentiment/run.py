@@ -29,6 +29,7 @@ from examples.review_sentiment.predictions import Answer, PredictionError, predi
 from examples.review_sentiment.runs import Outcome, Progress, Run, RunNotFoundError
 from examples.review_sentiment.uploads import Upload, upload, upload_source
 from settings.model import Settings, SettingsError, environments, load
+from tools.source_archive import ArchiveError
 
 OBJECT_NAME = "amazon-reviews.csv"
 EXIT_INTERRUPTED = 130
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (
         SettingsError,
         DataUnavailableError,
+        ArchiveError,
         NotDeployedError,
         RunNotFoundError,
         RunFailedError,
@@ -115,8 +117,12 @@ def _train(
     origin = "from the cache" if reviews.from_cache else "fetched"
     console.print(f"Reviews {origin}: {reviews.path}", highlight=False, soft_wrap=True)
 
+    # The local AWS's jobs have this machine's network, whatever the settings say of theirs.
+    offline = settings.training if not aws.endpoint and not settings.training_reaches_internet else None
+    if offline is not None:
+        console.print("Fetching what the training code needs, for jobs without internet …", highlight=False)
     with story.timed("source"):
-        story.source = upload_source(aws.s3, platform.training_source_prefix)
+        story.source = upload_source(aws.s3, platform.training_source_prefix, training=offline)
     if story.source.uploaded:
         console.print(f"Training code uploaded: {story.source.uri}", highlight=False)
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import io
-import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from settings.model import Training
+from tools.source_archive import ARCHIVE, for_training, pack
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SOURCE = Path(__file__).with_name("source")
 SOURCE_FILES = ("export.py", "requirements.txt", "train.py")
-SOURCE_ARCHIVE = "sourcedir.tar.gz"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,23 +40,23 @@ class Upload:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def source_archive(folder: Path = SOURCE) -> bytes:
-    """The training code as SageMaker's script mode takes it; equal files give equal bytes."""
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in SOURCE_FILES:
-            content = (folder / name).read_bytes()
-            entry = tarfile.TarInfo(name)  # no owner, no time: only what the code says
-            entry.size = len(content)
-            entry.mode = 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(tar.getvalue(), mtime=0)
+def source_archive(folder: Path = SOURCE, *, training: Training | None = None) -> bytes:
+    """The training code as SageMaker's script mode takes it; equal files give equal bytes.
+
+    With the settings of jobs that reach no package index, the wheels that they need are in it too.
+
+    Raises:
+        ArchiveError: the wheels cannot be had.
+    """
+    files = {name: (folder / name).read_bytes() for name in SOURCE_FILES}
+    return pack(files) if training is None else for_training(files, training)
 
 
-def upload_source(s3: S3Client, prefix_uri: str) -> Upload:
-    """Put the archive under the prefix (an S3 URI) where the training jobs look for it."""
+def upload_source(s3: S3Client, prefix_uri: str, *, training: Training | None = None) -> Upload:
+    """Put the archive under the prefix (an S3 URI) where the training jobs look for it: `source_archive`."""
     bucket, _, prefix = prefix_uri.removeprefix("s3://").partition("/")
-    return upload(s3, bucket, f"{prefix.rstrip('/')}/{SOURCE_ARCHIVE}".lstrip("/"), source_archive())
+    key = f"{prefix.rstrip('/')}/{ARCHIVE}".lstrip("/")
+    return upload(s3, bucket, key, source_archive(training=training))
 
 
 def upload(s3: S3Client, bucket: str, key: str, content: bytes, *, always: bool = False) -> Upload:

@@ -31,7 +31,7 @@ from examples.review_sentiment.runs import (
     wait_for_new_run,
 )
 from examples.review_sentiment.uploads import SOURCE, SOURCE_FILES, Upload, source_archive
-from settings.model import FOLDER
+from settings.model import FOLDER, Training, load
 from tests.examples.fake_aws import OUTPUTS, SUCCESS, FakeAws, history
 
 
@@ -99,10 +99,27 @@ def test_new_training_code_is_uploaded_and_told(
 ) -> None:
     run.main([])
     account.puts.clear()
-    monkeypatch.setattr("examples.review_sentiment.uploads.source_archive", lambda: b"new code")
+    monkeypatch.setattr("examples.review_sentiment.uploads.source_archive", lambda **_: b"new code")
     assert run.main([]) == 0
     assert account.puts == ["s3://models/source/sourcedir.tar.gz"]
     assert "The training code is new" in capsys.readouterr().out
+
+
+def test_in_an_account_whose_jobs_have_no_internet_the_code_brings_its_packages(
+    account: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[Training] = []
+
+    def pack(_files: dict[str, bytes], training: Training) -> bytes:
+        packed.append(training)
+        return b"with wheels"
+
+    monkeypatch.setattr("examples.review_sentiment.uploads.for_training", pack)
+    run.main([])
+    assert packed == []  # the local AWS's jobs have this machine's network
+    account.endpoint = None
+    run.main([])
+    assert packed == [load("local").training]
 
 
 def test_a_failed_run_shows_state_cause_and_report_and_is_tried_again_by_the_next_command(

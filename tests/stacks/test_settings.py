@@ -174,6 +174,22 @@ def test_zones_of_another_region_are_refused(tmp_path: Path) -> None:
     assert "network.zones names ['us-east-1a', 'us-east-1b'], but platform.region is us-west-2" in told
 
 
+@pytest.mark.parametrize(
+    ("network", "reaches"),
+    [
+        ("", False),
+        ("nat_gateways = 1", True),
+        ('inside = ["inference"]', True),
+        ('inside = ["training"]', False),
+    ],
+)
+def test_training_reaches_a_package_index_unless_it_is_inside_without_a_way_out(
+    tmp_path: Path, network: str, *, reaches: bool
+) -> None:
+    (tmp_path / "dev.toml").write_text(DEV.replace("[network]", f"[network]\n{network}"), encoding="utf-8")
+    assert load("dev", folder=tmp_path).training_reaches_internet is reaches
+
+
 def test_the_settings_know_every_feature_of_a_network_and_every_persona() -> None:
     features = Network.model_fields["features"].annotation
     assert set(get_args(get_args(features)[0])) == set(NetworkFeature)
