@@ -22,7 +22,6 @@ from cdk_data_science.serving.model import Model
 from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_OWN_ALARMS = 2
 _AnyVariant = InstanceVariant | ServerlessVariant
 
 
@@ -42,7 +41,7 @@ class BuiltEndpoint(EndpointBase):
     """Hears of the alarms."""
 
     alarms: list[cloudwatch.Alarm]
-    """On errors and slow answers. Each of them rolls a deployment back."""
+    """On errors and slow answers of each variant. They roll a deployment back."""
 
     def _name(self, name: str | None, variants: Sequence[str]) -> None:
         # In lower case, as SageMaker writes ARNs of endpoints.
@@ -89,30 +88,34 @@ class BuiltEndpoint(EndpointBase):
             config.node.add_dependency(role)
 
     def _make_alarms(self, variants: Sequence[str], slow: Duration) -> list[cloudwatch.Alarm]:
-        errors = [self.metric_server_errors(name) for name in variants]
-        latencies = [self.metric_model_latency(name) for name in variants]
-        alarms = [
+        """One on errors and one on slow answers for each variant; returns those that roll back."""
+        errors = [
             alarm(
                 self,
-                "ServerErrors",
-                _together("SUM", errors),
-                description="The endpoint answered 5xx: its containers fail or are overloaded",
-            ),
+                f"ServerErrors{name}",
+                self.metric_server_errors(name),
+                description=f"Variant {name} answered 5xx: its containers fail or are overloaded",
+            )
+            for name in variants
+        ]
+        slows = [
             alarm(
                 self,
-                "Slow",
-                _together("MAX", latencies),
-                description="The slowest hundredth of the predictions takes too long",
+                f"Slow{name}",
+                self.metric_model_latency(name),
+                description=f"The slowest hundredth of the predictions of variant {name} takes too long",
                 threshold=float(slow.to_milliseconds()) * 1000,
                 periods=3,
-            ),
+            )
+            for name in variants
         ]
-        self.alerts.notify(*alarms)
-        return alarms
+        self.alarms = [*errors, *slows]
+        self.alerts.notify(*self.alarms)
+        return self.alarms[: _rolling_back(len(variants))]
 
     @staticmethod
-    def _check_alarms(problems: Problems, more: Sequence[cloudwatch.IAlarm]) -> None:
-        most = MOST_ALARMS - _OWN_ALARMS
+    def _check_alarms(problems: Problems, variants: int, more: Sequence[cloudwatch.IAlarm]) -> None:
+        most = MOST_ALARMS - _rolling_back(variants)
         problems.check(
             len(more) <= most,
             given=f"{len(more)} rollback_alarms",
@@ -188,13 +191,6 @@ def _acknowledge_serverless(config: sagemaker.CfnEndpointConfig, variants: Seque
             )
 
 
-def _together(function: str, metrics: Sequence[cloudwatch.Metric]) -> cloudwatch.IMetric:
-    """One metric of all variants: their sum, or the largest."""
-    if len(metrics) == 1:
-        return metrics[0]
-    named = {f"m{number}": metric for number, metric in enumerate(metrics, 1)}
-    return cloudwatch.MathExpression(
-        expression=f"{function}([{', '.join(f'FILL({name}, 0)' for name in named)}])",
-        using_metrics=named,
-        period=Duration.minutes(1),
-    )
+def _rolling_back(variants: int) -> int:
+    """How many of the alarms roll back: those on errors first, and those on slow answers if all may."""
+    return 2 * variants if 2 * variants <= MOST_ALARMS else variants

@@ -28,7 +28,7 @@ def check_variants(
     everyone = [*variants, *([shadow] if shadow is not None else [])]
     for each in everyone:
         each.check(problems)
-    names = [each.name for each in everyone if not is_token(each.name)]
+    names = [each.name for each in everyone]
     twice = sorted({name for name in names if names.count(name) > 1})
     problems.check(
         not twice,

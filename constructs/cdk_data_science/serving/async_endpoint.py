@@ -189,7 +189,7 @@ class AsyncEndpoint(BuiltEndpoint):
                 allowed="a folder of the zone: no slash at the start, one at the end",
                 write=f'{name}="{name.partition("_")[0]}/"',
             )
-        self._check_alarms(problems, rollback_alarms)
+        self._check_alarms(problems, 1, rollback_alarms)
         check_name(problems, endpoint_name)
         problems.raise_if_any()
         self.requests, self.requests_prefix = requests, requests_prefix
@@ -232,9 +232,9 @@ class AsyncEndpoint(BuiltEndpoint):
             "Requests and answers of an asynchronous endpoint are objects in the lake already.",
         )
         self._after_roles(self.config, [variant])
-        self.alarms = self._make_alarms([variant.name], slow if slow is not None else Duration.minutes(30))
+        rolling_back = self._make_alarms([variant.name], slow if slow is not None else Duration.minutes(30))
         self._make_endpoint(
-            self.config, [variant], guardrails, [*self.alarms, *rollback_alarms], keep_capacity=True
+            self.config, [variant], guardrails, [*rolling_back, *rollback_alarms], keep_capacity=True
         )
         # Not among the alarms that roll back: a queue is long for other reasons than a new model.
         self.waiting_alarm = alarm(

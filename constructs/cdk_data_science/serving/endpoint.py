@@ -97,7 +97,8 @@ class ModelEndpoint(BuiltEndpoint):
         termination_wait: How long the old fleet is kept after that, for going back at once; 0 s to one hour.
             Default: five minutes.
         rollout_timeout: Ten minutes to eight hours. Default: SageMaker's.
-        rollback_alarms: Alarms that roll back beside the endpoint's own, at most eight.
+        rollback_alarms: Alarms that roll back beside the endpoint's own; ten together, which is all that
+            SageMaker watches. Of six variants or more, those on errors roll back, not those on slow answers.
         data_capture: What is kept of requests and answers. Default: nothing.
         key: Key of the volumes and of a new topic. Default: a new one.
         alerts: Topic of the alarms. Default: a new one.
@@ -143,7 +144,7 @@ class ModelEndpoint(BuiltEndpoint):
             check_capture(problems, variants, data_capture)
         guardrails.check(problems, everyone)
         check_slow(problems, slow)
-        self._check_alarms(problems, rollback_alarms)
+        self._check_alarms(problems, len(variants), rollback_alarms)
         check_name(problems, endpoint_name)
         problems.raise_if_any()
         on_instances = [each for each in everyone if isinstance(each, InstanceVariant)]
@@ -162,14 +163,14 @@ class ModelEndpoint(BuiltEndpoint):
             kms_key_id=self.key.key_arn if on_instances else None,
         )
         self._after_roles(self.config, everyone)
-        self.alarms = self._make_alarms(
+        rolling_back = self._make_alarms(
             [each.name for each in variants], slow if slow is not None else Duration.seconds(30)
         )
         self._make_endpoint(
             self.config,
             everyone,
             guardrails,
-            [*self.alarms, *rollback_alarms],
+            [*rolling_back, *rollback_alarms],
             keep_capacity=any(each.scaling is not None for each in variants),
         )
         self.scalable_targets = self._scale(variants)

@@ -258,9 +258,9 @@ class ServerlessVariant:
 
 def _check_name(problems: Problems, name: str, weight: float) -> None:
     problems.check(
-        is_token(name) or _NAME.fullmatch(name) is not None,
+        not is_token(name) and _NAME.fullmatch(name) is not None,
         given=f"variant name {name!r}",
-        allowed="1 to 63 letters, digits and hyphens, with a letter or digit at both ends",
+        allowed="1 to 63 letters, digits and hyphens, with a letter or digit at both ends, known now",
         write='name="main"',
     )
     problems.check(

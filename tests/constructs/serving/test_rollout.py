@@ -190,7 +190,22 @@ def test_several_variants_are_not_rolled() -> None:
 
 
 def test_sagemaker_watches_ten_alarms() -> None:
+    stack = workshop()
     alarm = cloudwatch.Alarm.from_alarm_arn(
-        Construct(workshop(), "Alarms"), "One", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:one"
+        Construct(stack, "Alarms"), "One", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:one"
     )
     assert "9 rollback_alarms; allowed: at most 8" in refused(rollback_alarms=[alarm] * 9)
+    six = [endpoints.variant(stack, name=f"v{number}") for number in range(6)]
+    assert "5 rollback_alarms; allowed: at most 4" in refused(variants=six, rollback_alarms=[alarm] * 5)
+
+
+def test_of_six_variants_errors_roll_back() -> None:
+    stack = support.stack()
+    six = [endpoints.variant(stack, name=f"v{number}") for number in range(6)]
+    endpoints.endpoint(stack, variants=six)
+    deployment = endpoints.properties(stack, ENDPOINT)["DeploymentConfig"]
+    watched = [each["AlarmName"]["Ref"] for each in deployment["AutoRollbackConfiguration"]["Alarms"]]
+    assert len(watched) == 6
+    assert all(each.startswith("EndpointServerErrors") for each in watched)
+    # AND slow answers are told
+    assert len(support.resources(stack, "AWS::CloudWatch::Alarm")) == 12

@@ -1,0 +1,114 @@
+"""An endpoint of the library, deployed by CloudFormation: traffic by weight, captured data, and its grant."""
+
+from __future__ import annotations
+
+import collections
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam
+from botocore.exceptions import ClientError
+
+from cdk_data_science import Artifact, DataCapture, InstanceVariant, Model, ModelEndpoint, ZoneAttributes
+from cdk_data_science.data_lake import Zone
+from tests.constructs import support
+from tests.local.conftest import ACCOUNT, REGION, LocalAws, eventually
+from tests.local.test_hosting import IMAGE, Host
+from tests.local.test_resource_types import Stack
+
+CALLS = 300
+# 90 per cent of the calls, give or take six standard deviations: once in a billion runs it is outside.
+LEAST, MOST = 270 - 31, 270 + 31
+
+
+def template(host: Host) -> dict[str, Any]:
+    """Two models at 90 and 10, all of whose calls are captured, and a role that may ask them."""
+    bucket = host.bench.bucket
+    stack = cdk.Stack(
+        support.app(),
+        "Endpoints",
+        env=cdk.Environment(account=ACCOUNT, region=REGION),
+        synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+    )
+    zone = Zone.from_attributes(
+        stack,
+        "Zone",
+        ZoneAttributes(
+            name="models", bucket_arn=f"arn:aws:s3:::{bucket}", database_name="models", lake_formation=False
+        ),
+    )
+    variants = []
+    for name, factor, weight in (("doubles", 2, 90), ("triples", 3, 10)):
+        key = host.archive(factor).removeprefix(f"s3://{bucket}/")
+        model = Model(stack, name.title(), image=IMAGE, artifact=Artifact(zone=zone, key=key))
+        variants.append(InstanceVariant(name=name, model=model, instance_type="ml.m5.large", weight=weight))
+    endpoint = ModelEndpoint(
+        stack, "Numbers", variants=variants, data_capture=DataCapture(zone=zone, prefix="library/captured/")
+    )
+    caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    endpoint.grant_invoke(caller)
+    for name, value in (("Name", endpoint.endpoint_name), ("Role", caller.role_arn)):
+        cdk.CfnOutput(stack, name, value=value)
+    document = support.synth(stack).to_json()
+    return {part: document[part] for part in ("Resources", "Outputs")}
+
+
+@pytest.fixture(scope="module")
+def host(local_aws: LocalAws) -> Host:
+    return Host(local_aws)
+
+
+def test_traffic_is_split_by_weight_and_each_call_is_captured(host: Host) -> None:
+    # GIVEN the endpoint, and a client of the role that it was granted to
+    document = template(host)
+    stack = Stack(host.aws)
+    outputs = stack.deploy(
+        document["Resources"], {name: each["Value"] for name, each in document["Outputs"].items()}
+    )
+    name = outputs["Name"]
+    runtime = host.aws.session_for_role(outputs["Role"]).client("sagemaker-runtime")
+
+    # WHEN it is asked with numbers of their own
+    def ask(number: int) -> tuple[int, str, int]:
+        answer = runtime.invoke_endpoint(
+            EndpointName=name,
+            ContentType="application/json",
+            Body=json.dumps([number]),
+            InferenceId=str(number),
+        )
+        (result,) = json.loads(answer["Body"].read())
+        return number, answer["InvokedProductionVariant"], result
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(ask, range(1, CALLS + 1)))
+
+    # THEN each variant answers its share, with its own model
+    share = collections.Counter(variant for _, variant, _ in answers)
+    assert LEAST <= share["doubles"] <= MOST, share
+    assert [(n, v) for n, v, result in answers if result != n * {"doubles": 2, "triples": 3}[v]] == []
+
+    # AND each call is in the zone once, below its variant, with request and answer
+    def captured() -> list[tuple[int, str, int]]:
+        found = []
+        for variant in ("doubles", "triples"):
+            for key in host.bench.keys(f"library/captured/{name}/{variant}/"):
+                for line in host.bench.get(key).decode().splitlines():
+                    record = json.loads(line)
+                    data = record["captureData"]
+                    assert data["endpointInput"]["encoding"] == "JSON"
+                    (asked,) = json.loads(data["endpointInput"]["data"])
+                    (result,) = json.loads(data["endpointOutput"]["data"])
+                    assert record["eventMetadata"]["inferenceId"] == str(asked)
+                    found.append((asked, variant, result))
+        return sorted(found)
+
+    eventually(lambda: len(captured()) >= CALLS, 30, "all calls in the zone")
+    assert captured() == sorted(answers)
+
+    # AND when the stack is gone, so is the endpoint
+    stack.delete()
+    with pytest.raises(ClientError, match="Could not find endpoint"):
+        host.invoke(name, [1])
