@@ -76,13 +76,16 @@ class LakeStack(cdk.Stack):
 def _zones(lake: Lake) -> Iterator[ZoneDefinition]:
     """The default zones; what can be made again may expire."""
     folders = {
-        "features": ("runs/", lake.runs_expire_days),
-        "models": ("checkpoints/", lake.checkpoints_expire_days),
+        "features": (("runs/", "runs-train/"), lake.runs_expire_days),
+        "models": (("checkpoints/",), lake.checkpoints_expire_days),
     }
     for zone in DEFAULT_ZONES:
-        prefix, days = folders.get(zone.name, ("", None))
+        prefixes, days = folders.get(zone.name, ((), None))
         if days is None:
             yield zone
             continue
-        expiry = FolderExpiry(prefix=prefix, expire_days=days, noncurrent_expire_days=RECOVERABLE_DAYS)
-        yield dataclasses.replace(zone, expire_folders=[expiry])
+        expiry = [
+            FolderExpiry(prefix=prefix, expire_days=days, noncurrent_expire_days=RECOVERABLE_DAYS)
+            for prefix in prefixes
+        ]
+        yield dataclasses.replace(zone, expire_folders=expiry)

@@ -59,6 +59,7 @@ class ProtectionStack(cdk.Stack):
                     )
                     for left in ("runs/", "evaluations/")
                 ),
+                DataAccess(zone=lake.features, prefix="runs-train/", personas=[Persona.ML_ENGINEER]),
             ],
             job_roles=[] if training is None else [training.role],
             in_network=training is not None and training.network is not None,

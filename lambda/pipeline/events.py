@@ -84,6 +84,8 @@ class PrepareEvent(TypedDict):
     columns: Columns
     label_rule: NotRequired[LabelRule | None]
     output: S3Object
+    train_output: NotRequired[S3Object | None]
+    """Where the training rows go: what training code may read, apart from what the model is judged by."""
 
 
 class PrepareCounts(TypedDict):

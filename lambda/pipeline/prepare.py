@@ -24,7 +24,8 @@ _MAXIMUM_ROWS = 5_000_000
 
 @step("Prepare")
 def handler(event: PrepareEvent) -> PrepareResult:
-    """Write `train/train.csv`, `holdout.csv` and `labels.csv` to the run's folder below `output`.
+    """Write `holdout.csv` and `labels.csv` to the run's folder below `output`, and `train.csv` to that below
+    `train_output`, or to the folder `train` beside them without it. Training code may read no other folder.
 
     A group is on one side, decided by a hash of its name and the salt alone: the same group stays on its side
     when data is added. Rows without a label or without a feature are left out and counted as `skipped`.
@@ -40,16 +41,18 @@ def handler(event: PrepareEvent) -> PrepareResult:
     def output(*names: str) -> S3Object:
         return objects.of_run(event["output"], event["run"], *names)
 
+    apart = event.get("train_output")
+    train = objects.of_run(apart, event["run"], "") if apart else output("train", "")
     with ExitStack() as stack:
         files = [stack.enter_context(objects.spooled()) for _ in range(3)]
         counts = _split(event, classes, files)
         # Nothing is stored before the last row was found good.
-        targets = (output("train", "train.csv"), output("holdout.csv"), output("labels.csv"))
+        targets = (objects.under(train, "train.csv"), output("holdout.csv"), output("labels.csv"))
         for file, target in zip(files, targets, strict=True):
             objects.upload(file, target, "text/csv; charset=utf-8")
     logger.info("split", extra={"counts": counts})
     _, holdout, labels = targets
-    return {"train": output("train", ""), "holdout": holdout, "labels": labels, "counts": counts}
+    return {"train": train, "holdout": holdout, "labels": labels, "counts": counts}
 
 
 def _check(split: Split, columns: Columns) -> None:

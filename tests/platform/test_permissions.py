@@ -36,11 +36,19 @@ class World:
 
     @property
     def train(self) -> dict[str, str]:
-        return {"Bucket": self.platform.features, "Key": f"{self.folder}/train/train.csv"}
+        return {"Bucket": self.platform.features, "Key": f"runs-train/{self.run.name}/train.csv"}
 
     @property
     def labels(self) -> dict[str, str]:
         return {"Bucket": self.platform.features, "Key": f"{self.folder}/labels.csv"}
+
+    @property
+    def holdout(self) -> dict[str, str]:
+        return {"Bucket": self.platform.features, "Key": f"{self.folder}/holdout.csv"}
+
+    @property
+    def scores(self) -> dict[str, str]:
+        return {"Bucket": self.platform.features, "Key": f"{self.folder}/scores.csv"}
 
     @property
     def record(self) -> dict[str, str]:
@@ -103,6 +111,15 @@ def delete_version(what: str) -> Call:
         return clients("s3").delete_object(**place, VersionId=version)
 
     return call
+
+
+def withdrawn(world: World, clients: Clients) -> Any:
+    """Data that are not there any more are told apart from those that may not be seen."""
+    place = {"Bucket": world.platform.raw, "Key": "reviews/withdrawn.csv"}
+    with pytest.raises(ClientError) as refused:
+        clients("s3").head_object(**place)
+    if refused.value.response["Error"]["Code"] != "404":
+        raise refused.value
 
 
 def invoke(handler: str) -> Call:
@@ -227,6 +244,9 @@ PARTS: dict[str, Part] = {
         },
         denied={
             "read the raw data": read("source"),
+            "read the held-out rows": read("holdout"),
+            "read their labels": read("labels"),
+            "read their scores": read("scores"),
             "write what it reads": write("train"),
             "write a served model": write("model"),
             "write the pointer": write("pointer"),
@@ -259,6 +279,7 @@ PARTS: dict[str, Part] = {
         allowed={
             "read the data": read("source"),
             "write rows": write_new("features", "runs/tried/holdout.csv"),
+            "write training rows": write_new("features", "runs-train/tried/train.csv"),
         },
         denied={"read a model": read("model"), "write a model": write("model"), "start a run": start_run},
     ),
@@ -305,10 +326,15 @@ PARTS: dict[str, Part] = {
         },
     ),
     "deploy.stage": Part(
-        allowed={"read the alias": get_alias, "invoke a version": invoke_live},
+        allowed={
+            "read the alias": get_alias,
+            "invoke a version": invoke_live,
+            "learn that data were withdrawn": withdrawn,
+        },
         denied={
             "move the alias": update_alias,
             "write the pointer": write("pointer"),
+            "write the data": write("source"),
             "invoke a step": invoke("register.handler"),
         },
     ),

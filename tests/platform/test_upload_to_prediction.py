@@ -50,12 +50,12 @@ def test_each_step_leaves_its_artefact_where_it_should_be(platform: Deployed, fi
     folder, digest = f"runs/{first_run.name}", first_run.output["sha256"]
     for name in (
         "quality.json",
-        "train/train.csv",
         "holdout.csv",
         "labels.csv",
         "scores.csv",
     ):
         assert platform.exists(platform.features, f"{folder}/{name}"), name
+    assert platform.exists(platform.features, f"runs-train/{first_run.name}/train.csv")
     assert platform.exists(platform.features, f"evaluations/{first_run.name}/evaluation.json")
     job = first_run.output["trainingJob"]["name"]
     for key in (
@@ -71,7 +71,7 @@ def test_each_step_leaves_its_artefact_where_it_should_be(platform: Deployed, fi
 
 
 def test_the_held_out_reviews_are_in_no_training_row(platform: Deployed, first_run: Run) -> None:
-    train = located(platform, first_run, "train/train.csv")
+    train = platform.get(platform.features, f"runs-train/{first_run.name}/train.csv").decode()
     holdout = located(platform, first_run, "holdout.csv")
     labels = located(platform, first_run, "labels.csv")
     ids = [{line.split(",", 1)[0] for line in text.splitlines()[1:]} for text in (train, holdout, labels)]

@@ -143,8 +143,13 @@ def test_what_expires_is_where_jobs_and_runs_write(synthesized: Assembly, enviro
         for rule in bucket.properties["LifecycleConfiguration"]["Rules"]
         if "Prefix" in rule
     }
-    assert rules == {"runs/": lake.runs_expire_days, "checkpoints/": lake.checkpoints_expire_days}
-    written = {"runs/": "pipeline", "checkpoints/": "training"}
+    runs = lake.runs_expire_days
+    assert rules == {
+        "runs/": runs,
+        "runs-train/": runs,
+        "checkpoints/": lake.checkpoints_expire_days,
+    }
+    written = {"runs/": "pipeline", "runs-train/": "pipeline", "checkpoints/": "training"}
     for folder, stack in written.items():
         assert f"/{folder}*" in str(synthesized.templates[f"{name}-{stack}"])
 

@@ -65,7 +65,8 @@ class Pipeline(Construct):
     Args:
         data: Zone of the data.
         prefix: Folder in that zone whose new objects start the pipeline, ending in a slash.
-        work: Zone of what the runs leave, under ``runs/``, ``evaluations/`` and ``failures/``.
+        work: Zone of what the runs leave, under ``runs/``, ``runs-train/``, ``evaluations/`` and
+            ``failures/``.
         steps: The steps, in order. Each gets what it needs from an earlier one.
         options: How it is started, how many runs go on at a time, and what the functions share.
 
@@ -118,6 +119,7 @@ class Pipeline(Construct):
             data=location,
             work=work,
             runs_prefix=f"{work_prefix}runs/",
+            train_prefix=f"{work_prefix}runs-train/",
             evaluations_prefix=f"{work_prefix}evaluations/",
             functions=functions,
             failure=self._failure.entry,

@@ -140,6 +140,7 @@ class StepContext:
         data: Location,
         work: IZone,
         runs_prefix: str,
+        train_prefix: str,
         evaluations_prefix: str,
         functions: FunctionOptions,
         failure: sfn.State,
@@ -149,13 +150,20 @@ class StepContext:
         self.functions = functions
         self.failure = failure
         self._runs_prefix = runs_prefix
+        self._train_prefix = train_prefix
         self._evaluations_prefix = evaluations_prefix
         self._locations: dict[Output, Location] = {}
 
     @property
     def runs(self) -> Location:
-        """Where the runs of this pipeline keep their intermediate objects."""
+        """Where the runs of this pipeline keep their intermediate objects: also the held-out rows, their
+        labels and scores, so that no training code may read there."""
         return Location(self.work, self._runs_prefix)
+
+    @property
+    def train_rows(self) -> Location:
+        """Where the runs of this pipeline keep what training code may read, and nothing else."""
+        return Location(self.work, self._train_prefix)
 
     @property
     def evaluations(self) -> Location:
@@ -166,11 +174,15 @@ class StepContext:
         """Return a reference to the run's own prefix in the work zone, or a folder in it, for a task's
         arguments."""
         tail = f"{folder}/" if folder else ""
-        return self._reference(f"/{tail}")
+        return self._reference(self._runs_prefix, f"/{tail}")
 
     def run_object(self, name: str) -> dict[str, str]:
         """Return a reference to an object of the run in the work zone, for a task's arguments."""
-        return self._reference(f"/{name}")
+        return self._reference(self._runs_prefix, f"/{name}")
+
+    def train_prefix(self) -> dict[str, str]:
+        """Return a reference to the run's own prefix among the training rows, for a task's arguments."""
+        return self._reference(self._train_prefix, "/")
 
     def place(self, output: Output, location: Location) -> None:
         """Say where an output's objects lie, for the steps that read them."""
@@ -197,6 +209,10 @@ class StepContext:
     def grant_write_runs(self, grantee: iam.IGrantable) -> None:
         """Let a principal write what a run leaves in the work zone."""
         self.work.grant_write(grantee, self._runs_prefix)
+
+    def grant_write_train(self, grantee: iam.IGrantable) -> None:
+        """Let a principal write training rows in the work zone."""
+        self.work.grant_write(grantee, self._train_prefix)
 
     def function(
         self,
@@ -289,10 +305,10 @@ class StepContext:
         """Make the states that run a training job and fail into the failure path."""
         return training.step(scope, id, channels=channels, on_failure=self.failure, assign=assign)
 
-    def _reference(self, tail: str) -> dict[str, str]:
+    def _reference(self, prefix: str, tail: str) -> dict[str, str]:
         return {
             "bucket": self.work.bucket.bucket_name,
-            "key": f"{{% '{self._runs_prefix}' & $run & '{tail}' %}}",
+            "key": f"{{% '{prefix}' & $run & '{tail}' %}}",
         }
 
 

@@ -294,6 +294,19 @@ def test_the_machine_writes_records_of_failures_and_nothing_else(deployed: cdk.S
     assert json.dumps(write["Resource"]).endswith('"/failures/*"]]}')
 
 
+def test_training_code_reads_nothing_that_its_model_is_judged_by(deployed: cdk.Stack) -> None:
+    read = [
+        json.dumps(statement["Resource"])
+        for statement in machines.statements(deployed, "TrainingRole")
+        if any(action.startswith("s3:GetObject") for action in machines.actions([statement]))
+    ]
+    assert sum("/runs-train/*" in resources for resources in read) == 1
+    assert not [resources for resources in read if "/runs/" in resources or "LakeRaw" in resources]
+    told = machines.definition(deployed)["States"]["Prepare"]["Arguments"]["Payload"]
+    assert told["train_output"]["key"] == "{% 'runs-train/' & $run & '/' %}"
+    assert told["output"]["key"] == "{% 'runs/' & $run & '/' %}"
+
+
 @pytest.mark.parametrize(
     ("role", "needed"),
     [

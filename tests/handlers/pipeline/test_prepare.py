@@ -68,6 +68,21 @@ def test_train_and_holdout_share_no_group_and_lose_no_row(lake: Lake) -> None:
     }
 
 
+def test_training_rows_lie_apart_from_what_the_model_is_judged_by(lake: Lake) -> None:
+    request = event(
+        lake.put("in.csv", content(sample())),
+        output={"bucket": BUCKET, "key": f"runs/{RUN}/"},
+        train_output={"bucket": BUCKET, "key": f"runs-train/{RUN}/"},
+    )
+    result = prepare.handler(request, CONTEXT)
+    assert result["train"] == {"bucket": BUCKET, "key": f"runs-train/{RUN}/"}
+    assert set(lake.everything()) - {"in.csv"} == {
+        f"runs-train/{RUN}/train.csv",
+        f"runs/{RUN}/holdout.csv",
+        f"runs/{RUN}/labels.csv",
+    }
+
+
 def test_the_same_event_twice_writes_the_same_bytes(lake: Lake) -> None:
     request = event(lake.put("in.csv", content(sample())))
     first = prepare.handler(request, CONTEXT), lake.everything()

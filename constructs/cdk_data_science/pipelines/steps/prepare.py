@@ -15,6 +15,9 @@ from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
 class Prepare(Step):
     """Divides the data by group into training rows, held-out rows without labels, and their labels.
 
+    The training rows lie apart from the others, under ``runs-train/``: training code may read nothing that
+    its model is judged by.
+
     Args:
         split: What is in the data, and how it is divided.
     """
@@ -49,7 +52,9 @@ class Prepare(Step):
         )
         context.grant_read_data(function.role)
         context.grant_write_runs(function.role)
-        for output in (TRAIN, HOLDOUT, LABELS):
+        context.grant_write_train(function.role)
+        context.place(TRAIN, context.train_rows)
+        for output in (HOLDOUT, LABELS):
             context.place(output, context.runs)
         task = context.invoke(
             scope,
@@ -60,6 +65,7 @@ class Prepare(Step):
                 "data": DATA.expression,
                 **self._split.render(),
                 "output": context.run_prefix(),
+                "train_output": context.train_prefix(),
             },
             assign={output.name: f"{{% $states.result.Payload.{output.name} %}}" for output in self.gives},
         )
