@@ -21,6 +21,7 @@ from cdk_data_science.cost import (
 )
 from cdk_data_science.data_lake import (
     Column,
+    CrawlerOutput,
     Csv,
     DataLake,
     DateProjection,
@@ -31,6 +32,7 @@ from cdk_data_science.data_lake import (
     InjectedProjection,
     IntegerProjection,
     Json,
+    LakeCrawler,
     LakeFormation,
     LakeTable,
     LakeTag,
@@ -85,6 +87,7 @@ __all__ = [
     "CostBudget",
     "CostGuardrails",
     "CostReport",
+    "CrawlerOutput",
     "Csv",
     "DataCapture",
     "DataLake",
@@ -99,6 +102,7 @@ __all__ = [
     "InstanceVariant",
     "IntegerProjection",
     "Json",
+    "LakeCrawler",
     "LakeFormation",
     "LakeTable",
     "LakeTag",

@@ -1,5 +1,6 @@
 """The data lake: governed zones on S3 with their catalog."""
 
+from cdk_data_science.data_lake.crawler import CrawlerOutput, LakeCrawler
 from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
 from cdk_data_science.data_lake.formats import Csv, Iceberg, IcebergPartition, Json, Parquet, TableFormat
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
@@ -29,6 +30,7 @@ from cdk_data_science.data_lake.zone_interface import IZone
 __all__ = [
     "DEFAULT_ZONES",
     "Column",
+    "CrawlerOutput",
     "Csv",
     "DataLake",
     "DateProjection",
@@ -41,6 +43,7 @@ __all__ = [
     "InjectedProjection",
     "IntegerProjection",
     "Json",
+    "LakeCrawler",
     "LakeFormation",
     "LakeTable",
     "LakeTag",

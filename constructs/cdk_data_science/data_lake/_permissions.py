@@ -114,6 +114,16 @@ class Catalog:
             self._ledger.add(principal, kind, resource, permission, after=after) for permission in permissions
         ]
 
+    def permit_location(self, principal: Principal, bucket_arn: str) -> None:
+        """Let a principal make tables in the database, over objects of the zone."""
+        self.permit(principal, database=("DESCRIBE", "CREATE_TABLE"), tables=())
+        resource = Resource(
+            data_location=lakeformation.CfnPrincipalPermissions.DataLocationResourceProperty(
+                catalog_id=self._account, resource_arn=bucket_arn
+            )
+        )
+        self._ledger.add(principal, "Location", resource, "DATA_LOCATION_ACCESS")
+
     def permit_cells(
         self, principal: Principal, table: str, cells: Cells, *, after: Sequence[CfnResource]
     ) -> None:

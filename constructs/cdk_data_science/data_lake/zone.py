@@ -61,6 +61,12 @@ class Zone(ZoneBase):
     database: glue.CfnDatabase
     """The zone's Glue database."""
 
+    events: bool
+    """Whether object events go to EventBridge."""
+
+    queues: dict[str, str]
+    """Queues that get the events of a folder, by folder."""
+
     registration: Registration | None
     """The bucket's registration with Lake Formation."""
 
@@ -88,6 +94,8 @@ class Zone(ZoneBase):
 
         self.name = definition.name
         self.destroy = destroy
+        self.events = definition.events
+        self.queues = {}
         self.key = key
         self.unnamed_key_prefixes = tuple(definition.unnamed_key_prefixes)
         policy = removal_policy(self, destroy=destroy)

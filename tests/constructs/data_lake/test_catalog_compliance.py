@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science.data_lake import (
     DataLake,
+    LakeCrawler,
     LakeFormation,
     LakeTag,
     PartitionKey,
@@ -40,6 +41,15 @@ def test_a_catalog_with_consumers_has_no_unacknowledged_finding(references: str)
     tag.assign_columns("personal", orders, ["email"])
     workgroup = QueryWorkgroup(home, "Science", name="science", results=lake.zone("results"))
     own = QueryWorkgroup(home, "Own", name="own")
+    LakeCrawler(
+        home,
+        "Crawler",
+        lake=lake,
+        zone="raw",
+        prefixes=["in/"],
+        recrawl="events",
+        schedule="cron(0 4 * * ? *)",
+    )
     for stack in (home, away):
         role = iam.Role(stack, "Role", assumed_by=iam.AccountRootPrincipal())
         acknowledge_inline_policy(role)
