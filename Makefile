@@ -17,11 +17,17 @@ export JSII_NODE = $(shell ls $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_
 
 .PHONY: help
 help: ## Show the targets.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 .PHONY: setup
 setup: ## Install the pinned tools and dependencies into this folder.
-	@PYTHON=$(PYTHON) tools/setup.sh
+	@PYTHON=$(PYTHON) tools/setup.sh >&2
+
+.PHONY: env
+env: setup ## Print what a shell needs to run cdk by itself: eval "$(make env)".
+	@echo "export PATH='$(BIN):$(CURDIR)/node_modules/.bin':\"\$$PATH\""
+	@echo "export JSII_NODE='$(JSII_NODE)' UV_COMPILE_BYTECODE=1"
+	@echo "unset PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONPATH"
 
 .PHONY: local
 local: setup ## Deploy the platform to a local AWS, train on real reviews, predict.
@@ -37,6 +43,25 @@ synth: setup ## Synthesize every environment into cdk.out/<environment>, all che
 	  echo "== $$environment"; \
 	  cdk synth --quiet --no-notices -c environment=$$environment --output cdk.out/$$environment; \
 	done
+
+# What follows is for an account. None has an environment by default.
+environment = $(or $(ENVIRONMENT),$(error Say for which environment: make $@ ENVIRONMENT=dev))
+
+.PHONY: bootstrap
+bootstrap: setup ## Prepare the account and region of ENVIRONMENT for the CDK, once.
+	@cdk bootstrap --no-notices -c environment=$(environment)
+
+.PHONY: diff
+diff: setup ## Show what a deployment of ENVIRONMENT would change.
+	@cdk diff --no-notices -c environment=$(environment)
+
+.PHONY: deploy
+deploy: setup ## Deploy all stacks of ENVIRONMENT.
+	@cdk deploy --no-notices --all -c environment=$(environment)
+
+.PHONY: source-archive
+source-archive: setup ## Pack training code (SOURCE, or the example's) with its wheels for ENVIRONMENT.
+	@python -m tools.source_archive --environment $(environment) $(if $(SOURCE),--source $(SOURCE))
 
 .PHONY: test
 test: setup ## Lint, check types, run every test.
