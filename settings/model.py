@@ -58,7 +58,7 @@ class Lake(Section):
     registry's versions name, are kept."""
     checkpoints_expire_days: Days | None = None
     """Age at which checkpoints (``checkpoints/`` of the models zone) are deleted; without it, never. Longer
-    than training may wait."""
+    than all tries of a run may take, each up to ``training.max_wait_minutes``: they share one folder."""
 
     @model_validator(mode="after")
     def _administrators_have_something_to_administer(self) -> Lake:
@@ -113,7 +113,7 @@ class Pipeline(Section):
 
     model: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){0,40}$")]
     """Name of the model, of its registry group and of its folders in the lake."""
-    prefix: Annotated[str, Field(pattern=r"^[^/].*/$")]
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9!_.()=-]+/)+$")]
     """New objects under this prefix of the raw zone start the pipeline; ends with a slash."""
     rules: Annotated[str, Field(min_length=1)]
     """Quality rules (a subset of Glue's DQDL, see docs/quality-rules.md)."""
@@ -122,8 +122,11 @@ class Pipeline(Section):
     """Rows of one group are never split between training and evaluation."""
     label_column: str
     feature_columns: Annotated[tuple[str, ...], Field(min_length=1)]
-    positive_above: float = 0.0
-    """Labels above this value are positive, all others negative."""
+    positive_above: float | None = None
+    """Labels are numbers, and positive above this one. Without it and ``label_names`` they are 0 or 1, false
+    or true, negative or positive."""
+    label_names: tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] | None = None
+    """Labels are words: that of the negative class, then that of the positive one."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     minimum: dict[Literal["auroc", "accuracy"], Share] = {"auroc": 0.8}
     """What a model must reach on held-out rows to be registered and deployed."""
@@ -133,8 +136,18 @@ class Pipeline(Section):
     """Go on with the registry group that an earlier deployment left, instead of making one."""
     max_parallel_runs: Annotated[int, Field(ge=1, le=200)] = 1
     """Runs that go on at a time; the others wait for their turn, the oldest first."""
+    queue_timeout_minutes: Annotated[int, Field(ge=1, le=30 * 24 * 60)] = 24 * 60
+    """How long a run waits for its turn before it fails."""
     canary_percent: Annotated[int, Field(ge=1, le=99)] = 10
     bake_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 10
+
+    @model_validator(mode="after")
+    def _labels_are_of_one_kind(self) -> Pipeline:
+        if self.label_names is not None and self.positive_above is not None:
+            raise ValueError("label_names and positive_above are given: labels are either words or numbers")
+        if self.label_names is not None and self.label_names[0] == self.label_names[1]:
+            raise ValueError(f"label_names has {self.label_names[0]!r} twice: the classes need two names")
+        return self
 
 
 class Inference(Section):
@@ -351,17 +364,6 @@ class Settings(Section):
                 f"training.image is in {image['region']}, but platform.region is {self.platform.region}: "
                 "SageMaker takes images from its own region only; name that region's image (the account in "
                 "front may be another one too)"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _checkpoints_outlive_their_job(self) -> Settings:
-        days = self.lake.checkpoints_expire_days
-        if days is not None and self.training is not None and days * 1440 <= self.training.max_wait_minutes:
-            raise ValueError(
-                f"lake.checkpoints_expire_days is {days} but has to be longer than "
-                f"training.max_wait_minutes ({self.training.max_wait_minutes}), or a job would lose what it "
-                "goes on from"
             )
         return self
 

@@ -64,6 +64,7 @@ class PipelineStack(cdk.Stack):
                 label_column=pipeline.label_column,
                 feature_columns=pipeline.feature_columns,
                 holdout=pipeline.holdout,
+                label_names=pipeline.label_names,
                 positive_above=pipeline.positive_above,
             ),
             minimum=dict(pipeline.minimum.items()),
@@ -75,6 +76,7 @@ class PipelineStack(cdk.Stack):
             registry=self.registry,
             options=PipelineOptions(
                 max_parallel_runs=pipeline.max_parallel_runs,
+                queue_timeout=cdk.Duration.minutes(pipeline.queue_timeout_minutes),
                 alerts=alerts,
                 runtime=python_runtime(settings),
                 architecture=architecture(settings),

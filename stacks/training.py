@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_data_science import DataLake, SourceCode, SpotTraining
+from cdk_data_science import ConfigurationError, DataLake, SourceCode, SpotTraining
 from settings.model import Settings, Training
 from stacks.network import NetworkStack
 
@@ -48,6 +48,7 @@ class TrainingStack(cdk.Stack):
             subnets=None if network is None else network.network.jobs,
             security_groups=None if network is None else network.network.security_groups.jobs,
         )
+        _check_expiry(settings, self.training)
         packages = "" if settings.training_reaches_internet else " with its wheels: jobs have no internet"
         cdk.CfnOutput(
             self,
@@ -60,4 +61,16 @@ class TrainingStack(cdk.Stack):
             "TrainingRoleArn",
             value=self.training.role.role_arn,
             description="Role of the training jobs, to give it access to further data",
+        )
+
+
+def _check_expiry(settings: Settings, training: SpotTraining) -> None:
+    """All tries of a run share one folder of checkpoints, and the last may go on from what the first left."""
+    days = settings.lake.checkpoints_expire_days
+    longest = training.longest.to_days(integral=False)
+    if days is not None and days <= longest:
+        raise ConfigurationError(
+            f"settings/{settings.environment}.toml: lake.checkpoints_expire_days is {days}, but all tries of "
+            f"a training run may take {longest:.1f} days: write {int(longest) + 1} or more, or a shorter "
+            "training.max_wait_minutes, or a try would lose what it goes on from"
         )

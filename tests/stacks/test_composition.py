@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from cdk_data_science import ConfigurationError
 from settings.model import Settings, load
 from stacks.platform import compose
 from tests.compliance import task_parameters
@@ -163,6 +165,21 @@ def test_the_evidence_that_the_registry_names_never_expires(synthesized: Assembl
             assert "Prefix" not in rule or rule["Prefix"] not in report
     for reads_or_writes in ("pipeline", "protection"):
         assert "/evaluations/*" in str(synthesized.templates[f"{name}-{reads_or_writes}"])
+
+
+@pytest.mark.parametrize(("days", "refused"), [(4, True), (5, False)])
+def test_checkpoints_outlive_all_tries_of_a_run(tmp_path: Path, days: int, *, refused: bool) -> None:
+    # GIVEN four tries of a day each, and the waits between them
+    settings = load("dev")
+    assert settings.training is not None
+    training = settings.training.model_copy(update={"max_wait_minutes": 1440})
+    lake = settings.lake.model_copy(update={"checkpoints_expire_days": days})
+    others = dict.fromkeys(("inference", "pipeline", "cost", "network", "security", "audit"))
+    changed = settings.model_copy(update={"training": training, "lake": lake, **others})
+    # WHEN they are composed, THEN they are refused if the last try could lose what the first one left
+    wanted = pytest.raises(ConfigurationError, match=r"checkpoints_expire_days is 4, .* write 5 or more")
+    with wanted if refused else contextlib.nullcontext():
+        composed(changed, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,12 @@ def test_the_settings_in_the_repository_are_right(environment: str) -> None:
             ["max_wait_minutes is 5", "max_runtime_minutes (60)"],
         ),
         ('prefix = "reviews/"', 'prefix = "/reviews"', ["pipeline.prefix", "given: '/reviews'"]),
+        ('prefix = "reviews/"', 'prefix = "my reviews/"', ["pipeline.prefix", "given: 'my reviews/'"]),
+        (
+            "holdout = 0.2",
+            "queue_timeout_minutes = 0",
+            ["pipeline.queue_timeout_minutes", "greater than or equal to 1"],
+        ),
         ("data-platform@example.com", "nobody", ["alert_emails.0", "given: 'nobody'"]),
         (
             'alert_emails = ["data-platform@example.com"]',
@@ -114,14 +120,25 @@ def test_an_image_of_another_region_is_refused(tmp_path: Path) -> None:
     assert "training.image is in us-east-1, but platform.region is eu-west-1" in said
 
 
-def test_checkpoints_that_expire_under_a_waiting_job_are_refused(tmp_path: Path) -> None:
-    said = message(
-        tmp_path,
-        DEV.replace("max_wait_minutes = 120", "max_wait_minutes = 1440").replace("_days = 30", "_days = 1"),
-    )
-    assert (
-        "lake.checkpoints_expire_days is 1 but has to be longer than training.max_wait_minutes (1440)" in said
-    )
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ('["ham", "spam"]\n', "labels are either words or numbers"),
+        ('["ham"] #', "pipeline.label_names"),
+        ('["ham", "ham"] #', "label_names has 'ham' twice"),
+    ],
+)
+def test_labels_are_words_or_numbers_of_two_classes(tmp_path: Path, names: str, expected: str) -> None:
+    said = message(tmp_path, DEV.replace("positive_above", f"label_names = {names} positive_above"))
+    assert expected in said
+
+
+def test_labels_may_be_words(tmp_path: Path) -> None:
+    text = DEV.replace("positive_above = 0", 'label_names = ["ham", "spam"]')
+    (tmp_path / "dev.toml").write_text(text, encoding="utf-8")
+    pipeline = load("dev", folder=tmp_path).pipeline
+    assert pipeline is not None
+    assert (pipeline.label_names, pipeline.positive_above) == (("ham", "spam"), None)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
