@@ -113,13 +113,9 @@ def delete_version(what: str) -> Call:
     return call
 
 
-def withdrawn(world: World, clients: Clients) -> Any:
-    """Data that are not there any more are told apart from those that may not be seen."""
-    place = {"Bucket": world.platform.raw, "Key": "reviews/withdrawn.csv"}
-    with pytest.raises(ClientError) as refused:
-        clients("s3").head_object(**place)
-    if refused.value.response["Error"]["Code"] != "404":
-        raise refused.value
+def see_names(world: World, clients: Clients) -> Any:
+    """Without it, S3 says of data that were withdrawn that they are forbidden; the local AWS does not."""
+    return clients("s3").list_objects_v2(Bucket=world.platform.raw, MaxKeys=1)
 
 
 def invoke(handler: str) -> Call:
@@ -329,7 +325,7 @@ PARTS: dict[str, Part] = {
         allowed={
             "read the alias": get_alias,
             "invoke a version": invoke_live,
-            "learn that data were withdrawn": withdrawn,
+            "see which data there are": see_names,
         },
         denied={
             "move the alias": update_alias,
