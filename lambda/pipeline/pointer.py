@@ -73,7 +73,7 @@ def upload_time(event: DeployEvent) -> str | None:
     if not data:
         return None
     place: dict[str, Any] = {"Bucket": data["bucket"], "Key": data["key"]}
-    version = {"VersionId": data["versionId"]} if data.get("versionId") else {}
+    version: dict[str, Any] = {"VersionId": data["versionId"]} if data.get("versionId") else {}
     try:
         if version and not event.get("allow_older_data"):
             # What is deleted is withdrawn, though the bucket keeps its versions.
