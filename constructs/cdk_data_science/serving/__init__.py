@@ -1,6 +1,7 @@
 """Serving: where models answer."""
 
 from cdk_data_science._functions import FunctionNetwork
+from cdk_data_science._images import PrivateRegistry
 from cdk_data_science.serving._endpoint_base import IModelEndpoint
 from cdk_data_science.serving.async_endpoint import AsyncEndpoint, Backlog
 from cdk_data_science.serving.capture import CoreDumps, DataCapture
@@ -36,6 +37,7 @@ __all__ = [
     "Model",
     "ModelEndpoint",
     "ModelPackage",
+    "PrivateRegistry",
     "Rolling",
     "Scaling",
     "ScheduledCapacity",

@@ -7,8 +7,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._images import repository_arn
 from cdk_data_science._validation import is_token
-from cdk_data_science.training.image import repository_arn
 
 METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
 

@@ -111,10 +111,9 @@ class ServerlessInference(Construct):
         self.metrics_namespace = metrics_namespace
         # Not the function's name, which its own environment cannot hold.
         self.metrics_service = Names.unique_resource_name(self, max_length=64, separator="-")
+        encrypts = "log, dead letters, alerts" if alerts is None else "log, dead letters"
         self.key: kms.IKey = (
-            key
-            if key is not None
-            else operations_key(self, "Key", description="Inference: log, dead letters, alerts")
+            key if key is not None else operations_key(self, "Key", description=f"Inference: {encrypts}")
         )
         self.alerts = alerts if alerts is not None else AlertTopic(self, "Alerts", key=self.key)
         self.dead_letters = sqs.Queue(

@@ -13,11 +13,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from cdk_data_science._images import PrivateRegistry, check_image
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.serving._role import allow_image, allow_network, execution_role
-from cdk_data_science.training import PrivateRegistry
-from cdk_data_science.training.image import check_image
 
 _VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PACKAGE = re.compile(r"arn:[a-z-]+:sagemaker:[a-z0-9-]+:\d{12}:model-package/[a-zA-Z0-9-]{1,63}(/\d{1,9})?")

@@ -1,7 +1,7 @@
 """Training: jobs on managed Spot capacity, and the task that runs them in any state machine."""
 
+from cdk_data_science._images import PrivateRegistry
 from cdk_data_science.training.capacity import CapacityRetry
-from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.lustre import LustreScratch
 from cdk_data_science.training.lustre_values import LustreLink

@@ -11,9 +11,9 @@ from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
+from cdk_data_science._images import PrivateRegistry, check_image
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceUse, has_local_storage, instance_types, similar_types
-from cdk_data_science.training.image import PrivateRegistry, check_image
 from cdk_data_science.training.network import TrainingNetwork
 
 LONGEST_SECONDS = 28 * 24 * 60 * 60

@@ -8,8 +8,8 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._images import PrivateRegistry, repository_arn
 from cdk_data_science._validation import is_token
-from cdk_data_science.training.image import PrivateRegistry, repository_arn
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker writes the logs of all training jobs of a region to this log group.

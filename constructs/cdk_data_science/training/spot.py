@@ -12,12 +12,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_data_science._images import PrivateRegistry
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import InstanceUse, facts, instance_types
 from cdk_data_science.training import network, places
 from cdk_data_science.training.capacity import CapacityPlan, CapacityRetry
-from cdk_data_science.training.image import PrivateRegistry
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.named_jobs import NamedJobs
 from cdk_data_science.training.role import allow_registry, allow_volume_key, job_role

@@ -13,8 +13,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from cdk_data_science import ConfigurationError, Model, ModelPackage
-from cdk_data_science.serving import Artifact
-from cdk_data_science.training import PrivateRegistry
+from cdk_data_science.serving import Artifact, PrivateRegistry
 from tests.constructs import support
 from tests.constructs.serving import endpoints
 
@@ -191,7 +190,7 @@ def workshop() -> cdk.Stack:
         ),
         ({"security_groups": []}, "security_groups without vpc; allowed: both only in a VPC; write: vpc=vpc"),
         ({"image": "registry.example.com/x:1"}, "an image in ECR"),
-        ({"private_registry": PrivateRegistry()}, "through the job's VPC alone"),
+        ({"private_registry": PrivateRegistry()}, "through the VPC alone"),
     ],
 )
 def test_what_sagemaker_refuses_is_refused(changes: dict[str, Any], expected: str) -> None:

@@ -96,7 +96,7 @@ def test_states_of_its_own_jobs_alone_are_told(equipped: cdk.Stack) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"private_registry": PrivateRegistry()}, "through the job's VPC alone"),
+        ({"private_registry": PrivateRegistry()}, "through the VPC alone"),
         ({"internal_error_retries": 31}, "0 to 30"),
     ],
 )

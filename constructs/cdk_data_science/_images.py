@@ -1,4 +1,4 @@
-"""The image that a training job runs: where it may come from, and what it takes to pull it."""
+"""Images of jobs and models: where they may come from, and what it takes to pull them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_URI = 255
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrivateRegistry:
-    """Says that the image is in a Docker registry which the job reaches through its VPC, not in ECR.
+    """Says that the image is in a Docker registry which the job or model reaches through its VPC, not in ECR.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/docker-containers-adapt-your-own-private-registry.html
     """
@@ -28,7 +28,7 @@ class PrivateRegistry:
     """Function that gives SageMaker the registry's user name and password. Default: none are asked for."""
 
     def render(self) -> dict[str, Any]:
-        """Return the ``TrainingImageConfig`` of the SageMaker API."""
+        """Return the ``TrainingImageConfig`` of the SageMaker API, for a training job."""
         config: dict[str, Any] = {"TrainingRepositoryAccessMode": "Vpc"}
         if self.credentials is not None:
             config["TrainingRepositoryAuthConfig"] = {
@@ -55,13 +55,13 @@ def check_image(
 ) -> None:
     """Report an image that SageMaker in this region would not pull.
 
-    ECR images have to be in the job's own region, as SageMaker says of all its containers. What is not in ECR
-    is pulled through the job's VPC, and only if the job says so.
+    ECR images have to be in its own region, as SageMaker says of all its containers. What is not in ECR is
+    pulled through the VPC of the job or model, and only if that is said.
     """
     problems.check(
         registry is None or in_vpc,
         given="a private registry without a VPC",
-        allowed="SageMaker reaches private registries through the job's VPC alone",
+        allowed="SageMaker reaches private registries through the VPC alone",
         write="vpc=vpc",
     )
     if is_token(image):
@@ -79,7 +79,7 @@ def check_image(
             registry is not None,
             given=f"image={image!r}",
             allowed="an image in ECR, <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or one in "
-            "a private registry that the job's VPC reaches",
+            "a private registry that the VPC reaches",
             write="private_registry=PrivateRegistry(), with a VPC",
         )
         return
