@@ -90,7 +90,7 @@ class Personas(Construct):
         data=[
             DataAccess(zone=lake.curated),
             DataAccess(zone=lake.raw, prefix="reviews/", rows_by_tag="country"),
-            DataAccess(zone=lake.features, prefix="runs/", personas=[Persona.APPROVER]),
+            DataAccess(zone=lake.features, prefix="evaluations/", personas=[Persona.APPROVER]),
         ],
         job_roles=[jobs.role],
     )

@@ -48,7 +48,7 @@ def build(app: cdk.App | None = None) -> cdk.Stack:
             DataAccess(zone=lake.curated),
             DataAccess(zone=lake.raw, prefix=f"{TEAM}/", rows_by_tag="country"),
             DataAccess(zone=lake.features, prefix=f"work/{TEAM}/", write=True),
-            DataAccess(zone=lake.features, prefix="runs/", personas=[Persona.APPROVER]),
+            DataAccess(zone=lake.features, prefix="evaluations/", personas=[Persona.APPROVER]),
         ],
         job_roles=[jobs[kind].role for kind in (JobKind.TRAINING, JobKind.PROCESSING, JobKind.SERVING)],
         pipelines=[machine],

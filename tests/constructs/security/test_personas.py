@@ -213,7 +213,7 @@ def test_an_engineer_runs_the_teams_pipelines_and_operates_its_endpoints(enginee
 def test_an_approver_reads_evaluations_and_decides_and_does_nothing_else(approver: Simulator) -> None:
     package = sagemaker("model-package/reviews-sentiment/1")
     features = approver.arn("LakeFeaturesBucket")
-    assert approver.allows("s3:GetObject", f"{features}/runs/1/evaluation.json", when=SESSION)
+    assert approver.allows("s3:GetObject", f"{features}/evaluations/1/evaluation.json", when=SESSION)
     assert approver.allows(
         "sagemaker:UpdateModelPackage", package, when=SESSION | {"sagemaker:ModelApprovalStatus": "Approved"}
     )
