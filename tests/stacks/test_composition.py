@@ -182,6 +182,17 @@ def test_checkpoints_outlive_all_tries_of_a_run(tmp_path: Path, days: int, *, re
         composed(changed, tmp_path)
 
 
+def test_keys_say_what_they_encrypt(synthesized: Assembly, environment: str) -> None:
+    """The alerts have one topic, with a key of its own."""
+    name = load(environment).platform.name
+    alerts = {
+        key.stack
+        for key in synthesized.platform.resources("AWS::KMS::Key")
+        if "alerts" in key.properties["Description"].lower()
+    }
+    assert alerts == {f"{name}-operations"}
+
+
 @pytest.fixture(scope="module")
 def taken_up(tmp_path_factory: pytest.TempPathFactory) -> cdk.Stack:
     """A pipeline that goes on with the registry group of an earlier one."""

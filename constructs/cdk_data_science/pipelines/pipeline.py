@@ -93,13 +93,11 @@ class Pipeline(Construct):
         self.options = options if options is not None else PipelineOptions()
         self._name = Names.unique_resource_name(self, max_length=64, separator="-")
         self._check(prefix)
-        key = self.options.key
+        key, alerts = self.options.key, self.options.alerts
+        encrypts = "logs, dead letters, alerts" if alerts is None else "logs, dead letters"
         self.key: kms.IKey = (
-            key
-            if key is not None
-            else operations_key(self, "Key", description="Pipeline: logs, dead letters, alerts")
+            key if key is not None else operations_key(self, "Key", description=f"Pipeline: {encrypts}")
         )
-        alerts = self.options.alerts
         self.alerts = alerts if alerts is not None else AlertTopic(self, "Alerts", key=self.key)
         work_prefix = self.options.work_prefix
         self._failure = FailurePath(
