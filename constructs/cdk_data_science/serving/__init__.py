@@ -3,11 +3,12 @@
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science._images import PrivateRegistry
 from cdk_data_science.serving._endpoint_base import IModelEndpoint
+from cdk_data_science.serving.artifact import Artifact, ModelPackage
 from cdk_data_science.serving.async_endpoint import AsyncEndpoint, Backlog
 from cdk_data_science.serving.capture import CoreDumps, DataCapture
 from cdk_data_science.serving.endpoint import ModelEndpoint
 from cdk_data_science.serving.inference import ServerlessInference
-from cdk_data_science.serving.model import Artifact, IModel, Model, ModelPackage
+from cdk_data_science.serving.model import IModel, Model
 from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling
 from cdk_data_science.serving.scaling import (
     ConcurrencyScaling,

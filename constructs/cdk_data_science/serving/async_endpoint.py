@@ -193,6 +193,7 @@ class AsyncEndpoint(BuiltEndpoint):
         check_name(problems, endpoint_name)
         problems.raise_if_any()
         self.requests, self.requests_prefix = requests, requests_prefix
+        self.answers, self.answers_prefixes = answers, (answers_prefix, failures_prefix)
         self._name(endpoint_name, [variant.name])
         self._make_key_and_alerts(key, alerts)
         self.failures: sns.ITopic = failures if failures is not None else self.alerts.topic
@@ -258,6 +259,11 @@ class AsyncEndpoint(BuiltEndpoint):
         """
         asked = super().grant_invoke(grantee, target_models=target_models)
         return asked.combine(self.requests.grant_write(grantee, self.requests_prefix))
+
+    def grant_read_answers(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal read the answers, and what was said of failures."""
+        read, failed = (self.answers.grant_read(grantee, prefix) for prefix in self.answers_prefixes)
+        return read.combine(failed)
 
     def metric_backlog(self) -> cloudwatch.Metric:
         """Requests that wait or are worked on."""

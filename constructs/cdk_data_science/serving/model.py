@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from aws_cdk import Stack
@@ -14,55 +13,13 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_data_science._images import PrivateRegistry, check_image
-from cdk_data_science._validation import FOLDER, Problems, is_token
-from cdk_data_science.data_lake import IZone
+from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.serving._role import allow_image, allow_network, execution_role
+from cdk_data_science.serving.artifact import Artifact, ModelPackage, check_source
 
 _VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_PACKAGE = re.compile(r"arn:[a-z-]+:sagemaker:[a-z0-9-]+:\d{12}:model-package/[a-zA-Z0-9-]{1,63}(/\d{1,9})?")
 _MOST_VARIABLES = 100
 _LONGEST_VARIABLE = 1024
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Artifact:
-    """What training made, in a zone of the lake."""
-
-    zone: IZone
-    key: str
-    """Key of a ``.tar.gz`` archive; or a folder that ends in a slash, with the model's files as they are, or
-    with many archives for a multi-model endpoint."""
-
-    @property
-    def uri(self) -> str:
-        """The artifact's S3 URI."""
-        return self.zone.uri(self.key)
-
-    @property
-    def folder(self) -> bool:
-        """Whether it is a folder, not an archive."""
-        return not is_token(self.key) and self.key.endswith("/")
-
-    def check(self, problems: Problems) -> None:
-        """Report a key that SageMaker cannot load."""
-        problems.check(
-            is_token(self.key) or FOLDER.fullmatch(self.key) is not None or self.key.endswith(".tar.gz"),
-            given=f"artifact key {self.key!r}",
-            allowed="the key of a .tar.gz archive, or a folder: no slash at the start, one at the end",
-            write='key="models/model.tar.gz"',
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelPackage:
-    """A version in the model registry, which itself names its image and its artifact."""
-
-    arn: str
-    """ARN of the version."""
-    artifact: Artifact | None = None
-    """Where its artifact lies, for the role to read it. Default: nothing is granted."""
-    images: Sequence[str] = ()
-    """URIs of its images in ECR, for the role to pull them."""
 
 
 class IModel(Protocol):
@@ -155,7 +112,7 @@ class Model(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("Model", self)
-        _check_source(problems, image=image, artifact=artifact, package=package, multi_model=multi_model)
+        check_source(problems, image=image, artifact=artifact, package=package, multi_model=multi_model)
         _check_environment(problems, environment or {})
         if image is not None:
             check_image(
@@ -298,44 +255,6 @@ def _image_config(registry: PrivateRegistry) -> sagemaker.CfnModel.ImageConfigPr
         else sagemaker.CfnModel.RepositoryAuthConfigProperty(
             repository_credentials_provider_arn=credentials.function_arn
         ),
-    )
-
-
-def _check_source(
-    problems: Problems,
-    *,
-    image: str | None,
-    artifact: Artifact | None,
-    package: ModelPackage | None,
-    multi_model: bool,
-) -> None:
-    problems.check(
-        (image is None) != (package is None),
-        given="neither image nor package" if image is None else "both image and package",
-        allowed="exactly one of them",
-        write='image="<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>"',
-    )
-    problems.check(
-        package is None or (artifact is None and not multi_model),
-        given="package with artifact or multi_model",
-        allowed="a package alone: it names its artifact itself",
-        write="package=ModelPackage(arn=…, artifact=…)",
-    )
-    if package is not None:
-        problems.check(
-            is_token(package.arn) or _PACKAGE.fullmatch(package.arn) is not None,
-            given=f"package arn {package.arn!r}",
-            allowed="the ARN of a model package",
-            write='arn="arn:aws:sagemaker:us-east-1:111122223333:model-package/reviews/1"',
-        )
-    for each in (artifact, package.artifact if package is not None else None):
-        if each is not None:
-            each.check(problems)
-    problems.check(
-        not multi_model or (artifact is not None and artifact.folder),
-        given="multi_model without a folder",
-        allowed="an artifact that is a folder of archives",
-        write='artifact=Artifact(zone=…, key="models/")',
     )
 
 

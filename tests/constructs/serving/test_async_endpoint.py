@@ -140,6 +140,15 @@ def test_whoever_asks_puts_requests_and_calls_nothing_but_the_queue(stack: cdk.S
     assert "/requests/*" in allowed and "s3:GetObject" not in allowed
 
 
+def test_whoever_reads_answers_does_not_ask() -> None:
+    stack = support.stack()
+    reader = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    build(stack).grant_read_answers(reader)
+    allowed = policy(stack, "ReaderDefaultPolicy")
+    assert "/answers/*" in allowed and "/failures/*" in allowed
+    assert "sagemaker:" not in allowed and "/requests/*" not in allowed
+
+
 @functools.cache
 def workshop() -> cdk.Stack:
     """Where endpoints are tried that are refused: nobody synthesizes it."""
