@@ -168,12 +168,16 @@ class WorkingHours(Construct):
         """What keeps everything on until the end of a day; put the day in the place of the example."""
         return f"aws ssm put-parameter --name {self.hold.parameter_name} --value 2026-12-31 --overwrite"
 
-    def add_endpoint(self, endpoint: sagemaker.IEndpointRef, *, name: str | None = None) -> None:
+    def add_endpoint(
+        self, endpoint: sagemaker.IEndpointRef, *, name: str | None = None, key: kms.IKey | None = None
+    ) -> None:
         """Delete a real-time endpoint in the evening, and make it again in the morning.
 
         Args:
             name: The endpoint's name as callers write it. SageMaker's ARNs have it in small letters, and
                 calls have to match its case. Default: what the construct says it is.
+            key: What the endpoint's configuration encrypts the volumes with. Without it an endpoint on such a
+                key cannot be made again. Default: none.
         """
         arn = endpoint.endpoint_ref.endpoint_arn
         name = self._name("endpoint", arn, endpoint, name)
@@ -190,6 +194,14 @@ class WorkingHours(Construct):
         )
         # A pipeline may have given it another configuration than the stack did.
         self._allow("sagemaker:CreateEndpoint", on=configs)
+        if key is not None:
+            self._scheduled.role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=["kms:CreateGrant"],
+                    resources=[key.key_arn],
+                    conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+                )
+            )
         self._allow("ssm:GetParameter", "ssm:PutParameter", on=self._memory.parameter_arn)
         acknowledge_wildcards(
             self._scheduled.role,

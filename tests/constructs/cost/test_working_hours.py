@@ -9,6 +9,7 @@ import aws_cdk as cdk
 import jsii
 import pytest
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_redshift as redshift
 from aws_cdk import aws_sagemaker as sagemaker
@@ -191,6 +192,18 @@ def test_hours_that_cannot_be_are_refused(options: dict[str, Any], expected: str
 def test_an_endpoint_is_made_again_under_the_name_that_callers_use(template: Template) -> None:
     things = json.dumps(environment(template)["THINGS"])
     assert '"Fn::GetAtt": ["Endpoint", "EndpointName"]' in things
+
+
+def test_an_endpoint_whose_volumes_have_a_key_is_made_again_with_a_grant_on_it() -> None:
+    # SageMaker makes the grant in the name of who calls CreateEndpoint.
+    stack = support.stack()
+    endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name="encrypted")
+    key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:eu-west-1:111122223333:key/volumes")
+    hours(stack).add_endpoint(endpoint, key=key)
+    granting = [s for s in statements(support.synth(stack)) if s["Action"] == "kms:CreateGrant"]
+    assert [(s["Resource"], s["Condition"]) for s in granting] == [
+        (key.key_arn, {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+    ]
 
 
 def test_an_imported_endpoint_needs_its_name() -> None:
