@@ -24,12 +24,20 @@ _MOST_ACCELERATORS = 16
 # The requests of SageMaker that start instances and tell IAM which (condition key sagemaker:InstanceTypes).
 _STARTING = (
     "sagemaker:CreateApp",
+    "sagemaker:CreateCluster",
+    "sagemaker:CreateDataQualityJobDefinition",
     "sagemaker:CreateEndpointConfig",
     "sagemaker:CreateHyperParameterTuningJob",
+    "sagemaker:CreateModelBiasJobDefinition",
+    "sagemaker:CreateModelExplainabilityJobDefinition",
+    "sagemaker:CreateModelQualityJobDefinition",
+    "sagemaker:CreateMonitoringSchedule",
     "sagemaker:CreateNotebookInstance",
     "sagemaker:CreateProcessingJob",
     "sagemaker:CreateTrainingJob",
     "sagemaker:CreateTransformJob",
+    "sagemaker:UpdateCluster",
+    "sagemaker:UpdateMonitoringSchedule",
     "sagemaker:UpdateNotebookInstance",
 )
 # Budgets sees costs up to a day late: what it does in the first hours may still be about the last month. So

@@ -107,9 +107,14 @@ def test_the_action_exists_only_after_its_role_may_act(template: Template) -> No
 def test_the_policy_denies_what_starts_instances_and_stays_within_iams_size(template: Template) -> None:
     sagemaker, ec2 = statements(template, "AWS::IAM::ManagedPolicy", "Denied")
     assert sagemaker["Effect"] == ec2["Effect"] == "Deny"
-    assert {"sagemaker:CreateTrainingJob", "sagemaker:CreateEndpointConfig", "sagemaker:CreateApp"} <= set(
-        sagemaker["Action"]
-    )
+    assert {
+        "sagemaker:CreateApp",
+        "sagemaker:CreateCluster",
+        "sagemaker:CreateEndpointConfig",
+        "sagemaker:CreateMonitoringSchedule",
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:UpdateCluster",
+    } <= set(sagemaker["Action"])
     patterns = sagemaker["Condition"]["ForAnyValue:StringLike"]["sagemaker:InstanceTypes"]
     assert any(fnmatch.fnmatchcase("ml.p4d.24xlarge", pattern) for pattern in patterns)
     assert not any(fnmatch.fnmatchcase("ml.g5.xlarge", pattern) for pattern in patterns)
