@@ -369,10 +369,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _zones_are_in_the_region(self) -> Settings:
-        region = self.platform.region
+        region, where = self.platform.region, "platform.region is"
+        if region is None and self.training is not None and (image := _ECR_IMAGE.match(self.training.image)):
+            region, where = image["region"], "training.image is in"
         elsewhere = [zone for zone in self.network.zones if zone[:-1] != region] if self.network else []
         if region and elsewhere:
-            raise ValueError(f"network.zones names {elsewhere}, but platform.region is {region}")
+            raise ValueError(f"network.zones names {elsewhere}, but {where} {region}")
         return self
 
     @model_validator(mode="after")

@@ -54,7 +54,7 @@ def find_platform(cloudformation: CloudFormationClient, name: str) -> Platform:
         seen = f"its stacks are {', '.join(sorted(stacks))}" if stacks else "it has no stack"
         raise NotDeployedError(
             f"The platform {name} is not deployed here, or not completely: {seen}; no output "
-            f"{', '.join(missing)}. Deploy it first (`make local`, or `cdk deploy --all -c environment=…`)."
+            f"{', '.join(missing)}. Deploy it first (`make local`, or `make deploy ENVIRONMENT=…`)."
         )
     return Platform(
         raw_bucket=outputs["RawBucket"],

@@ -207,6 +207,11 @@ def test_training_reaches_a_package_index_unless_it_is_inside_without_a_way_out(
     assert load("dev", folder=tmp_path).training_reaches_internet is reaches
 
 
+def test_without_a_region_zones_and_image_have_to_be_in_the_same_one(tmp_path: Path) -> None:
+    told = message(tmp_path, DEV.replace(".us-east-1.amazonaws.com", ".us-west-2.amazonaws.com"))
+    assert "network.zones names ['us-east-1a', 'us-east-1b'], but training.image is in us-west-2" in told
+
+
 def test_the_settings_know_every_feature_of_a_network_and_every_persona() -> None:
     features = Network.model_fields["features"].annotation
     assert set(get_args(get_args(features)[0])) == set(NetworkFeature)
