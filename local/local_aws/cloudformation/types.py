@@ -18,7 +18,9 @@ from local_aws.cloudformation import (
     conditions,
     file_systems,
     hosting,
+    math_alarms,
     parameters,
+    queries,
     recorded,
     security_groups,
     validation,
@@ -33,7 +35,7 @@ def install() -> None:
     from ministack.services.cloudformation import provisioners, stacks
 
     types = _ours()
-    for completed in (buckets, parameters):
+    for completed in (buckets, math_alarms, parameters):
         types[completed.TYPE] = completed.handlers(provisioners._RESOURCE_HANDLERS[completed.TYPE])
     provisioners._RESOURCE_HANDLERS.update(types)
     on_worker_thread = stacks._runs_on_worker_thread
@@ -66,6 +68,8 @@ def _ours() -> Handlers:
         "AWS::LakeFormation::PrincipalPermissions": _type(_grant_create, _grant_delete),
         "AWS::LakeFormation::Tag": _type(_tag_create, _tag_delete, _tag_update),
         "AWS::LakeFormation::TagAssociation": _type(_association_create, _association_delete),
+        "AWS::Athena::NamedQuery": _type(queries.create_named, queries.delete_named),
+        "AWS::Athena::PreparedStatement": _type(queries.create_prepared, queries.delete_prepared),
         "AWS::Budgets::Budget": _type(_budget_create, _budget_delete, _budget_update),
         "AWS::Budgets::BudgetsAction": _type(budgets.create, budgets.delete, budgets.update),
         "AWS::CE::AnomalyMonitor": _type(_monitor_create, _monitor_delete, _monitor_update),

@@ -76,9 +76,14 @@ HOOKS = (
     Hook(
         "core.iam_actions",
         "request_tag_context",
-        "conditions on policies and instance types",
+        "conditions on policies, instance types, networks and approvals",
         ("service", "iam_action", "body", "params"),
     ),
+    Hook("core.iam_evaluator", "_first_match", "variables of policies", ("ctx", "stmts", "effect")),
+    Hook("core.iam_evaluator", "_resolve_condition_key", "variables of policies", ("key", "ctx")),
+    Hook("services.athena", "_executions", "the workgroup of a query"),
+    Hook("services.athena", "_named_queries", "the workgroup of a saved query"),
+    Hook("services.athena", "_arn_workgroup", "the workgroup of a query", ("name",)),
     Hook("services.budgets", "_budgets", "actions of budgets"),
     Hook("services.s3", "_multipart_uploads", "the key of an upload in parts"),
     Hook(

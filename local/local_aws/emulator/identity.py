@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from local_aws.emulator import catalog_resources
+
 _NAMED = {
     "TrainingJobName": "training-job",
     "ProcessingJobName": "processing-job",
@@ -64,6 +66,8 @@ def install() -> None:
         arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
         if service == "logs":
             return logs_resource(arn, headers, body)
+        if service in ("athena", "glue"):
+            return catalog_resources.resource(arn, service, headers, body)
         qualifier = _first(query_params.get("Qualifier"))
         # A call of one version or alias is authorized on that, not on the function.
         return f"{arn}:{qualifier}" if service == "lambda" and qualifier and arn.count(":") == 6 else arn
