@@ -94,4 +94,4 @@ lock: setup ## Renew the lock files (Python, local AWS, Lambda assets).
 
 .PHONY: clean
 clean: local-down ## Remove what the targets made, the environments included.
-	@rm -rf .venv local/.venv node_modules cdk.out dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .local
+	@rm -rf .venv local/.venv node_modules cdk.out dist site sourcedir.tar.gz .mypy_cache .pytest_cache .ruff_cache .hypothesis .local
