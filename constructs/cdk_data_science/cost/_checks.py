@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
 from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.cost._tag_rules import check_key
 
 BUDGETS = "budgets.amazonaws.com"
 COST_ALERTS = "costalerts.amazonaws.com"
@@ -17,14 +19,26 @@ _MOST_NOTIFICATIONS = 10
 _HIGHEST_THRESHOLD = 1000
 
 
+def is_share(percent: object, *, most: float = _HIGHEST_THRESHOLD) -> bool:
+    """Whether it is a number of percent, more than 0, or known only at deployment."""
+    return _is_number(percent, most=most)
+
+
 def limit(problems: Problems, usd: object) -> None:
-    number = isinstance(usd, int | float) and not isinstance(usd, bool) and 0 < usd < 1e12
     problems.check(
-        is_token(usd) or number,
+        _is_number(usd, most=1e12),
         given=f"monthly_limit_usd={usd!r}",
         allowed="a number of USD, more than 0: AWS bills these accounts, and their budgets count, in USD",
         write="monthly_limit_usd=500",
     )
+
+
+def _is_number(value: object, *, most: float) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):  # jsii cannot be asked whether it is a token
+        return False
+    if is_token(value):
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
 
 
 def name(problems: Problems, text: str) -> None:
@@ -43,6 +57,12 @@ def services(problems: Problems, names: Sequence[str]) -> None:
         allowed="a list of names as in Cost Explorer",
         write=f"services=[{names!r}]",
     )
+    problems.check(
+        isinstance(names, str) or all(names),
+        given=f"services={names!r}",
+        allowed="names as in Cost Explorer, none of them empty",
+        write='services=["Amazon SageMaker"]',
+    )
 
 
 def emails(problems: Problems, addresses: Sequence[str]) -> None:
@@ -58,9 +78,16 @@ def emails(problems: Problems, addresses: Sequence[str]) -> None:
         allowed=f"at most {_MOST_EMAILS}",
         write="a mailing list's address, or subscriptions to the topic",
     )
-    for mail in [] if isinstance(addresses, str) else addresses:
+    once = [] if isinstance(addresses, str) else list(dict.fromkeys(addresses))
+    problems.check(
+        isinstance(addresses, str) or len(once) == len(addresses),
+        given=f"alert_emails={addresses!r}",
+        allowed="each address once",
+        write=f"{once!r}",
+    )
+    for mail in once:
         problems.check(
-            is_token(mail) or bool(_EMAIL.fullmatch(mail)),
+            is_token(mail) or (isinstance(mail, str) and bool(_EMAIL.fullmatch(mail))),
             given=f"alert_emails: {mail!r}",
             allowed="one address each",
             write='"ml-platform@example.com"',
@@ -68,11 +95,18 @@ def emails(problems: Problems, addresses: Sequence[str]) -> None:
 
 
 def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[float]) -> None:
+    listed = True
     for name, percents in (("thresholds", actual), ("forecast_thresholds", forecast)):
+        if isinstance(percents, str) or not isinstance(percents, Sequence):
+            listed = False
+            problems.check(
+                False, given=f"{name}={percents!r}", allowed="a list", write=f"{name}=({percents},)"
+            )
+            continue
         for percent in percents:
             problems.check(
-                is_token(percent) or 0 < percent <= _HIGHEST_THRESHOLD,
-                given=f"{name}: {percent}",
+                is_share(percent),
+                given=f"{name}: {percent!r}",
                 allowed=f"percent of the limit, more than 0 and at most {_HIGHEST_THRESHOLD}",
                 write="80",
             )
@@ -82,6 +116,8 @@ def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[f
             allowed="each threshold once",
             write=f"{tuple(dict.fromkeys(percents))}",
         )
+    if not listed:
+        return
     problems.check(
         0 < len(actual) + len(forecast) <= _MOST_NOTIFICATIONS,
         given=f"{len(actual)} thresholds and {len(forecast)} forecast thresholds",
@@ -93,11 +129,18 @@ def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[f
 def tags(problems: Problems, by: Mapping[str, Sequence[str]]) -> None:
     for key, values in by.items():
         problems.check(
-            not isinstance(values, str) and len(values) > 0,
+            not isinstance(values, str) and len(values) > 0 and all(values),
             given=f"tags: {key}={values!r}",
-            allowed="a list of one value or more",
+            allowed="a list of one value or more, none of them empty",
             write=f'tags={{"{key}": ["dev"]}}',
         )
+        problems.check(
+            not key.startswith("user:"),
+            given=f"tag key {key!r}",
+            allowed="the key as it is on resources",
+            write=f'"{key.removeprefix("user:")}"',
+        )
+        check_key(problems, key)
 
 
 def monitored_tags(problems: Problems, by: Mapping[str, Sequence[str]]) -> None:

@@ -73,8 +73,9 @@ class AcceleratorStop:
     architecture: lambda_.Architecture | None = None
     """Processor of that function. Default: arm64."""
 
-    def check(self, problems: Problems) -> None:
-        """Record what cannot work in these options."""
+    def check(self, problems: Problems, account: str) -> None:
+        """Record what cannot work in these options, for a budget of this account."""
+        self._check_roles(problems, account)
         problems.check(
             0 < len(self.roles) <= _MOST_ROLES,
             given=f"an action on {len(self.roles)} roles",
@@ -82,16 +83,44 @@ class AcceleratorStop:
             write="AcceleratorStop(roles=[scientist])",
         )
         problems.check(
-            is_token(self.at_percent) or 0 < self.at_percent <= 1000,
-            given=f"at_percent={self.at_percent}",
+            _checks.is_share(self.at_percent),
+            given=f"at_percent={self.at_percent!r}",
             allowed="percent of the limit, more than 0 and at most 1000",
             write="at_percent=100",
         )
         problems.check(
-            0 <= self.allowed_accelerators < _MOST_ACCELERATORS,
-            given=f"allowed_accelerators={self.allowed_accelerators}",
+            self.allowed_accelerators in range(_MOST_ACCELERATORS),
+            given=f"allowed_accelerators={self.allowed_accelerators!r}",
             allowed=f"0 to {_MOST_ACCELERATORS - 1}; no instance type has more than {_MOST_ACCELERATORS}",
             write="allowed_accelerators=1",
+        )
+        for name, value, choices in (
+            ("on", self.on, ("ACTUAL", "FORECASTED")),
+            ("approval", self.approval, ("AUTOMATIC", "MANUAL")),
+        ):
+            problems.check(
+                value in choices,
+                given=f"{name}={value!r}",
+                allowed=" or ".join(map(repr, choices)),
+                write=f'{name}="{choices[0]}"',
+            )
+
+    def _check_roles(self, problems: Problems, account: str) -> None:
+        arns = [role.role_arn for role in self.roles]
+        problems.check(len(set(arns)) == len(arns), given=f"an action on {arns}", allowed="each role once")
+        of_budgets = [] if self.execution_role is None else [("execution_role", self.execution_role)]
+        for name, role in [*(("role", role) for role in self.roles), *of_budgets]:
+            owner = role.env.account
+            problems.check(
+                is_token(owner) or is_token(account) or owner == account,
+                given=f"{name} {role.role_arn.partition(':role/')[2] or role.role_arn} of account {owner}",
+                allowed=f"roles of {account}: a budget acts in its own account",
+                write=f'"arn:aws:iam::{account}:role/…"',
+            )
+        problems.check(
+            not any(":role/aws-service-role/" in arn for arn in arns),
+            given="a service-linked role",
+            allowed="roles whose policies are yours to attach",
         )
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from aws_cdk import aws_budgets as budgets
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems
 from cdk_data_science.cost import _checks
 
 _Notification = budgets.CfnBudget.NotificationWithSubscribersProperty
@@ -99,7 +99,8 @@ class CommitmentBudget:
     minimum_percent: float
     """Alert below this, more than 0 and at most 100."""
     service: str | None = None
-    """The service, named as in Cost Explorer (``Amazon Redshift``); required for reservations."""
+    """The service, named as in Cost Explorer (``Amazon Redshift``); required for reservations, and impossible
+    for the utilization of Savings Plans."""
 
     @property
     def id(self) -> str:
@@ -109,8 +110,8 @@ class CommitmentBudget:
     def check(self, problems: Problems) -> None:
         """Record what AWS Budgets would refuse."""
         problems.check(
-            is_token(self.minimum_percent) or 0 < self.minimum_percent <= 100,
-            given=f"minimum_percent={self.minimum_percent}",
+            _checks.is_share(self.minimum_percent, most=100),
+            given=f"minimum_percent={self.minimum_percent!r}",
             allowed="more than 0 and at most 100",
             write="minimum_percent=80",
         )
@@ -120,6 +121,12 @@ class CommitmentBudget:
             given=f"{self.commitment.name} without a service",
             allowed="reservations of one service",
             write='service="Amazon Redshift"',
+        )
+        problems.check(
+            self.commitment is not Commitment.SAVINGS_PLANS_UTILIZATION or self.service is None,
+            given=f"{self.commitment.name} of {self.service!r}",
+            allowed="Savings Plans as a whole: what is used of them is not told by service",
+            write="service=None",
         )
 
     def data(self) -> budgets.CfnBudget.BudgetDataProperty:

@@ -135,7 +135,7 @@ class CostGuardrails(Construct):
             write="CostGuardrails(…, topic=topic)",
         )
         if stop_accelerators is not None:
-            stop_accelerators.check(problems)
+            stop_accelerators.check(problems, Stack.of(self).account)
             problems.check(
                 topic is None or topic.master_key is not None,
                 given="stop_accelerators and a topic without a key of the app",

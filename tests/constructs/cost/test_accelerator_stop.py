@@ -43,6 +43,10 @@ def guarded(stack: cdk.Stack, **options: Any) -> CostGuardrails:
     )
 
 
+def in_an_account() -> cdk.Stack:
+    return cdk.Stack(support.app(), "Fixed", env=support.environment("111122223333"))
+
+
 @pytest.fixture(scope="module")
 def template() -> Template:
     stack = support.stack()
@@ -220,12 +224,45 @@ def test_a_role_of_the_user_is_given_the_permission() -> None:
         ({"at_percent": 1001}, "given at_percent=1001"),
         ({"allowed_accelerators": -1}, "given allowed_accelerators=-1; allowed: 0 to 15"),
         ({"allowed_accelerators": 16}, "no instance type has more than 16"),
+        ({"allowed_accelerators": 1.5}, "given allowed_accelerators=1.5; allowed: 0 to 15"),
+        ({"at_percent": "80"}, "given at_percent='80'"),
+        ({"on": "SPENT"}, "given on='SPENT'; allowed: 'ACTUAL' or 'FORECASTED'"),
+        ({"approval": "auto"}, "given approval='auto'; allowed: 'AUTOMATIC' or 'MANUAL'"),
     ],
 )
 def test_an_action_that_cannot_work_is_refused(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigurationError) as failure:
         guarded(support.stack(), **options)
     assert expected in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("arns", "expected"),
+    [
+        (
+            ["arn:aws:iam::999999999999:role/R"],
+            "given role R of account 999999999999; allowed: roles of 111122223333",
+        ),
+        (["arn:aws:iam::111122223333:role/R"] * 2, "each role once"),
+        (
+            ["arn:aws:iam::111122223333:role/aws-service-role/s.amazonaws.com/R"],
+            "service-linked role",
+        ),
+    ],
+)
+def test_roles_that_budgets_cannot_attach_a_policy_to_are_refused(arns: list[str], expected: str) -> None:
+    stack = in_an_account()
+    roles = [iam.Role.from_role_arn(stack, f"Role{n}", arn) for n, arn in enumerate(arns)]
+    with pytest.raises(ConfigurationError) as failure:
+        guarded(stack, roles=roles)
+    assert expected in str(failure.value)
+
+
+def test_an_execution_role_of_another_account_is_refused() -> None:
+    stack = in_an_account()
+    role = iam.Role.from_role_arn(stack, "Own", "arn:aws:iam::999999999999:role/Budgets")
+    with pytest.raises(ConfigurationError, match=r"execution_role .* of account 999999999999"):
+        guarded(stack, execution_role=role)
 
 
 def test_an_action_needs_a_key_beside_a_given_topic() -> None:

@@ -297,13 +297,22 @@ def commitment(kind: Commitment, minimum: float) -> CommitmentBudget:
             {"alert_emails": [f"{n}@example.com" for n in range(11)]},
             "given 11 addresses; allowed: at most 10",
         ),
+        ({"alert_emails": ["a@b.co", "a@b.co"]}, "each address once; write: ['a@b.co']"),
+        ({"alert_emails": [None]}, "given alert_emails: None"),
         ({"thresholds": (0,)}, "given thresholds: 0"),
+        ({"thresholds": ("80",)}, "given thresholds: '80'"),
+        ({"thresholds": (float("nan"),)}, "given thresholds: nan"),
+        ({"thresholds": 80}, "given thresholds=80; allowed: a list; write: thresholds=(80,)"),
+        ({"monthly_limit_usd": float("inf")}, "given monthly_limit_usd=inf"),
         ({"forecast_thresholds": (1001,)}, "given forecast_thresholds: 1001"),
         ({"thresholds": (80, 80)}, "each threshold once; write: (80,)"),
         ({"thresholds": (), "forecast_thresholds": ()}, "given 0 thresholds and 0 forecast thresholds"),
         ({"thresholds": tuple(range(1, 11))}, "given 10 thresholds and 1 forecast thresholds"),
         ({"tags": {"application": "reviews"}}, "given tags: application='reviews'; allowed: a list"),
         ({"tags": {"application": []}}, "given tags: application=[]"),
+        ({"tags": {"application": [""]}}, "given tags: application=['']"),
+        ({"tags": {"aws:createdBy": ["x"]}}, "given tag key 'aws:createdBy'"),
+        ({"tags": {"user:team": ["x"]}}, "given tag key 'user:team'; allowed: the key as it is on resources"),
         ({"anomalies": AnomalyDetection(minimum_impact_usd=-1)}, "given minimum_impact_usd=-1"),
         (
             {"budgets": [CostBudget(name="no name", monthly_limit_usd=1, services=["AWS Lambda"])]},
@@ -321,6 +330,19 @@ def commitment(kind: Commitment, minimum: float) -> CommitmentBudget:
         (
             {"budgets": [CostBudget(name="a", monthly_limit_usd=1, services="AWS Lambda")]},
             "write: services=['AWS Lambda']",
+        ),
+        ({"budgets": [CostBudget(name="a", monthly_limit_usd=1, services=[""])]}, "given services=['']"),
+        (
+            {
+                "commitments": [
+                    CommitmentBudget(
+                        commitment=Commitment.SAVINGS_PLANS_UTILIZATION,
+                        minimum_percent=9,
+                        service="AWS Lambda",
+                    )
+                ]
+            },
+            "SAVINGS_PLANS_UTILIZATION of 'AWS Lambda'; allowed: Savings Plans as a whole",
         ),
         (
             {
