@@ -56,6 +56,24 @@ def template(host: Host) -> dict[str, Any]:
     return {part: document[part] for part in ("Resources", "Outputs")}
 
 
+def deploy(stack: Stack, host: Host) -> dict[str, str]:
+    document = template(host)
+    return stack.deploy(
+        document["Resources"], {name: each["Value"] for name, each in document["Outputs"].items()}
+    )
+
+
+def role_of(host: Host, stack: Stack) -> str:
+    """The logical id of a model's role."""
+    listed = host.aws.client("cloudformation").list_stack_resources(StackName=stack.name)
+    (found,) = [
+        each["LogicalResourceId"]
+        for each in listed["StackResourceSummaries"]
+        if each["ResourceType"] == "AWS::IAM::Role" and each["LogicalResourceId"].startswith("Doubles")
+    ]
+    return str(found)
+
+
 @pytest.fixture(scope="module")
 def host(local_aws: LocalAws) -> Host:
     return Host(local_aws)
@@ -63,11 +81,8 @@ def host(local_aws: LocalAws) -> Host:
 
 def test_traffic_is_split_by_weight_and_each_call_is_captured(host: Host) -> None:
     # GIVEN the endpoint, and a client of the role that it was granted to
-    document = template(host)
     stack = Stack(host.aws)
-    outputs = stack.deploy(
-        document["Resources"], {name: each["Value"] for name, each in document["Outputs"].items()}
-    )
+    outputs = deploy(stack, host)
     name = outputs["Name"]
     runtime = host.aws.session_for_role(outputs["Role"]).client("sagemaker-runtime")
 
@@ -107,6 +122,12 @@ def test_traffic_is_split_by_weight_and_each_call_is_captured(host: Host) -> Non
 
     eventually(lambda: len(captured()) >= CALLS, 30, "all calls in the zone")
     assert captured() == sorted(answers)
+
+    # AND other artifacts, with roles of their own, take over under the same name
+    before = stack.physical_id(role_of(host, stack))
+    assert deploy(stack, host)["Name"] == name
+    assert stack.physical_id(role_of(host, stack)) != before
+    assert ask(7)[2] in (14, 21)
 
     # AND when the stack is gone, so is the endpoint
     stack.delete()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -50,9 +51,12 @@ class Model(Construct):
     """A SageMaker model: an image, an artifact from the lake, and a role that may read these two and no more.
 
     The role is the model's own. SageMaker alone can take it, for this account. Each endpoint that serves the
-    model adds its log, its metrics, and the folders that it captures data to. The containers have no network
-    of their own unless ``network_isolation=False``: SageMaker brings the artifact. CloudFormation names the
-    model, so that any change can replace it.
+    model adds its log, and the folders that it captures data to. Another artifact or image makes another
+    role: the old one goes when the update is over, so that the old fleet can read its artifact until then, to
+    grow or to be rolled back to.
+
+    The containers have no network of their own unless ``network_isolation=False``: SageMaker brings the
+    artifact. CloudFormation names the model, so that any change can replace it.
 
     At rest it costs nothing.
 
@@ -82,7 +86,8 @@ class Model(Construct):
         subnets: Default: private subnets with a way out, or else those without.
         security_groups: Default: a new one that lets nothing in.
         network_isolation: Give the containers no network, neither AWS nor others. Default: True.
-        role: Execution role. Default: a new one.
+        role: Execution role. Default: a new one for each artifact. A given one gets the permission for a new
+            artifact in place of that for the old one, before the endpoint is updated: let it read the folder.
 
     Raises:
         ConfigurationError: values that SageMaker would refuse, all of them at once.
@@ -132,7 +137,9 @@ class Model(Construct):
         self.in_vpc = vpc is not None
         self.isolated = network_isolation
         self.multi_model = multi_model
-        self.role = role if role is not None else execution_role(self, "Role")
+        self.role = (
+            role if role is not None else execution_role(self, f"Role{_digest(image, artifact, package)}")
+        )
         self._allow(image, artifact, package, private_registry)
         self.model = sagemaker.CfnModel(
             self,
@@ -218,6 +225,20 @@ class _ImportedModel(Construct):
         super().__init__(scope, id)
         self.model_name = model_name
         self.role = role
+
+
+def _digest(image: str | None, artifact: Artifact | None, package: ModelPackage | None) -> str:
+    """What the role may read, in eight letters; what is known only at deployment is left out."""
+    read = artifact if package is None else package.artifact
+    parts = [
+        image,
+        None if package is None else package.arn,
+        *(() if package is None else package.images),
+        None if read is None else read.zone.name,
+        None if read is None else read.key,
+    ]
+    said = "\n".join("" if part is None or is_token(part) else part for part in parts)
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
 
 
 def _container(

@@ -75,7 +75,7 @@ def test_answers_and_failures_lie_in_the_zone_under_its_key(stack: cdk.Stack) ->
 
 
 def test_the_models_role_reads_requests_writes_answers_and_publishes(stack: cdk.Stack) -> None:
-    allowed = policy(stack, "ModelRoleDefaultPolicy")
+    allowed = policy(stack, "ModelRole")
     for each in ("/requests/*", "/answers/*", "/failures/*", "sns:Publish", "Answered"):
         assert each in allowed
 

@@ -66,7 +66,7 @@ def container(stack: cdk.Stack, id: str) -> dict[str, Any]:
 
 def statements(stack: cdk.Stack, id: str) -> list[dict[str, Any]]:
     policies = support.resources(stack, "AWS::IAM::Policy")
-    (policy,) = [each for name, each in policies.items() if name.startswith(f"{id}RoleDefaultPolicy")]
+    (policy,) = [each for name, each in policies.items() if name.startswith(f"{id}Role")]
     found: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
     return found
 
@@ -144,8 +144,23 @@ def test_sagemaker_alone_takes_the_role_and_for_this_account(stack: cdk.Stack) -
 
 def test_the_permissions_are_there_before_the_model_and_no_name_is_fixed(stack: cdk.Stack) -> None:
     plain = model(stack, "Plain")
-    assert any(name.startswith("PlainRoleDefaultPolicy") for name in plain["DependsOn"])
+    assert any("DefaultPolicy" in name for name in plain["DependsOn"])
     assert "ModelName" not in plain["Properties"]
+
+
+def test_another_artifact_has_another_role_so_that_the_old_fleet_keeps_its_own() -> None:
+    def roles(**changes: Any) -> set[str]:
+        stack = support.stack()
+        zone = endpoints.lake(stack).models
+        key = changes.pop("key", "models/1/model.tar.gz")
+        endpoints.model(stack, artifact=Artifact(zone=zone, key=key), **changes)
+        return {name for name in support.resources(stack, "AWS::IAM::Role") if name.startswith("Model")}
+
+    first = roles()
+    assert roles() == first
+    assert roles(environment={"A": "1"}) == first
+    assert roles(key="models/2/model.tar.gz").isdisjoint(first)
+    assert roles(image=f"{endpoints.IMAGE}-2").isdisjoint(first)
 
 
 def test_a_given_role_is_extended_and_none_is_made() -> None:
