@@ -65,7 +65,7 @@ def services(problems: Problems, names: Sequence[str]) -> None:
     )
 
 
-def emails(problems: Problems, addresses: Sequence[str]) -> None:
+def emails(problems: Problems, addresses: Sequence[object]) -> None:
     problems.check(
         not isinstance(addresses, str),
         given=f"alert_emails={addresses!r}",
@@ -94,15 +94,15 @@ def emails(problems: Problems, addresses: Sequence[str]) -> None:
         )
 
 
-def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[float]) -> None:
-    listed = True
+def thresholds(problems: Problems, actual: object, forecast: object) -> None:
+    count = []
     for name, percents in (("thresholds", actual), ("forecast_thresholds", forecast)):
         if isinstance(percents, str) or not isinstance(percents, Sequence):
-            listed = False
             problems.check(
                 False, given=f"{name}={percents!r}", allowed="a list", write=f"{name}=({percents},)"
             )
             continue
+        count.append(len(percents))
         for percent in percents:
             problems.check(
                 is_share(percent),
@@ -116,11 +116,9 @@ def thresholds(problems: Problems, actual: Sequence[float], forecast: Sequence[f
             allowed="each threshold once",
             write=f"{tuple(dict.fromkeys(percents))}",
         )
-    if not listed:
-        return
     problems.check(
-        0 < len(actual) + len(forecast) <= _MOST_NOTIFICATIONS,
-        given=f"{len(actual)} thresholds and {len(forecast)} forecast thresholds",
+        len(count) < 2 or 0 < sum(count) <= _MOST_NOTIFICATIONS,
+        given=" thresholds and ".join(map(str, count)) + " forecast thresholds",
         allowed=f"1 to {_MOST_NOTIFICATIONS} of both",
         write="thresholds=(80, 100)",
     )
