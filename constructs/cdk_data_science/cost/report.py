@@ -22,6 +22,8 @@ from aws_cdk import (
 from cdk_data_science.cost import at_rest, prices
 from cdk_data_science.cost.at_rest import Line
 
+_ROTATED = "AWS::KMS::Key"
+
 
 class CostReport:
     """Says at synthesis, in a line for each stack, what the app costs at rest.
@@ -102,3 +104,6 @@ def written(found: Sequence[Line], table: prices.PriceTable) -> Iterator[str]:
     unknown = sum(line.monthly_usd is None for line in found)
     yield f"Together: {total(found):.2f} USD a month at rest, {unknown} unknown."
     yield f"List prices of {table.region}, a snapshot of {table.date}; use comes on top."
+    keys = total(line for line in found if line.type == _ROTATED)
+    if keys:
+        yield f"Of this {keys:.2f} for KMS keys; each of a key's first two rotations adds its price again."

@@ -249,6 +249,7 @@ def test_the_command_lists_the_stacks_with_their_sums(
     assert "167.90  ByHand/Endpoint  (1 x sagemaker.ml.m5.xlarge)" in printed
     assert "Together: 241.90 USD a month at rest, 0 unknown." in printed
     assert "List prices of us-east-1, a snapshot of" in printed
+    assert "Of this 1.00 for KMS keys; each of a key's first two rotations adds its price again." in printed
 
 
 def test_the_command_can_answer_in_json(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
