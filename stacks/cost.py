@@ -16,6 +16,7 @@ from cdk_data_science import (
     CostGuardrails,
     SlackChannel,
 )
+from cdk_data_science.cost.required_tags import activation_commands
 from cdk_data_science.security import Persona, Personas
 from settings.model import Cost, Settings
 from stacks.serving import architecture, python_runtime
@@ -68,6 +69,16 @@ class CostStack(cdk.Stack):
             value=self.guardrails.budget.ref,
             description="The monthly budget; its alerts go to the platform's alert topic",
         )
+
+        counted = sorted({*cost.tag_keys, *(key for part in cost.budgets.values() for key in part.tags)})
+        if counted:
+            cdk.CfnOutput(
+                self,
+                "ActivateTags",
+                value="; ".join(activation_commands(counted)),
+                description="Run it in the management account a day after the first deployment: until these "
+                "keys are active cost allocation tags, the budgets count nothing",
+            )
 
     def _stop(self, settings: Settings, cost: Cost, personas: Personas | None) -> AcceleratorStop | None:
         stop = cost.stop_accelerators

@@ -96,6 +96,15 @@ def test_personas_of_the_platform_are_denied_too(tmp_path: Any) -> None:
     assert role == "DataScientist"
 
 
+def test_people_are_told_what_lets_the_budgets_count(template: Template) -> None:
+    # Until its keys are active, a budget by tag sees nothing: no alert, and no action.
+    outputs = template.to_json()["Outputs"]
+    assert outputs["ActivateTags"]["Value"] == (
+        "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status "
+        "TagKey=environment,Status=Active TagKey=team,Status=Active"
+    )
+
+
 def test_the_platforms_one_topic_carries_the_alerts(template: Template) -> None:
     assert support.resources(template, "AWS::SNS::Topic") == {}
     channel = support.only(support.resources(template, "AWS::Chatbot::SlackChannelConfiguration"))

@@ -112,15 +112,7 @@ class RequiredTags:
         CloudFormation has no resource for it. AWS knows a key from up to a day after its first use, so the
         command fails before that; activating what is active changes nothing.
         """
-        keys = list(self._rules.required)
-        return [
-            "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status "
-            + " ".join(
-                shlex.quote(f"TagKey={key},Status=Active")
-                for key in keys[start : start + _TAGS_PER_ACTIVATION]
-            )
-            for start in range(0, len(keys), _TAGS_PER_ACTIVATION)
-        ]
+        return activation_commands(list(self._rules.required))
 
     def tag_policy(self, *, enforced_for: Sequence[str] = ()) -> dict[str, Any]:
         """The tag policy document for AWS Organizations: the spelling of the keys, and their allowed values.
@@ -171,6 +163,17 @@ class RequiredTags:
                     conditions={"Null": {f"aws:RequestTag/{key}": "true"}},
                 )
             )
+
+
+def activation_commands(keys: Sequence[str]) -> list[str]:
+    """What activates tag keys as cost allocation tags; a request takes 20."""
+    return [
+        "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status "
+        + " ".join(
+            shlex.quote(f"TagKey={key},Status=Active") for key in keys[start : start + _TAGS_PER_ACTIVATION]
+        )
+        for start in range(0, len(keys), _TAGS_PER_ACTIVATION)
+    ]
 
 
 def _custom_resource_providers(scope: IConstruct) -> Iterator[IConstruct]:
