@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = {
     "synth": "Synthesizing the platform",
+    "catalog": "Synthesizing a lake with many tables and grants",
     "inference": "The inference function",
     "local_aws": "The local AWS against its limits",
     "local_run": "`make local`, stage by stage",

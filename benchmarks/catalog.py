@@ -1,8 +1,9 @@
 """How long `cdk synth` takes for a lake with many zones, tables and grants, and how large its stacks are.
 
-Three sizes, up to 50 zones, 200 tables and 500 grants. Time proportional to size shows as the same milliseconds
-for each resource. Zones, tables and consumers have stacks of their own, as a lake of that size needs: a stack
-may have 500 resources. The sizes take turns, so that a slow moment of the machine meets them all.
+Three sizes, up to 50 zones, 200 tables and 500 grants. Time proportional to size shows as the same
+milliseconds for each resource. Zones, tables and consumers have stacks of their own, as a lake of that size
+needs: a stack may have 500 resources. The sizes take turns, so that a slow moment of the machine meets them
+all.
 """
 
 from __future__ import annotations
