@@ -17,7 +17,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import family
 from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling, Rollout
-from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant, Variant
+from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant, Variant, whole
 
 MOST_ALARMS = 10
 _LONGEST_WAIT = 3600
@@ -60,8 +60,6 @@ class Guardrails:
 
     def check(self, problems: Problems, variants: Sequence[Variant]) -> None:
         """Report what SageMaker refuses, or would leave out without a word."""
-        if isinstance(self.rollout, Canary):
-            self.rollout.check(problems)
         self._check_steps(problems)
         self._check_waits(problems)
         self._check_exclusions(problems, variants)
@@ -76,7 +74,7 @@ class Guardrails:
             self._check_percent(problems, "rollback_percent", self.rollout.rollback_percent, 5, 100)
         seconds = self.rollout.bake_seconds
         problems.check(
-            0 <= seconds <= _LONGEST_WAIT and seconds == int(seconds),
+            is_token(seconds) or (0 <= seconds <= _LONGEST_WAIT and seconds == int(seconds)),
             given=f"{name} bake={seconds:g} s of an endpoint",
             allowed="whole seconds, 0 s to one hour",
             write="bake=Duration.minutes(10)",
@@ -95,7 +93,7 @@ class Guardrails:
         if self.termination_wait is not None:
             seconds = self.termination_wait.to_seconds(integral=False)
             problems.check(
-                0 <= seconds <= _LONGEST_WAIT and seconds == int(seconds),
+                is_token(seconds) or (0 <= seconds <= _LONGEST_WAIT and seconds == int(seconds)),
                 given=f"termination_wait={seconds:g} s",
                 allowed="whole seconds, 0 s to one hour",
                 write="termination_wait=Duration.minutes(5)",
@@ -110,26 +108,28 @@ class Guardrails:
             return
         seconds = self.timeout.to_seconds(integral=False)
         problems.check(
-            _SHORTEST_TIMEOUT <= seconds <= _LONGEST_TIMEOUT and seconds == int(seconds),
+            is_token(seconds)
+            or (_SHORTEST_TIMEOUT <= seconds <= _LONGEST_TIMEOUT and seconds == int(seconds)),
             given=f"rollout_timeout={seconds:g} s",
             allowed="whole seconds, ten minutes to eight hours",
             write="rollout_timeout=Duration.hours(2)",
         )
         waits = self._waits()
         problems.check(
-            seconds > waits,
+            is_token(seconds) or seconds > waits,
             given=f"rollout_timeout={seconds:g} s with waits of {waits:g} s",
             allowed="more than all waits together",
             write=f"rollout_timeout=Duration.minutes({math.ceil(waits / 60) + 60})",
         )
 
     def _waits(self) -> float:
+        """The time that is waited in all; nothing, if it is not known."""
+        bake = 0.0 if isinstance(self.rollout, AllAtOnce) else self.rollout.bake_seconds
+        if is_token(bake) or is_token(self._termination_seconds()):
+            return 0
         if isinstance(self.rollout, Rolling):
-            return self._steps() * self.rollout.bake_seconds
-        termination = float(self._termination_seconds())
-        if isinstance(self.rollout, AllAtOnce):
-            return termination
-        return termination + self._steps() * self.rollout.bake_seconds
+            return self._steps() * bake
+        return self._termination_seconds() + self._steps() * bake
 
     def _steps(self) -> int:
         """After how many steps there is a wait, if instances could be divided at will."""
@@ -138,9 +138,9 @@ class Guardrails:
             return batches if isinstance(self.rollout, Rolling) else batches - 1
         return 1
 
-    def _termination_seconds(self) -> int:
+    def _termination_seconds(self) -> float:
         wait = self.termination_wait
-        return _TERMINATION_WAIT_SECONDS if wait is None else int(wait.to_seconds(integral=False))
+        return _TERMINATION_WAIT_SECONDS if wait is None else whole(wait.to_seconds(integral=False))
 
     def _check_exclusions(self, problems: Problems, variants: Sequence[Variant]) -> None:
         why = unguarded(variants)
@@ -176,7 +176,7 @@ class Guardrails:
 
     def render(self, alarms: Sequence[cloudwatch.IAlarm]) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
         """Return the configuration as CloudFormation has it."""
-        timeout = None if self.timeout is None else int(self.timeout.to_seconds())
+        timeout = None if self.timeout is None else whole(self.timeout.to_seconds(integral=False))
         rollback = sagemaker.CfnEndpoint.AutoRollbackConfigProperty(
             alarms=[sagemaker.CfnEndpoint.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in alarms]
         )
@@ -187,7 +187,7 @@ class Guardrails:
                 rolling_update_policy=sagemaker.CfnEndpoint.RollingUpdatePolicyProperty(
                     maximum_batch_size=_share(self.rollout.percent),
                     rollback_maximum_batch_size=None if back is None else _share(back),
-                    wait_interval_in_seconds=int(self.rollout.bake_seconds),
+                    wait_interval_in_seconds=whole(self.rollout.bake_seconds),
                     maximum_execution_timeout_in_seconds=timeout,
                 ),
             )
@@ -212,18 +212,16 @@ def _routing(rollout: AllAtOnce | Canary | Linear) -> sagemaker.CfnEndpoint.Traf
         type="CANARY" if canary else "LINEAR",
         canary_size=_share(rollout.percent) if canary else None,
         linear_step_size=None if canary else _share(rollout.percent),
-        wait_interval_in_seconds=int(rollout.bake_seconds),
+        wait_interval_in_seconds=whole(rollout.bake_seconds),
     )
 
 
 def _share(percent: float) -> sagemaker.CfnEndpoint.CapacitySizeProperty:
-    return sagemaker.CfnEndpoint.CapacitySizeProperty(
-        type="CAPACITY_PERCENT", value=percent if is_token(percent) else int(percent)
-    )
+    return sagemaker.CfnEndpoint.CapacitySizeProperty(type="CAPACITY_PERCENT", value=whole(percent))
 
 
 def _fewest(variant: Variant) -> float:
     """The fewest instances that a variant may have when it is updated; many, if that is not known."""
-    if not isinstance(variant, InstanceVariant) or is_token(variant.instance_count):
+    if not isinstance(variant, InstanceVariant):
         return math.inf
-    return variant.fewest
+    return math.inf if is_token(variant.fewest) else variant.fewest

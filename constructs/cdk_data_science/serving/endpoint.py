@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.serving import _autoscaling
 from cdk_data_science.serving._built_endpoint import BuiltEndpoint, check_name
@@ -227,6 +227,7 @@ class _ImportedEndpoint(EndpointBase):
         problems.raise_if_any()
         self.endpoint_name = self._metrics_name = endpoint_name
         # SageMaker writes ARNs of endpoints in lower case.
+        written = endpoint_name if is_token(endpoint_name) else endpoint_name.lower()
         self.endpoint_arn = Stack.of(self).format_arn(
-            service="sagemaker", resource="endpoint", resource_name=endpoint_name.lower()
+            service="sagemaker", resource="endpoint", resource_name=written
         )

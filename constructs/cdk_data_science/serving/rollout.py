@@ -42,7 +42,7 @@ class Canary:
         return Duration.seconds(math.ceil(self.bake_seconds / self.checks))
 
     def check(self, problems: Problems) -> None:
-        """Report what cannot work anywhere."""
+        """Report what a pipeline cannot roll a function out by."""
         problems.check(
             is_token(self.percent) or 0 < self.percent < 100,
             given=f"percent={self.percent}",

@@ -283,5 +283,10 @@ def _check_timeout(problems: Problems, name: str, value: Duration | None, least:
     )
 
 
-def _seconds(value: Duration | None) -> int | None:
-    return None if value is None else int(value.to_seconds())
+def _seconds(value: Duration | None) -> float | None:
+    return None if value is None else whole(value.to_seconds(integral=False))
+
+
+def whole(number: float) -> float:
+    """A number as the API wants it; one that is known only at deployment as it is."""
+    return number if is_token(number) else int(number)

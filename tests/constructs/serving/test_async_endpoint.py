@@ -16,6 +16,7 @@ from constructs import Construct
 from cdk_data_science import AsyncEndpoint, Canary, ConfigurationError, Scaling, TrackInvocations
 from cdk_data_science.security.checks import DataScienceChecks
 from cdk_data_science.serving import Artifact, Backlog
+from tests.compliance.test_cfn_lint import problems
 from tests.constructs import nag, support
 from tests.constructs.serving import endpoints
 
@@ -138,6 +139,10 @@ def test_whoever_asks_puts_requests_and_calls_nothing_but_the_queue(stack: cdk.S
     assert "sagemaker:InvokeEndpointAsync" in allowed
     assert '"sagemaker:InvokeEndpoint"' not in allowed
     assert "/requests/*" in allowed and "s3:GetObject" not in allowed
+
+
+def test_cfn_lint_accepts_it(stack: cdk.Stack) -> None:
+    assert problems(support.synth(stack).to_json()) == []
 
 
 def test_whoever_reads_answers_does_not_ask() -> None:

@@ -14,7 +14,17 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from cdk_data_science import AlertTopic, Artifact, ConfigurationError, DataCapture, Model, ModelEndpoint
+from cdk_data_science import (
+    AlertTopic,
+    Artifact,
+    Canary,
+    ConfigurationError,
+    DataCapture,
+    Model,
+    ModelEndpoint,
+    Scaling,
+    TrackInvocations,
+)
 from cdk_data_science.security.checks import DataScienceChecks
 from cdk_data_science.serving import CoreDumps, ServerlessVariant
 from tests.compliance.assembly import Assembly
@@ -251,6 +261,43 @@ def test_a_shadow_stands_beside_the_variant_and_shares_its_permissions() -> None
     assert f"/aws/sagemaker/Endpoints/{name}" in policy(stack, "NextRole")
     # AND nobody sees its answers: no alarm watches it, no deployment goes back for it
     assert '"next"' not in json.dumps(support.resources(stack, "AWS::CloudWatch::Alarm"))
+
+
+def test_what_is_known_only_at_deployment_passes_unvalidated() -> None:
+    stack = support.stack()
+
+    def parameter(id: str, type: str = "Number") -> cdk.CfnParameter:
+        return cdk.CfnParameter(stack, id, type=type)
+
+    wait = cdk.Duration.seconds(parameter("Seconds").value_as_number)
+    variant = endpoints.variant(
+        stack,
+        instance_type=parameter("Type", "String").value_as_string,
+        instance_count=parameter("Count").value_as_number,
+        weight=parameter("Weight").value_as_number,
+        volume_size_gb=parameter("Volume").value_as_number,
+        startup_timeout=wait,
+        scaling=Scaling(
+            minimum=parameter("Least").value_as_number,
+            maximum=parameter("Most").value_as_number,
+            policies=[TrackInvocations(per_minute=parameter("Load").value_as_number)],
+        ),
+    )
+    rollout = Canary(percent=10, bake=wait)
+    endpoints.endpoint(
+        stack, variants=[variant], rollout=rollout, termination_wait=wait, rollout_timeout=wait
+    )
+    (rendered,) = endpoints.properties(stack, CONFIG)["ProductionVariants"]
+    assert rendered["InitialInstanceCount"] == {"Ref": "Count"}
+    assert rendered["ContainerStartupHealthCheckTimeoutInSeconds"] == {"Ref": "Seconds"}
+    policy = endpoints.properties(stack, ENDPOINT)["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    assert policy["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"] == {"Ref": "Seconds"}
+    assert policy["TerminationWaitInSeconds"] == {"Ref": "Seconds"}
+    assert policy["MaximumExecutionTimeoutInSeconds"] == {"Ref": "Seconds"}
+    # AND a name that is known only then is not changed
+    name = parameter("Name", "String").value_as_string
+    imported = ModelEndpoint.from_endpoint_name(stack, "Imported", name)
+    assert {"Ref": "Name"} in stack.resolve(imported.endpoint_arn)["Fn::Join"][1]
 
 
 @functools.cache
