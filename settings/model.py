@@ -45,6 +45,21 @@ class Platform(Section):
     ``cdk-data-science:destroyData``."""
 
 
+class Table(Section):
+    """A table of the lake's catalog, ``[lake.tables.<name>]``."""
+
+    zone: Literal["raw", "curated", "features", "models"]
+    """The zone that holds its objects."""
+    columns: Annotated[dict[str, str], Field(min_length=1)]
+    """Types by name, as Athena writes them; for CSV in the file's order."""
+    format: Literal["parquet", "csv", "json"] = "parquet"
+    """What the objects are. CSV has quotes, doubled within quotes, and one line of names."""
+    prefix: str | None = None
+    """Folder of the objects, ending in ``/``; without it, the table's name."""
+    description: str | None = None
+    """What the table holds."""
+
+
 class Lake(Section):
     """The data lake."""
 
@@ -52,6 +67,8 @@ class Lake(Section):
     """ARNs of roles that administer Lake Formation beside the role that deploys."""
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
+    tables: dict[str, Table] = Field(default_factory=dict)
+    """Tables of the catalog, by name; they are in the stack of the lake and are kept with it."""
     runs_expire_days: Days | None = None
     """Age at which what the pipeline's runs leave (``runs/`` and ``runs-train/`` of the features zone:
     prepared data, scores, reports of the quality gate) is deleted; without it, never. Evaluations, which the

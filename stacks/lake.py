@@ -9,11 +9,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science import DataLake, FolderExpiry, LakeFormation, ZoneDefinition
-from cdk_data_science.data_lake import DEFAULT_ZONES
+from cdk_data_science import Csv, DataLake, FolderExpiry, Json, LakeFormation, Parquet, ZoneDefinition
+from cdk_data_science.data_lake import DEFAULT_ZONES, TableFormat
 from settings.model import Lake, Settings
 from stacks import checks
 
+FORMATS: dict[str, TableFormat] = {"parquet": Parquet(), "csv": Csv(escape='"'), "json": Json()}
 RECOVERABLE_DAYS = 7
 """Expired copies can be had back this long; what they were made of is kept."""
 
@@ -44,6 +45,14 @@ class LakeStack(cdk.Stack):
             lake_formation=formation if settings.lake.lake_formation else None,
             destroy=settings.platform.destroy_data,
         )
+        for name, table in settings.lake.tables.items():
+            self.lake.zone(table.zone).add_table(
+                name,
+                schema=table.columns,
+                format=FORMATS[table.format],
+                prefix=table.prefix,
+                description=table.description,
+            )
         if settings.lake.lake_formation:
             checks.accept(
                 self.lake,
