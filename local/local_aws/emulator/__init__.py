@@ -17,7 +17,9 @@ def install() -> None:
         injection,
         object_events,
         object_keys,
+        policy_variables,
         request_conditions,
+        role_boundaries,
         roles,
         services,
         stack_operations,
@@ -28,6 +30,7 @@ def install() -> None:
     services.install()
     identity.install()
     request_conditions.install()
+    policy_variables.install()
     budget_actions.install()
     call_log.install()
     step_functions.install()
@@ -40,6 +43,7 @@ def install() -> None:
     roles.install()
     stack_operations.install()
     types.install()
+    role_boundaries.install()
     injection.install()  # the last: what others wrap can fail, too
 
 

@@ -1,5 +1,6 @@
 """Condition keys and resources of requests that ministack's IAM leaves out: which policy is attached to a
-role, which instance types SageMaker would start, and which action of a budget is meant."""
+role, what SageMaker would start, in which network and with which approval, and which action of a budget is
+meant."""
 
 from __future__ import annotations
 
@@ -19,8 +20,7 @@ def install() -> None:
             given = params["PolicyArn"]
             found |= {"iam:PolicyARN": given[0] if isinstance(given, list) else given}
         if service == "sagemaker":
-            types = sorted(set(_instance_types(_parsed(body))))
-            found |= {"sagemaker:InstanceTypes": types} if types else {}
+            found |= _of_sagemaker(_parsed(body))
         return found
 
     def with_budget_actions(
@@ -51,17 +51,30 @@ def budget_resource(request: Any, account: str) -> str:
     return f"arn:aws:budgets::{account}:budget/{name}{suffix}"
 
 
-def _instance_types(request: Any) -> Iterator[str]:
-    """Every instance type that a request names, wherever its API has it."""
+_SAGEMAKER_KEYS = {
+    "sagemaker:InstanceTypes": "InstanceType",
+    "sagemaker:VpcSubnets": "Subnets",
+    "sagemaker:VpcSecurityGroupIds": "SecurityGroupIds",
+}
+
+
+def _of_sagemaker(request: Any) -> dict[str, Any]:
+    """The condition keys of SageMaker that a request has values for."""
+    found: dict[str, Any] = {key: sorted(set(_texts(request, name))) for key, name in _SAGEMAKER_KEYS.items()}
+    if isinstance(request, dict):
+        found["sagemaker:ModelApprovalStatus"] = request.get("ModelApprovalStatus")
+    return {key: value for key, value in found.items() if value}
+
+
+def _texts(request: Any, member: str) -> Iterator[str]:
+    """Every text, alone or in a list, that a request has in members of this name, wherever its API has it."""
     if isinstance(request, list):
         for item in request:
-            yield from _instance_types(item)
+            yield from _texts(item, member)
     elif isinstance(request, dict):
         for name, item in request.items():
-            if name == "InstanceType" and isinstance(item, str):
-                yield item
-            else:
-                yield from _instance_types(item)
+            texts = [text for text in (item if isinstance(item, list) else [item]) if isinstance(text, str)]
+            yield from texts if name == member else _texts(item, member)
 
 
 def _parsed(body: bytes) -> Any:
