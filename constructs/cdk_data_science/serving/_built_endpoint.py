@@ -15,6 +15,7 @@ from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science.serving import _widgets
 from cdk_data_science.serving._endpoint_base import EndpointBase
 from cdk_data_science.serving._guardrails import MOST_ALARMS, Guardrails, unguarded
 from cdk_data_science.serving._role import allow_log
@@ -43,7 +44,50 @@ class BuiltEndpoint(EndpointBase):
     alarms: list[cloudwatch.Alarm]
     """On errors and slow answers of each variant. They roll a deployment back."""
 
-    def _name(self, name: str | None, variants: Sequence[str]) -> None:
+    _instances: tuple[str, ...] = ()
+    """The variants on instances, which have processors to measure."""
+
+    _gpus: tuple[str, ...] = ()
+    """Those with GPUs."""
+
+    def dashboard_widgets(self) -> list[cloudwatch.IWidget]:
+        """Graphs of requests, latency and saturation for a dashboard of yours, under the state of the alarms.
+
+        ``cloudwatch.Dashboard(self, "Dashboard", widgets=[endpoint.dashboard_widgets()])``
+        """
+        found: list[cloudwatch.IWidget] = [_widgets.alarms(self._metrics_name, self.alarms)]
+        found += self._traffic_widgets()
+        if self._instances:
+            utilization = [
+                ("CPU, added up", self.metric_cpu_utilization),
+                ("memory", self.metric_memory_utilization),
+            ]
+            found.append(_widgets.graph("Instances", self._instances, utilization, unit="%"))
+        if self._gpus:
+            utilization = [
+                ("GPU, added up", self.metric_gpu_utilization),
+                ("GPU memory, added up", self.metric_gpu_memory_utilization),
+            ]
+            found.append(_widgets.graph("GPUs", self._gpus, utilization, unit="%"))
+        return found
+
+    def _traffic_widgets(self) -> list[cloudwatch.IWidget]:
+        requests = [
+            ("requests", self.metric_invocations),
+            ("4xx", self.metric_client_errors),
+            ("5xx", self.metric_server_errors),
+        ]
+        latency = [
+            ("container, median", lambda name: self.metric_model_latency(name, statistic="p50")),
+            ("container, p99", self.metric_model_latency),
+            ("SageMaker, p99", self.metric_overhead_latency),
+        ]
+        return [
+            _widgets.graph("Requests a minute", self._variants, requests),
+            _widgets.graph("Latency", self._variants, latency, unit="microseconds"),
+        ]
+
+    def _name(self, name: str | None, variants: Sequence[_AnyVariant]) -> None:
         # In lower case, as SageMaker writes ARNs of endpoints.
         made = (
             name
@@ -51,7 +95,10 @@ class BuiltEndpoint(EndpointBase):
             else Names.unique_resource_name(self, max_length=63, separator="-").lower()
         )
         self._metrics_name = made
-        self._variants = tuple(variants)
+        self._variants = tuple(each.name for each in variants)
+        on_instances = [each for each in variants if isinstance(each, InstanceVariant)]
+        self._instances = tuple(each.name for each in on_instances)
+        self._gpus = tuple(each.name for each in on_instances if each.facts is not None and each.facts.cuda)
 
     def _make_key_and_alerts(self, key: kms.IKey | None, alerts: AlertTopic | None) -> None:
         self.key = (

@@ -18,7 +18,7 @@ from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic, alarm
-from cdk_data_science.serving import _autoscaling
+from cdk_data_science.serving import _autoscaling, _widgets
 from cdk_data_science.serving._built_endpoint import BuiltEndpoint, check_name
 from cdk_data_science.serving._guardrails import Guardrails
 from cdk_data_science.serving.rollout import AllAtOnce, Rollout
@@ -194,7 +194,7 @@ class AsyncEndpoint(BuiltEndpoint):
         problems.raise_if_any()
         self.requests, self.requests_prefix = requests, requests_prefix
         self.answers, self.answers_prefixes = answers, (answers_prefix, failures_prefix)
-        self._name(endpoint_name, [variant.name])
+        self._name(endpoint_name, [variant])
         self._make_key_and_alerts(key, alerts)
         self.failures: sns.ITopic = failures if failures is not None else self.alerts.topic
         self._extend_roles([variant])
@@ -272,6 +272,21 @@ class AsyncEndpoint(BuiltEndpoint):
     def metric_oldest_request(self) -> cloudwatch.Metric:
         """Seconds for which the oldest request has waited."""
         return self._queue_metric("ApproximateAgeOfOldestRequest", "Maximum")
+
+    def _traffic_widgets(self) -> list[cloudwatch.IWidget]:
+        """Of the queue: requests and overhead are not published."""
+        answers = [("4xx", self.metric_client_errors), ("5xx", self.metric_server_errors)]
+        latency = [("container, p99", self.metric_model_latency)]
+        return [
+            cloudwatch.GraphWidget(
+                title="Queue",
+                width=12,
+                left=[self.metric_backlog().with_(label="requests")],
+                right=[self.metric_oldest_request().with_(label="oldest, seconds")],
+            ),
+            _widgets.graph("Failures a minute", self._variants, answers),
+            _widgets.graph("Latency", self._variants, latency, unit="microseconds"),
+        ]
 
     def _queue_metric(self, name: str, statistic: str) -> cloudwatch.Metric:
         """The queue is the endpoint's: its metrics have no variant."""

@@ -148,7 +148,7 @@ class ModelEndpoint(BuiltEndpoint):
         check_name(problems, endpoint_name)
         problems.raise_if_any()
         on_instances = [each for each in everyone if isinstance(each, InstanceVariant)]
-        self._name(endpoint_name, [each.name for each in everyone])
+        self._name(endpoint_name, everyone)
         self._make_key_and_alerts(key, alerts)
         self._extend_roles(everyone)
         if data_capture is not None:

@@ -141,6 +141,16 @@ def test_whoever_asks_puts_requests_and_calls_nothing_but_the_queue(stack: cdk.S
     assert "/requests/*" in allowed and "s3:GetObject" not in allowed
 
 
+def test_the_dashboard_draws_the_queue() -> None:
+    stack = workshop()
+    endpoint = build(stack, Construct(stack, "Drawn"), variant=variant())
+    rendered = json.dumps([stack.resolve(each.to_json()) for each in endpoint.dashboard_widgets()])
+    for name in ("ApproximateBacklogSize", "ApproximateAgeOfOldestRequest", "ModelLatency", "CPUUtilization"):
+        assert f'"{name}"' in rendered
+    # AND nothing that is not published of asynchronous endpoints
+    assert '"Invocations"' not in rendered and "OverheadLatency" not in rendered
+
+
 def test_cfn_lint_accepts_it(stack: cdk.Stack) -> None:
     assert problems(support.synth(stack).to_json()) == []
 

@@ -263,6 +263,43 @@ def test_a_shadow_stands_beside_the_variant_and_shares_its_permissions() -> None
     assert '"next"' not in json.dumps(support.resources(stack, "AWS::CloudWatch::Alarm"))
 
 
+def drawn(stack: cdk.Stack, endpoint: Any) -> set[tuple[str, str]]:
+    """Variants and metrics of the endpoint's widgets; a hyphen for metrics of the whole endpoint."""
+    found = set()
+    for widget in endpoint.dashboard_widgets():
+        for rendered in stack.resolve(widget.to_json()):
+            for namespace, name, *rest in rendered["properties"].get("metrics", []):
+                pairs = [each for each in rest if isinstance(each, str)]
+                dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
+                assert namespace in ("AWS/SageMaker", "/aws/sagemaker/Endpoints")
+                found.add((dimensions.get("VariantName", "-"), name))
+    return found
+
+
+def test_the_dashboard_draws_what_is_published_of_each_variant() -> None:
+    stack = support.stack()
+    on_gpus = endpoints.variant(stack, name="gpus", instance_type="ml.g5.xlarge")
+    both = endpoints.endpoint(stack, variants=[endpoints.variant(stack), on_gpus])
+    requests = {
+        "Invocations",
+        "Invocation4XXErrors",
+        "Invocation5XXErrors",
+        "ModelLatency",
+        "OverheadLatency",
+    }
+    instances = {"CPUUtilization", "MemoryUtilization"}
+    assert drawn(stack, both) == {
+        *(("main", name) for name in requests | instances),
+        *(("gpus", name) for name in requests | instances | {"GPUUtilization", "GPUMemoryUtilization"}),
+    }
+    # AND a serverless variant has no instances
+    model = endpoints.model(stack, "Open", network_isolation=False)
+    serverless = endpoints.endpoint(
+        stack, "Serverless", variants=[ServerlessVariant(name="main", model=model)]
+    )
+    assert drawn(stack, serverless) == {("main", name) for name in requests}
+
+
 def test_what_is_known_only_at_deployment_passes_unvalidated() -> None:
     stack = support.stack()
 
