@@ -100,7 +100,7 @@ def _gap(minutes: str) -> int:
         span, _, step = part.partition("/")
         first, _, last = ("0", "-", "59") if span == "*" else span.partition("-")
         end = int(last) if last else (59 if step else int(first))
-        found.update(range(int(first), end + 1, int(step or 1)))
+        found.update(range(int(first), end + 1, int(step) if step else 1))
     ordered = sorted(found)
     return min(
         (later - earlier for earlier, later in zip(ordered, [*ordered[1:], ordered[0] + 60], strict=True)),

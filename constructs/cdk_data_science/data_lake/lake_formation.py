@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_inline_policy
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import ConfigurationError, Problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,8 @@ def append_administrators(
     to, never replaced, and retained when the stack goes, because other stacks' permissions are revoked with
     them.
     """
-    arns = [*_deploying_role(scope), *(_principal_arn(administrator) for administrator in administrators)]
+    named = [_principal_arn(administrator) for administrator in administrators]
+    arns = [*_deploying_role(scope, named), *named]
     settings = lakeformation.CfnDataLakeSettings(
         scope,
         id,
@@ -108,14 +109,27 @@ def append_administrators(
     return settings
 
 
-def _deploying_role(scope: Construct) -> list[str]:
-    """The role that CloudFormation assumes, where the stack's synthesizer has one."""
+def _deploying_role(scope: Construct, named: Sequence[str]) -> list[str]:
+    """The role that CloudFormation assumes, where the stack's synthesizer has one.
+
+    A synthesizer that was made in Python comes back from jsii without its stack, and does not tell the role:
+    it has to be among those that are named.
+    """
     stack = Stack.of(scope)
     synthesizer = stack.synthesizer
     if not isinstance(synthesizer, DefaultStackSynthesizer):
         return []
     # The synthesizer writes placeholders that only the CLI fills in; a template needs CloudFormation's own.
-    role = synthesizer.cloud_formation_execution_role_arn
+    try:
+        role = synthesizer.cloud_formation_execution_role_arn
+    except RuntimeError as unknown:
+        if named:
+            return []
+        raise ConfigurationError(
+            f"{scope.node.path}: given administer=True in a stack with a synthesizer of its own, which does "
+            "not tell the role that deploys; allowed: that role by name; write: "
+            "LakeFormation(administer=True, administrators=[iam.Role.from_role_arn(…)])"
+        ) from unknown
     for placeholder, value in (
         ("${AWS::Partition}", stack.partition),
         ("${AWS::AccountId}", stack.account),

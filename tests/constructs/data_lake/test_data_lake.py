@@ -514,3 +514,20 @@ def test_metrics_have_the_dimensions_that_s3_publishes() -> None:
     }
     assert (count.dimensions or {})["StorageType"] == "AllStorageTypes"
     assert size.period.to_days() == 1
+
+
+def test_a_synthesizer_of_ones_own_takes_the_deploying_role_by_name() -> None:
+    """jsii hands such a synthesizer back without its stack."""
+    own = cdk.DefaultStackSynthesizer(qualifier="own")
+    stack = cdk.Stack(support.app(), "Own", synthesizer=own)
+    with pytest.raises(ConfigurationError, match="does not tell the role that deploys"):
+        DataLake(stack, "Lake", zones=["raw"], lake_formation=LakeFormation(administer=True))
+    role = iam.Role.from_role_arn(stack, "Deployer", "arn:aws:iam::111122223333:role/deployer")
+    lake = DataLake(
+        stack,
+        "Named",
+        zones=["raw"],
+        lake_formation=LakeFormation(administer=True, administrators=[role]),
+    )
+    assert lake.settings is not None
+    assert stack.resolve(lake.settings.admins) == [{"dataLakePrincipalIdentifier": role.role_arn}]
