@@ -18,7 +18,7 @@ LIBRARY = sorted(
 COMPOSITION = [*LIBRARY, *sorted((ROOT / "stacks").rglob("*.py")), ROOT / "app.py"]
 NETWORK = {"boto3", "botocore", "requests", "urllib", "http", "socket", "urllib3"}
 CONSTRUCTOR = "class A(Construct):\n def __init__(self, scope, id):\n  super().__init__(scope, id)\n  "
-CHANGING = {"uuid", "random", "secrets", "time", "datetime"}
+CHANGING = {"uuid", "random", "secrets", "time"}
 
 
 def trees(paths: list[Path]) -> Iterator[tuple[Path, ast.Module]]:
@@ -61,6 +61,13 @@ def lost_zeros(tree: ast.Module) -> Iterator[str]:
             last = node.values[-1]
             if isinstance(last, ast.Constant) and isinstance(last.value, int | float) and last.value:
                 yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def looks_at_clocks(tree: ast.Module) -> Iterator[str]:
+    """What asks for the time of day: reading a date that was given is no such thing."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("now", "today", "utcnow"):
+            yield f"{node.lineno}: {ast.unparse(node)}"
 
 
 def instance_type_guesses(tree: ast.Module) -> Iterator[str]:
@@ -113,6 +120,13 @@ def test_no_time_no_uuid_and_no_dice_at_synthesis() -> None:
         for path, tree in trees(COMPOSITION)
         if (found := {*imports(tree)} & CHANGING)
     ] == []
+    assert [f"{path}:{found}" for path, tree in trees(COMPOSITION) for found in looks_at_clocks(tree)] == []
+
+
+def test_a_look_at_the_clock_is_seen_and_the_reading_of_a_date_is_not() -> None:
+    assert list(looks_at_clocks(ast.parse("x = datetime.now(UTC)")))
+    assert list(looks_at_clocks(ast.parse("x = datetime.date.today()")))
+    assert list(looks_at_clocks(ast.parse("x = datetime.strptime(text, pattern)"))) == []
 
 
 def test_a_zero_is_not_taken_for_nothing() -> None:

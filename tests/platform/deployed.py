@@ -21,7 +21,7 @@ from botocore.credentials import Credentials
 from examples.review_sentiment.runs import explain
 from tests.local.conftest import REGION, LocalAws, eventually, zipped
 
-LONGEST_RUN = 180.0
+LONGEST_RUN = 300.0
 MODEL_VARIABLES = ("MODEL_BUCKET", "MODEL_KEY", "MODEL_SHA256")
 
 
