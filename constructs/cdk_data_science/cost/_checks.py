@@ -17,28 +17,25 @@ _NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
 _MOST_EMAILS = 10
 _MOST_NOTIFICATIONS = 10
 _HIGHEST_THRESHOLD = 1000
+MOST_USD = 1e12
 
 
-def is_share(percent: object, *, most: float = _HIGHEST_THRESHOLD) -> bool:
-    """Whether it is a number of percent, more than 0, or known only at deployment."""
-    return _is_number(percent, most=most)
-
-
-def limit(problems: Problems, usd: object) -> None:
-    problems.check(
-        _is_number(usd, most=1e12),
-        given=f"monthly_limit_usd={usd!r}",
-        allowed="a number of USD, more than 0: AWS bills these accounts, and their budgets count, in USD",
-        write="monthly_limit_usd=500",
-    )
-
-
-def _is_number(value: object, *, most: float) -> bool:
+def is_number(value: object, *, most: float = _HIGHEST_THRESHOLD) -> bool:
+    """Whether it is a number, more than 0, or known only at deployment."""
     if isinstance(value, float) and not math.isfinite(value):  # jsii cannot be asked whether it is a token
         return False
     if is_token(value):
         return True
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
+
+
+def limit(problems: Problems, usd: object) -> None:
+    problems.check(
+        is_number(usd, most=MOST_USD),
+        given=f"monthly_limit_usd={usd!r}",
+        allowed="a number of USD, more than 0: AWS bills these accounts, and their budgets count, in USD",
+        write="monthly_limit_usd=500",
+    )
 
 
 def name(problems: Problems, text: str) -> None:
@@ -105,7 +102,7 @@ def thresholds(problems: Problems, actual: object, forecast: object) -> None:
         count.append(len(percents))
         for percent in percents:
             problems.check(
-                is_share(percent),
+                is_number(percent),
                 given=f"{name}: {percent!r}",
                 allowed=f"percent of the limit, more than 0 and at most {_HIGHEST_THRESHOLD}",
                 write="80",

@@ -83,7 +83,7 @@ class AcceleratorStop:
             write="AcceleratorStop(roles=[scientist])",
         )
         problems.check(
-            _checks.is_share(self.at_percent),
+            _checks.is_number(self.at_percent),
             given=f"at_percent={self.at_percent!r}",
             allowed="percent of the limit, more than 0 and at most 1000",
             write="at_percent=100",

@@ -11,7 +11,8 @@ from aws_cdk import aws_ce as ce
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems
+from cdk_data_science.cost import _checks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,9 +25,9 @@ class AnomalyDetection:
     def check(self, problems: Problems) -> None:
         """Record what cannot work in these options."""
         problems.check(
-            is_token(self.minimum_impact_usd) or self.minimum_impact_usd >= 0,
-            given=f"minimum_impact_usd={self.minimum_impact_usd}",
-            allowed="0 or more",
+            self.minimum_impact_usd == 0 or _checks.is_number(self.minimum_impact_usd, most=_checks.MOST_USD),
+            given=f"minimum_impact_usd={self.minimum_impact_usd!r}",
+            allowed="a number of USD, 0 or more",
             write="minimum_impact_usd=10",
         )
 

@@ -103,6 +103,12 @@ class CommitmentBudget:
     for the utilization of Savings Plans."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether the commitment is one; a text with its value is not."""
+        given: object = self.commitment
+        return isinstance(given, Commitment)
+
+    @property
     def id(self) -> str:
         """The id of the budget's construct."""
         return self.commitment.name.title().replace("_", "") + (self.service or "").replace(" ", "")
@@ -110,11 +116,19 @@ class CommitmentBudget:
     def check(self, problems: Problems) -> None:
         """Record what AWS Budgets would refuse."""
         problems.check(
-            _checks.is_share(self.minimum_percent, most=100),
+            _checks.is_number(self.minimum_percent, most=100),
             given=f"minimum_percent={self.minimum_percent!r}",
             allowed="more than 0 and at most 100",
             write="minimum_percent=80",
         )
+        problems.check(
+            self.is_known,
+            given=f"commitment={self.commitment!r}",
+            allowed="a Commitment",
+            write="commitment=Commitment.SAVINGS_PLANS_COVERAGE",
+        )
+        if not self.is_known:
+            return
         reserved = self.commitment in (Commitment.RESERVATION_COVERAGE, Commitment.RESERVATION_UTILIZATION)
         problems.check(
             not reserved or bool(self.service),

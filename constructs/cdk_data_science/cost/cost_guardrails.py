@@ -259,7 +259,7 @@ def _check_parts(
         commitment.check(problems)
     names = [part.name for part in parts]
     problems.check(len(set(names)) == len(names), given=f"budgets named {names}", allowed="each name once")
-    ids = [commitment.id for commitment in commitments]
+    ids = [commitment.id for commitment in commitments if commitment.is_known]
     problems.check(
         len(set(ids)) == len(ids),
         given=f"commitments {ids}",

@@ -318,12 +318,12 @@ class _SomethingToDo:
 def _check_hours(problems: Problems, start: str, end: str, time_zone: str) -> None:
     for name, time in (("start", start), ("end", end)):
         problems.check(
-            _TIME.fullmatch(time) is not None,
+            _TIME.fullmatch(str(time)) is not None,
             given=f"{name}={time!r}",
             allowed="HH:MM from 00:00 to 23:59",
             write=f'{name}="{"08:00" if name == "start" else "19:00"}"',
         )
-    if _TIME.fullmatch(start) and _TIME.fullmatch(end):
+    if _TIME.fullmatch(str(start)) and _TIME.fullmatch(str(end)):
         problems.check(
             start < end,
             given=f"start={start!r} and end={end!r}",

@@ -315,6 +315,14 @@ def commitment(kind: Commitment, minimum: float) -> CommitmentBudget:
         ({"tags": {"user:team": ["x"]}}, "given tag key 'user:team'; allowed: the key as it is on resources"),
         ({"anomalies": AnomalyDetection(minimum_impact_usd=-1)}, "given minimum_impact_usd=-1"),
         (
+            {"anomalies": AnomalyDetection(minimum_impact_usd="10 EUR")},  # type: ignore[arg-type]
+            "given minimum_impact_usd='10 EUR'",
+        ),
+        (
+            {"commitments": [CommitmentBudget(commitment="SP", minimum_percent=9)]},  # type: ignore[arg-type]
+            "given commitment='SP'; allowed: a Commitment; write: commitment=Commitment.SAVINGS_PLANS",
+        ),
+        (
             {"budgets": [CostBudget(name="no name", monthly_limit_usd=1, services=["AWS Lambda"])]},
             "given budget name 'no name'",
         ),

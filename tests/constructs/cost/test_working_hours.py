@@ -166,6 +166,7 @@ def test_people_hear_of_what_could_not_be_switched(template: Template) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        ({"start": 8}, "given start=8; allowed: HH:MM"),
         ({"start": "8:00"}, "given start='8:00'; allowed: HH:MM"),
         ({"end": "24:00"}, "given end='24:00'"),
         ({"start": "20:00"}, "given start='20:00' and end='19:00'"),
