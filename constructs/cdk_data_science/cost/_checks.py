@@ -129,12 +129,6 @@ def tags(problems: Problems, by: Mapping[str, Sequence[str]]) -> None:
             allowed="a list of one value or more, none of them empty",
             write=f'tags={{"{key}": ["dev"]}}',
         )
-        problems.check(
-            not key.startswith("user:"),
-            given=f"tag key {key!r}",
-            allowed="the key as it is on resources",
-            write=f'"{key.removeprefix("user:")}"',
-        )
         check_key(problems, key)
 
 

@@ -312,7 +312,6 @@ def commitment(kind: Commitment, minimum: float) -> CommitmentBudget:
         ({"tags": {"application": []}}, "given tags: application=[]"),
         ({"tags": {"application": [""]}}, "given tags: application=['']"),
         ({"tags": {"aws:createdBy": ["x"]}}, "given tag key 'aws:createdBy'"),
-        ({"tags": {"user:team": ["x"]}}, "given tag key 'user:team'; allowed: the key as it is on resources"),
         ({"anomalies": AnomalyDetection(minimum_impact_usd=-1)}, "given minimum_impact_usd=-1"),
         (
             {"anomalies": AnomalyDetection(minimum_impact_usd="10 EUR")},  # type: ignore[arg-type]
