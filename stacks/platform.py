@@ -8,7 +8,7 @@ import aws_cdk as cdk
 
 from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
 from settings.model import Settings
-from stacks import regions
+from stacks import boundaries, regions
 from stacks.cost import CostStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
@@ -101,6 +101,8 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 env=env,
             )
         )
+    if settings.security is not None:
+        boundaries.apply(stacks, settings)
     rules = settings.cost
     regions.check(stacks)
     RequiredTags(

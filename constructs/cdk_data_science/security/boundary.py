@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science._validation import Problems
 
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 _SERVICES = (
     "athena",
     "cloudwatch",
@@ -120,6 +126,9 @@ class PermissionBoundary(Construct):
     with data may do: open something to the internet, touch the trail and the logs, or widen anybody's
     access, their own included.
 
+    What deploys and reports, such as the functions of a pipeline, needs a little more than people and jobs:
+    its boundary names these actions in ``also``. What is denied by name stays denied.
+
     Costs nothing.
 
     ```python
@@ -132,14 +141,22 @@ class PermissionBoundary(Construct):
     )
     ```
 
+    Args:
+        also: Actions that roles under it may have beside, in this region and account, without wildcards.
+            Default: none.
+
+    Raises:
+        ConfigurationError: For actions with wildcards, or that the boundary denies, all of them at once.
+
     Follows https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html.
     """
 
     policy: iam.ManagedPolicy
     """The policy, for ``permissions_boundary`` of roles."""
 
-    def __init__(self, scope: Construct, id: str) -> None:
+    def __init__(self, scope: Construct, id: str, *, also: Sequence[str] = ()) -> None:
         super().__init__(scope, id)
+        _check(self, also)
         stack = Stack.of(self)
         here = {"aws:ResourceAccount": stack.account}
         self.policy = iam.ManagedPolicy(
@@ -149,11 +166,11 @@ class PermissionBoundary(Construct):
             statements=[
                 iam.PolicyStatement(
                     sid="WorkInThisRegion",
-                    actions=[*_REGIONAL, *_PARTS],
+                    actions=[*_REGIONAL, *_PARTS, *also],
                     resources=["*"],
                     conditions={
                         "StringEquals": {"aws:RequestedRegion": stack.region},
-                        # Images, layers and models of AWS are read, and belong to accounts of AWS.
+                        # Lists and look-ups have no resource, and so no account that it belongs to.
                         "StringEqualsIfExists": here,
                     },
                 ),
@@ -196,9 +213,27 @@ class PermissionBoundary(Construct):
             "name actions and resources.",
         )
 
-    def apply_to(self, role: iam.Role) -> None:
-        """Bound a role."""
-        iam.PermissionsBoundary.of(role).apply(self.policy)
+    def apply_to(self, scope: IConstruct) -> None:
+        """Bound a role, or every role below a construct, such as a stack."""
+        iam.PermissionsBoundary.of(scope).apply(self.policy)
+
+
+def _check(scope: Construct, also: Sequence[str]) -> None:
+    problems = Problems("PermissionBoundary", scope)
+    denied = {action.lower() for action in (*_INTERNET, *_AUDIT, *_ACCESS)}
+    for action in also:
+        problems.check(
+            bool(_ACTION.fullmatch(action)),
+            given=f"also={action!r}",
+            allowed="an action without a wildcard",
+            write='also=["lambda:UpdateAlias"]',
+        )
+        problems.check(
+            not any(fnmatchcase(action.lower(), pattern) for pattern in denied),
+            given=f"also={action!r}",
+            allowed="what the boundary does not deny by name",
+        )
+    problems.raise_if_any()
 
 
 def _deny(sid: str, actions: tuple[str, ...]) -> iam.PolicyStatement:

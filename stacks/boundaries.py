@@ -1,0 +1,51 @@
+"""The most that the roles of the platform's own parts can ever have, whatever is attached to them later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import aws_cdk as cdk
+
+from cdk_data_science.security import PermissionBoundary
+from settings.model import Settings
+from stacks.lake import LakeStack
+from stacks.network import NetworkStack
+from stacks.pipeline import PipelineStack
+from stacks.protection import ProtectionStack
+from stacks.serving import ServingStack
+from stacks.training import TrainingStack
+
+# By stack: what its roles do that people and jobs must never do. Those of the stack of costs have none: they
+# attach the policy of a budget that is spent to roles, which every boundary denies.
+_ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
+    LakeStack: (),
+    NetworkStack: ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
+    TrainingStack: (),
+    ServingStack: ("sqs:SendMessage",),
+    PipelineStack: (
+        "events:DescribeRule",
+        "events:PutRule",
+        "events:PutTargets",
+        "lambda:GetFunctionConfiguration",
+        "lambda:PublishVersion",
+        "lambda:UpdateAlias",
+        "lambda:UpdateFunctionConfiguration",
+        "sns:Publish",
+        "sqs:SendMessage",
+    ),
+}
+_FUNCTIONS: dict[type[cdk.Stack], str] = {ServingStack: "inference", PipelineStack: "pipeline"}
+_IN_A_NETWORK = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
+"""Lambda asks for this in the name of a function in a VPC."""
+
+
+def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
+    """Give every role of these stacks a boundary, one for each stack: none stands on another for it."""
+    inside = () if settings.network is None else settings.network.inside
+    for stack in stacks:
+        if isinstance(stack, ProtectionStack) and stack.personas is not None:
+            stack.personas.boundary.apply_to(stack)
+        also = _ALSO.get(type(stack))
+        if also is not None:
+            network = _IN_A_NETWORK if _FUNCTIONS.get(type(stack)) in inside else ()
+            PermissionBoundary(stack, "Boundary", also=[*also, *network]).apply_to(stack)

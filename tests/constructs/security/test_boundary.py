@@ -1,0 +1,40 @@
+"""The boundary: what a deploying part may have beside it, and whom it bounds."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk import aws_iam as iam
+
+from cdk_data_science import ConfigurationError
+from cdk_data_science.security import PermissionBoundary
+from tests.constructs import nag, support
+from tests.constructs.security.simulator import Simulator
+
+HERE = {"aws:RequestedRegion": support.REGION, "aws:ResourceAccount": support.ACCOUNT}
+
+
+def test_it_bounds_every_role_below_a_construct_and_holds_what_it_is_given_beside() -> None:
+    app = support.app()
+    stack = support.stack(app, env=support.environment())
+    for name in ("One", "Two"):
+        iam.Role(stack, name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    PermissionBoundary(stack, "Boundary", also=["lambda:UpdateAlias"]).apply_to(stack)
+    assert nag.unacknowledged(app) == []
+    resources = support.resources(stack)
+    for name in ("One", "Two"):
+        administrator = Simulator(resources, name, administrator=True)
+        assert administrator.allows("lambda:UpdateAlias", when=HERE)
+        assert not administrator.allows("lambda:UpdateFunctionCode", when=HERE)
+        assert not administrator.allows(
+            "lambda:UpdateAlias", when=HERE | {"aws:RequestedRegion": "us-east-2"}
+        )
+        assert not administrator.allows(
+            "lambda:UpdateAlias", when=HERE | {"aws:ResourceAccount": "999999999999"}
+        )
+
+
+def test_nothing_that_it_denies_and_no_wildcard_is_held_beside() -> None:
+    also = ["cloudtrail:StopLogging", "iam:PutRolePolicy", "lambda:*", "lambda:UpdateAlias"]
+    with pytest.raises(ConfigurationError, match="3 problems") as failure:
+        PermissionBoundary(support.stack(), "Boundary", also=also)
+    assert "UpdateAlias'" not in str(failure.value)
