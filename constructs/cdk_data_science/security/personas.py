@@ -171,7 +171,7 @@ class Personas(Construct):
             people = {persona: iam.AccountRootPrincipal() for persona in Persona}
         self.roles = MappingProxyType(
             {
-                persona: self._role(persona, people[persona], session)
+                persona: self._role(persona, people[persona], session, _row_tags(persona, data))
                 for persona in Persona
                 if persona in people
             }
@@ -192,20 +192,24 @@ class Personas(Construct):
             raise ConfigurationError(f"{self.node.path}: given {persona}; allowed: {known}")
         return self.roles[persona]
 
-    def _role(self, persona: Persona, who: iam.IPrincipal, session: Duration) -> iam.Role:
+    def _role(
+        self, persona: Persona, who: iam.IPrincipal, session: Duration, row_tags: Sequence[str]
+    ) -> iam.Role:
+        conditions: dict[str, dict[str, str]] = {
+            "StringEquals": {f"aws:RequestTag/{TEAM_TAG}": self.team},
+            "StringLike": {f"aws:RequestTag/{COST_TAG}": "?*"},
+        }
+        if row_tags and who.assume_role_action == "sts:AssumeRole":
+            # Who takes a role from a session writes the new session's tags: those that open data are its own.
+            # In a federation the identity provider writes them.
+            conditions["StringEqualsIfExists"] = {
+                f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}}}" for tag in row_tags
+            }
         role = iam.Role(
             self,
             "".join(part.capitalize() for part in persona.split("-")),
             description=f"{persona.replace('-', ' ').capitalize()} of team {self.team}",
-            assumed_by=iam.SessionTagsPrincipal(
-                iam.PrincipalWithConditions(
-                    who,
-                    {
-                        "StringEquals": {f"aws:RequestTag/{TEAM_TAG}": self.team},
-                        "StringLike": {f"aws:RequestTag/{COST_TAG}": "?*"},
-                    },
-                )
-            ),
+            assumed_by=iam.SessionTagsPrincipal(iam.PrincipalWithConditions(who, conditions)),
             permissions_boundary=self.boundary.policy,
             max_session_duration=session,
         )
@@ -266,3 +270,9 @@ class Personas(Construct):
         acknowledge_wildcards(
             role, access.zone.bucket, [found], "The objects below the folder that the session's tag names."
         )
+
+
+def _row_tags(persona: Persona, data: Sequence[DataAccess]) -> list[str]:
+    """The tags of a session that decide which rows it sees."""
+    tags = {access.rows_by_tag for access in data if persona in access.personas}
+    return sorted(tag for tag in tags if tag is not None)

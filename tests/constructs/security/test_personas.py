@@ -264,10 +264,37 @@ def test_every_role_is_bounded_and_assumed_with_the_teams_tag_and_a_cost_center(
         assert "PermissionsBoundary" in role
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert set(trust["Action"]) == {"sts:AssumeRole", "sts:TagSession"}
-        assert trust["Condition"] == {
-            "StringEquals": {"aws:RequestTag/team": "reviews"},
-            "StringLike": {"aws:RequestTag/cost-center": "?*"},
-        }
+        assert trust["Condition"]["StringEquals"] == {"aws:RequestTag/team": "reviews"}
+        assert trust["Condition"]["StringLike"] == {"aws:RequestTag/cost-center": "?*"}
+
+
+def test_nobody_opens_rows_with_a_tag_that_is_not_his(resources: dict[str, dict[str, Any]]) -> None:
+    own = {"aws:RequestTag/country": "${aws:PrincipalTag/country}"}
+    (scientist,) = (role for key, role in resources.items() if key[:-8] == "PeopleDataScientist")
+    (trust,) = scientist["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"]["StringEqualsIfExists"] == own
+
+
+def test_an_identity_provider_writes_the_tags_that_open_rows() -> None:
+    stack = support.stack(env=support.environment())
+    provider = f"arn:aws:iam::{ACCOUNT}:saml-provider/people"
+    federated = iam.FederatedPrincipal(
+        provider,
+        {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
+        "sts:AssumeRoleWithSAML",
+    )
+    Personas(
+        stack,
+        "People",
+        team="reviews",
+        people={Persona.DATA_SCIENTIST: federated},
+        data=[DataAccess(zone=DataLake(stack, "Lake").raw, prefix="reviews/", rows_by_tag="country")],
+    )
+    (role,) = (r for k, r in support.resources(stack).items() if k[:-8] == "PeopleDataScientist")
+    (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert set(trust["Action"]) == {"sts:AssumeRoleWithSAML", "sts:TagSession"}
+    assert set(trust["Condition"]) == {"StringEquals", "StringLike"}
+    assert "aws:RequestTag/team" in trust["Condition"]["StringEquals"]
 
 
 def test_no_action_is_a_wildcard_and_none_that_can_be_limited_is_allowed_everywhere(
