@@ -316,6 +316,9 @@ class Audit(Section):
     """Let nobody end the lock early, the account's root included."""
     config_rules: bool = False
     """Add AWS Config's rules about what the platform builds. The region needs a configuration recorder."""
+    access_analyzer: bool = True
+    """Find what is open to others. An account can have one such analyzer in a region: false where it has one,
+    or the deployment fails."""
 
 
 class Settings(Section):

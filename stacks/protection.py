@@ -84,6 +84,7 @@ class ProtectionStack(cdk.Stack):
             management_events=audit.management_events,
             lock=None if audit.lock_days == 0 else AuditLock(days=audit.lock_days, mode=mode),
             alerts=None if alerts is None else alerts.topic,
+            analyzer=audit.access_analyzer,
             config_rules=audit.config_rules,
             destroy=settings.platform.destroy_data,
         )

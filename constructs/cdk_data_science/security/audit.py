@@ -108,8 +108,8 @@ class AuditTrail(Construct):
         expire_days: Days after which the trail is deleted, later than the lock. Default: never.
         log_retention: How long the log group keeps events. Default: a year.
         alerts: Topic that is told when a trail is stopped or changed. Default: none.
-        analyzer: Find resources that are open to others (free). An account needs one in each region. Default:
-            yes.
+        analyzer: Find resources that are open to others (free). IAM allows one in an account and region:
+            False where there is one already. Default: yes.
         config_rules: Add :data:`CONFIG_RULES`. The region must have a configuration recorder. Default: no.
         destroy: Delete bucket, key and log group with the stack. Works only together with the context key
             ``cdk-data-science:destroyData``, and not before the lock has ended. Default: False.
