@@ -94,8 +94,10 @@ class PipelineStack(cdk.Stack):
             checks.accept(
                 machine,
                 "JOB3[Train]",
-                "The settings name no network for training. The job talks to AWS services alone, over TLS, "
-                "with a role that holds this platform's zones and nothing else.",
+                "The settings leave training out of the network, and its containers reach the internet, from "
+                "which they may install packages. What they read in the lake is bound by their role: the "
+                "training rows, the program, checkpoints. Whoever must keep these from leaving puts "
+                '"training" into the network\'s `inside`.',
             )
         outputs = {
             "StateMachineArn": (

@@ -214,8 +214,9 @@ class JobRole(Construct):
         acknowledge(
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and network interfaces that are not yet "
-            "there have no resource in IAM. Metrics are bound to one namespace by a condition.",
+            "CloudWatch's PutMetricData and ECR's GetAuthorizationToken have no resource in IAM; a condition "
+            "binds metrics to one namespace. SageMaker makes the network interfaces of jobs in a VPC with "
+            "this role, under ids that are not known before; its documentation asks for all resources.",
         )
         return role
 
