@@ -51,9 +51,12 @@ class _Recipe:
 
     @property
     def files(self) -> list[Path]:
-        return sorted(
-            path for path in self.source.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-        )
+        return sorted(path for path in self.source.rglob("*") if path.is_file() and not self._is_cache(path))
+
+    def _is_cache(self, path: Path) -> bool:
+        """What tools leave beside the code (`.mypy_cache`, `__pycache__`) is no part of it."""
+        parts = path.relative_to(self.source).parts
+        return any(part.startswith(".") or part == "__pycache__" for part in parts)
 
     def hash(self) -> str:
         digest = hashlib.sha256()

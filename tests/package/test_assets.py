@@ -53,6 +53,17 @@ def build(made_of: _Recipe) -> Path:
     return _assets._built(made_of, made_of.hash())
 
 
+def test_what_tools_leave_beside_the_code_is_no_part_of_it(tmp_path: Path) -> None:
+    folder = source(tmp_path / "asset")
+    before = recipe(folder).hash()
+    for cache in (".mypy_cache", "__pycache__"):
+        (folder / cache).mkdir()
+        (folder / cache / "left.json").write_text("{}", encoding="utf-8")
+    assert recipe(folder).hash() == before
+    (folder / "new.py").write_text("", encoding="utf-8")
+    assert recipe(folder).hash() != before
+
+
 def test_the_same_input_gives_the_same_bytes_in_two_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
