@@ -329,6 +329,8 @@ class Settings(Section):
     platform: Platform
     tags: dict[str, Annotated[str, Field(min_length=1, max_length=256)]]
     """The required tags and their values, on every resource that can carry tags."""
+    required_tags: tuple[str, ...] = ("business-unit", "application", "environment", "owner")
+    """Keys that [tags] has to have: what the bill is read by. Others may be added there."""
     alert_emails: tuple[Email, ...] | None = None
     """Who is told of failed runs, alarms and budgets; each has to confirm the first message. An empty list
     says that something else is subscribed to the alert topic."""
@@ -347,6 +349,16 @@ class Settings(Section):
         """Whether training jobs reach a package index; in a VPC without a NAT gateway they reach S3 alone."""
         network = self.network
         return network is None or "training" not in network.inside or network.nat_gateways > 0
+
+    @model_validator(mode="after")
+    def _required_tags_are_given(self) -> Settings:
+        missing = [key for key in self.required_tags if key not in self.tags]
+        if missing:
+            raise ValueError(
+                f"[tags] lacks {missing}: give them values there, or name the keys that your bills are read "
+                'by above the first table, as in required_tags = ["cost-centre"]'
+            )
+        return self
 
     @model_validator(mode="after")
     def _budget_counts_known_tags(self) -> Settings:

@@ -85,6 +85,7 @@ def test_the_settings_in_the_repository_are_right(environment: str) -> None:
         ("monthly_limit_usd = 200", "monthly_limit_usd = -1", ["cost.monthly_limit_usd", "greater than 0"]),
         ('model = "review-sentiment"', "", ["pipeline.model", "Field required"]),
         ('owner = "data-platform"', 'owner = ""', ["tags.owner", "at least 1 character"]),
+        ('owner = "data-platform"', "", ["[tags] lacks ['owner']", 'required_tags = ["cost-centre"]']),
     ],
 )
 def test_a_wrong_setting_is_told_by_file_key_and_what_is_allowed(
@@ -95,6 +96,12 @@ def test_a_wrong_setting_is_told_by_file_key_and_what_is_allowed(
     assert text.startswith("settings/dev.toml cannot be used:")
     for part in expected:
         assert part in text
+
+
+def test_other_tags_may_be_what_bills_are_read_by(tmp_path: Path) -> None:
+    text = 'required_tags = ["application"]\n' + DEV.replace('owner = "data-platform"', "")
+    (tmp_path / "dev.toml").write_text(text, encoding="utf-8")
+    assert "owner" not in load("dev", folder=tmp_path).tags
 
 
 def test_an_empty_list_says_that_something_else_is_subscribed(tmp_path: Path) -> None:
