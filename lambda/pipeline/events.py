@@ -137,6 +137,14 @@ class EvaluateResult(TypedDict):
     report: S3Object
 
 
+class TrainedBy(TypedDict):
+    """What a training job ran, and when it began to."""
+
+    image: NotRequired[str]
+    source: NotRequired[str]
+    started: NotRequired[str]
+
+
 class RegisterEvent(TypedDict):
     run: str
     group: str
@@ -145,6 +153,7 @@ class RegisterEvent(TypedDict):
     metrics: dict[str, Any]
     data: DataObject
     training_job: str
+    trained_by: NotRequired[TrainedBy]
     image: NotRequired[str | None]
     report: NotRequired[S3Object | None]
 

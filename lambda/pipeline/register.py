@@ -89,7 +89,7 @@ def _request(event: RegisterEvent) -> CreateModelPackageInputTypeDef:
 
 
 def _metadata(event: RegisterEvent) -> dict[str, str]:
-    data = event["data"]
+    data, trained_by = event["data"], event.get("trained_by", {})
     metadata = {
         "run": event["run"],
         "sha256": event["sha256"],
@@ -98,6 +98,10 @@ def _metadata(event: RegisterEvent) -> dict[str, str]:
         "data.version": data.get("versionId") or "",
         "data.checksum": data.get("checksum") or "",
         "training_job": event["training_job"],
+        "training_image": trained_by.get("image", ""),
+        # The archive's version is the newest one that was there when the job began.
+        "code": trained_by.get("source", ""),
+        "trained_at": trained_by.get("started", ""),
         **_metric_entries(event["metrics"]),
     }
     # The registry takes 256 letters, digits and a few signs as a value, and none that is empty.

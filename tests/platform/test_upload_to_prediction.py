@@ -102,7 +102,10 @@ def test_the_registry_knows_what_the_model_was_made_of(
     assert metadata["data.checksum"].endswith(f":{len(content)}")
     assert metadata["run"] == first_run.name
     assert metadata["sha256"] == first_run.output["sha256"]
-    assert metadata["training_job"] == first_run.output["trainingJob"]["name"]
+    job = first_run.output["trainingJob"]
+    assert metadata["training_job"] == job["name"]
+    assert metadata["code"] == f"s3://{platform.models}/source/sourcedir.tar.gz"
+    assert (metadata["training_image"], metadata["trained_at"]) == (job["image"], job["started"])
     assert float(metadata["metric.auroc"]) == pytest.approx(first_run.output["metrics"]["auroc"], abs=1e-5)
 
 

@@ -21,12 +21,17 @@ SPENT: dict[str, Any] = {
 }
 
 REPORT = (
-    "{% ($job := $states.result;"
+    # The service integration gives times as numbers: milliseconds, or seconds as the API has them.
+    "{% ($job := $states.result; $began := $job.TrainingStartTime;"
     " $ran := $spent.seconds + ($exists($job.TrainingTimeInSeconds) ? $job.TrainingTimeInSeconds : 0);"
     " $billed := $spent.billedSeconds"
     " + ($exists($job.BillableTimeInSeconds) ? $job.BillableTimeInSeconds : 0);"
     ' {"name": $job.TrainingJobName,'
     ' "arn": $job.TrainingJobArn,'
+    ' "started": $type($began) = "number"'
+    " ? $fromMillis($began < 100000000000 ? $began * 1000 : $began) : $began,"
+    ' "image": $job.AlgorithmSpecification.TrainingImage,'
+    ' "source": $job.HyperParameters.sagemaker_submit_directory,'
     ' "instanceType": $job.ResourceConfig.InstanceType,'
     ' "instances": $job.ResourceConfig.InstanceCount,'
     ' "spot": $job.EnableManagedSpotTraining = true,'
@@ -35,7 +40,8 @@ REPORT = (
     ' "billedSeconds": $billed,'
     ' "savedPercent": $ran > 0 ? $round((1 - $billed / $ran) * 100, 1) : 0}) %}'
 )
-"""Expression for ``assign`` of a training step: the job, its capacity, and its seconds, run and billed.
+"""Expression for ``assign`` of a training step: the job, what it ran, its capacity, and its seconds, run and
+billed.
 
 The seconds are those of one instance, over all tries of the run; multiply them by ``instances``. What Spot
 saved is the share of the seconds that is not billed, as SageMaker defines it.

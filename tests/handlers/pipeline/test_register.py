@@ -48,6 +48,24 @@ def test_a_model_is_registered_with_where_it_came_from(registry: Any) -> None:
     assert container["ModelDataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/models/{'a' * 64}/"
 
 
+def test_what_the_job_ran_is_registered_as_far_as_it_is_known(registry: Any) -> None:
+    ran = {
+        "image": "1.dkr.ecr.us-east-1.amazonaws.com/a:1",
+        "source": f"s3://{BUCKET}/source/sourcedir.tar.gz",
+        "started": "2026-11-02T10:00:00.000Z",
+    }
+    arn = register.handler(event(trained_by=ran), CONTEXT)["model_package_arn"]
+    metadata = registry.describe_model_package(ModelPackageName=arn)["CustomerMetadataProperties"]
+    assert {name: metadata[name] for name in ("training_image", "code", "trained_at")} == {
+        "training_image": ran["image"],
+        "code": ran["source"],
+        "trained_at": ran["started"],
+    }
+    other = register.handler(event(sha256="b" * 64, trained_by={}), CONTEXT)["model_package_arn"]
+    metadata = registry.describe_model_package(ModelPackageName=other)["CustomerMetadataProperties"]
+    assert not {"training_image", "code", "trained_at"} & set(metadata)
+
+
 def test_the_same_model_is_registered_once_whatever_run_brings_it(registry: Any) -> None:
     first = register.handler(event(), CONTEXT)
     assert register.handler(event(), CONTEXT) == first

@@ -80,6 +80,9 @@ class Register(Step):
             "metrics": METRICS.expression,
             "data": DATA.expression,
             "training_job": f"{{% {TRAINING_JOB.variable}.name %}}",
+            # What the job ran; without script mode there is no source.
+            "trained_by": f"{{% $sift({TRAINING_JOB.variable}, function($v, $k) {{ "
+            "$k in ['image', 'source', 'started'] }) %}",
             "report": EVALUATION.expression,
         }
         if self._image is not None:
