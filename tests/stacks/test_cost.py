@@ -37,6 +37,7 @@ channel_id = "C0123ABCD"
 """
 BASE = """
 alert_emails = ["ml@example.com"]
+required_tags = ["owner", "environment"]
 [platform]
 name = "ds-test"
 [tags]
