@@ -20,20 +20,21 @@ SLOW_ON = """
 import os, time
 time.sleep(60 if os.environ["SM_CURRENT_INSTANCE_TYPE"] == "ml.c4.xlarge" else 0)
 """
-# Four steps, each with a checkpoint. After all but the last it waits to be interrupted.
+# Four steps, each with a checkpoint. After all but the last it waits to be interrupted, if it is told so.
 STEPS = """
 import json, os, pathlib, signal, sys, time
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 checkpoint = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "checkpoints", "state.json")
-state = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {"steps": [], "starts": 0}
-state["starts"] += 1
-state["steps"].append(sum(state["steps"]) + 1)
-checkpoint.write_text(json.dumps(state))
-print(f"step={len(state['steps'])}", flush=True)
-if len(state["steps"]) < 4:
-    time.sleep(60)
-pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps(state))
+steps = json.loads(checkpoint.read_text()) if checkpoint.is_file() else []
+print(f"start={len(steps)}", flush=True)
+while len(steps) < 4:
+    steps.append(sum(steps) + 1)
+    checkpoint.write_text(json.dumps(steps))
+    print(f"step={len(steps)}", flush=True)
+    if len(steps) < 4 and "INTERRUPTED" in os.environ:
+        time.sleep(60)
+pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps(steps))
 """
 
 
@@ -147,20 +148,30 @@ def test_a_job_that_used_up_its_waiting_time_goes_on_on_another_type_and_not_on_
     assert [job["SecondaryStatus"] for job in other.jobs()] == ["MaxWaitTimeExceeded", "Completed"]
 
 
-def test_a_job_that_is_interrupted_three_times_ends_with_the_result_of_its_steps(
+def test_a_job_that_is_interrupted_three_times_ends_with_the_result_of_one_that_is_not(
     local_aws: LocalAws,
 ) -> None:
-    machine = TrainingMachine.of(local_aws, STEPS)
-    run = machine.start()
+    # GIVEN the same training twice
+    undisturbed = TrainingMachine.of(local_aws, STEPS)
+    machine = TrainingMachine.of(local_aws, STEPS, environment={"INTERRUPTED": "yes"})
+    other, run = undisturbed.start(), machine.start()
+    # WHEN one of them loses its capacity after each of its first three steps
     for step in (1, 2, 3):
         eventually(lambda step=step: f"step={step}" in machine.log(), 30, f"step {step}")
         (job,) = machine.jobs()
         local_aws.admin("faults/interrupt", job=job["TrainingJobName"])
-    done = local_aws.execution_end(run, 60)
+    done, expected = (local_aws.execution_end(each, 60) for each in (run, other))
+    # THEN each start went on from the step before, and the result is the same
     assert done["status"] == "SUCCEEDED", done.get("cause")
-    # each start found the steps before it: 1, and then one more than the sum of all before
-    assert machine.model(done["output"]["model"]) == {"steps": [1, 2, 4, 8], "starts": 4}
+    starts = [line for line in machine.log() if line.startswith("start=")]
+    assert starts == ["start=0", "start=1", "start=2", "start=3"]
+    assert machine.model(done["output"]["model"]) == [1, 2, 4, 8]
+    assert undisturbed.model(expected["output"]["model"]) == [1, 2, 4, 8]
     (job,) = machine.jobs()
     phases = [each["Status"] for each in job["SecondaryStatusTransitions"]]
     assert phases.count("Interrupted") == 3
-    assert done["output"]["report"]["tries"] == 1
+    # AND the run tells what was saved: seconds without capacity are not billed
+    report = done["output"]["report"]
+    ran, billed = report["seconds"], report["billedSeconds"]
+    assert (report["tries"], ran, billed) == (1, job["TrainingTimeInSeconds"], job["BillableTimeInSeconds"])
+    assert report["savedPercent"] == pytest.approx((1 - billed / ran) * 100, abs=0.06)

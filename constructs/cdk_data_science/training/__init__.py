@@ -6,11 +6,14 @@ from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.lustre import LustreScratch
 from cdk_data_science.training.lustre_values import LustreLink
 from cdk_data_science.training.network import TrainingNetwork
+from cdk_data_science.training.quota import QuotaAlarm
 from cdk_data_science.training.report import REPORT
 from cdk_data_science.training.spot import SpotTraining
 from cdk_data_science.training.step import TrainingStep
 from cdk_data_science.training.task import TrainingJobTask
+from cdk_data_science.training.tracking import MlflowTracking
 from cdk_data_science.training.values import Channel, FileSystem, SourceCode
+from cdk_data_science.training.watch import TrainingWatch
 
 __all__ = [
     "REPORT",
@@ -19,11 +22,14 @@ __all__ = [
     "FileSystem",
     "LustreLink",
     "LustreScratch",
+    "MlflowTracking",
     "PrivateRegistry",
+    "QuotaAlarm",
     "SourceCode",
     "SpotTraining",
     "TrainingJob",
     "TrainingJobTask",
     "TrainingNetwork",
     "TrainingStep",
+    "TrainingWatch",
 ]

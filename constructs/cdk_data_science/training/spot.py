@@ -22,6 +22,7 @@ from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.named_jobs import NamedJobs
 from cdk_data_science.training.role import allow_registry, allow_volume_key, job_role
 from cdk_data_science.training.step import TrainingStep, most_events
+from cdk_data_science.training.tracking import MlflowTracking
 from cdk_data_science.training.values import Channel, SourceCode
 
 _TENSORBOARD = "tensorboard"
@@ -103,6 +104,8 @@ class SpotTraining(NamedJobs):
             to 30.
         tensorboard: Keep what the program writes into ``/opt/ml/output/tensorboard``, a profiler's traces for
             example, under ``<checkpoints_prefix>tensorboard/``: the API takes no key for it either.
+        mlflow: Where the program records its experiment: gives the container the variables that MLflow's
+            client reads, and the role the permission to record. Default: nowhere.
         job_name_prefix: Beginning of the job names: 1 to 22 lower-case letters, digits and single hyphens,
             used by no other construct of the account and region. Two hyphens end it, so that the permissions
             for ``reviews`` never hold jobs of ``reviews-prod``. Made from the construct's place in the app if
@@ -144,6 +147,7 @@ class SpotTraining(NamedJobs):
         private_registry: PrivateRegistry | None = None,
         internal_error_retries: int = 0,
         tensorboard: bool = False,
+        mlflow: MlflowTracking | None = None,
         job_name_prefix: str | None = None,
     ) -> None:
         super().__init__(scope, id, job_name_prefix=job_name_prefix)
@@ -158,6 +162,8 @@ class SpotTraining(NamedJobs):
         problems = Problems("SpotTraining", self)
         self._check(problems)
         places.check_source(source, hyperparameters or {}, problems)
+        if mlflow is not None:
+            mlflow.check(problems)
         problems.check(
             vpc is not None or (subnets is None and security_groups is None),
             given="subnets or security_groups without vpc",
@@ -195,7 +201,7 @@ class SpotTraining(NamedJobs):
                 **(hyperparameters or {}),
                 **places.script_mode(source, Stack.of(self).region),
             },
-            environment=environment or {},
+            environment={**({} if mlflow is None else mlflow.environment), **(environment or {})},
             metrics=metrics or {},
             network=self.network,
             network_isolation=network_isolation,
@@ -223,6 +229,8 @@ class SpotTraining(NamedJobs):
         )
         if private_registry is not None:
             allow_registry(self.role, private_registry)
+        if mlflow is not None:
+            mlflow.grant_write(self.role)
         for key in plan.volume_keys:
             allow_volume_key(self.role, key)
 
