@@ -18,6 +18,9 @@ Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+PACKAGE_INDEX = {"files.pythonhosted.org", "pypi.org"}
+"""The hosts that pip installs from."""
+
 _ECR_IMAGE = re.compile(r"^\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 
 
@@ -260,7 +263,7 @@ class Network(Section):
     inside: tuple[Literal["training", "inference", "pipeline"], ...] = ("training", "inference")
     """What runs in it. Training and inference reach S3 alone, so that the source archive has to bring the
     packages that training needs (``make source-archive``). The pipeline's functions call four services more,
-    by as many interface endpoints, unless there is a NAT gateway."""
+    by as many interface endpoints, unless there is a NAT gateway that leads everywhere."""
     features: tuple[
         Literal[
             "studio",
@@ -281,10 +284,19 @@ class Network(Section):
     """What else is done in it; docs/network.md says which endpoints each takes."""
     nat_gateways: Annotated[int, Field(ge=0, le=8)] = 0
     """A way out to the internet, at most one in each zone; 0 is none."""
+    allowed_domains: tuple[str, ...] = ()
+    """Hosts that the way out leads to, such as pypi.org or .example.com, past a firewall for each NAT
+    gateway, which costs more than 250 USD a month each. Without them it leads everywhere."""
     largest_cluster: Annotated[int, Field(ge=1, le=5000)] = 1
     """Training instances at the same time in one zone, to check that their addresses fit."""
     flow_logs: bool = True
     """Record all traffic for a year, at 0.50 USD a GB of records."""
+
+    @model_validator(mode="after")
+    def _domains_need_a_way_out(self) -> Network:
+        if self.allowed_domains and not self.nat_gateways:
+            raise ValueError("allowed_domains needs a way out: write nat_gateways = 1 or more beside it")
+        return self
 
 
 Persona = Literal["data-scientist", "ml-engineer", "approver", "auditor"]
@@ -348,7 +360,10 @@ class Settings(Section):
     def training_reaches_internet(self) -> bool:
         """Whether training jobs reach a package index; in a VPC without a NAT gateway they reach S3 alone."""
         network = self.network
-        return network is None or "training" not in network.inside or network.nat_gateways > 0
+        if network is None or "training" not in network.inside:
+            return True
+        allowed = set(network.allowed_domains)
+        return network.nat_gateways > 0 and (not allowed or allowed >= PACKAGE_INDEX)
 
     @model_validator(mode="after")
     def _required_tags_are_given(self) -> Settings:

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_data_science import FunctionNetwork, NetworkFeature, ResearchNetwork
-from cdk_data_science.network import AddressPlan, Cluster, FlowLogs, NatEgress
+from cdk_data_science.network import AddressPlan, Cluster, FirewallEgress, FlowLogs, NatEgress
 from settings.model import Network, Settings
 
 # The pipeline's functions call these services themselves.
@@ -21,7 +21,7 @@ class NetworkStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id, env=env, description="Network: private subnets, endpoints, flow logs")
         features = {NetworkFeature(feature) for feature in network.features}
-        if "pipeline" in network.inside and not network.nat_gateways:
+        if "pipeline" in network.inside and (not network.nat_gateways or network.allowed_domains):
             features.add(_PIPELINE)
         self.network = ResearchNetwork(
             self,
@@ -34,7 +34,7 @@ class NetworkStack(cdk.Stack):
             ]
             if settings.training is not None
             else [],
-            egress=NatEgress(gateways=network.nat_gateways) if network.nat_gateways else None,
+            egress=_egress(network),
             flow_logs=FlowLogs() if network.flow_logs else None,
         )
         outputs = {
@@ -55,3 +55,11 @@ class NetworkStack(cdk.Stack):
             subnets=self.network.services,
             security_groups=[self.network.security_groups.workload],
         )
+
+
+def _egress(network: Network) -> FirewallEgress | NatEgress | None:
+    if not network.nat_gateways:
+        return None
+    if network.allowed_domains:
+        return FirewallEgress(domains=network.allowed_domains, gateways=network.nat_gateways)
+    return NatEgress(gateways=network.nat_gateways)

@@ -224,6 +224,31 @@ def test_types_without_effect_are_recorded_and_told(stack: Stack) -> None:
     assert "AWS::CloudTrail::Trail" not in stack.aws.run("status").stdout
 
 
+def test_a_route_leads_to_the_endpoint_of_a_firewall(stack: Stack) -> None:
+    # GIVEN a firewall, which has no effect, and a route that takes its first endpoint apart as on AWS
+    firewall = resource(
+        "NetworkFirewall::Firewall",
+        FirewallName="f",
+        FirewallPolicyArn="arn:aws:network-firewall:us-east-1:000000000000:stateful-rulegroup/p",
+    )
+    endpoint = {"Fn::Split": [":", {"Fn::Select": [0, {"Fn::GetAtt": ["Firewall", "EndpointIds"]}]}]}
+    resources = {
+        "Vpc": resource("EC2::VPC", CidrBlock="10.8.0.0/16"),
+        "Firewall": firewall,
+        "Table": resource("EC2::RouteTable", VpcId={"Ref": "Vpc"}),
+        "Out": resource(
+            "EC2::Route",
+            RouteTableId={"Ref": "Table"},
+            DestinationCidrBlock="0.0.0.0/0",
+            VpcEndpointId={"Fn::Select": [1, endpoint]},
+        ),
+    }
+    # WHEN
+    outputs = stack.deploy(resources, {"Endpoint": {"Fn::Select": [1, endpoint]}})
+    # THEN
+    assert re.fullmatch(r"vpce-[0-9a-f]{17}", outputs["Endpoint"])
+
+
 def test_rules_between_security_groups_are_what_ec2_shows(stack: Stack) -> None:
     ec2 = stack.aws.client("ec2")
     vpc = resource("EC2::VPC", CidrBlock="10.7.0.0/16")

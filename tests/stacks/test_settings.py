@@ -203,6 +203,8 @@ def test_zones_of_another_region_are_refused(tmp_path: Path) -> None:
     [
         ("", False),
         ("nat_gateways = 1", True),
+        ('nat_gateways = 1\nallowed_domains = ["pypi.org", "files.pythonhosted.org"]', True),
+        ('nat_gateways = 1\nallowed_domains = [".example.com"]', False),
         ('inside = ["inference"]', True),
         ('inside = ["training"]', False),
     ],
@@ -212,6 +214,11 @@ def test_training_reaches_a_package_index_unless_it_is_inside_without_a_way_out(
 ) -> None:
     (tmp_path / "dev.toml").write_text(DEV.replace("[network]", f"[network]\n{network}"), encoding="utf-8")
     assert load("dev", folder=tmp_path).training_reaches_internet is reaches
+
+
+def test_allowed_domains_need_a_way_out(tmp_path: Path) -> None:
+    told = message(tmp_path, DEV.replace("[network]", '[network]\nallowed_domains = ["pypi.org"]'))
+    assert "allowed_domains needs a way out: write nat_gateways = 1" in told
 
 
 def test_without_a_region_zones_and_image_have_to_be_in_the_same_one(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ FREE: dict[str, str] = {
     "Lex": "*",
     "Logs": "*",
     "MSK": "BatchScramSecret ClusterPolicy Configuration Topic",
+    "NetworkFirewall": "FirewallPolicy LoggingConfiguration RuleGroup",
     "Notifications": "*",
     "NotificationsContacts": "*",
     "Oam": "*",

@@ -1,7 +1,7 @@
 """Where data is worked on: a VPC without internet, with endpoints for what is needed and no more."""
 
-from cdk_data_science.network._vpc import NatEgress
 from cdk_data_science.network.addresses import AddressPlan, Cluster, addresses_of
+from cdk_data_science.network.egress import FirewallEgress, NatEgress
 from cdk_data_science.network.existing import ExistingVpc
 from cdk_data_science.network.features import NetworkFeature, interface_endpoints
 from cdk_data_science.network.flow_logs import FlowLogs
@@ -18,6 +18,7 @@ __all__ = [
     "Cluster",
     "ExistingResearchNetwork",
     "ExistingVpc",
+    "FirewallEgress",
     "FlowLogs",
     "NatEgress",
     "NetworkFeature",

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Fn, Tags
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._validation import is_token
+from cdk_data_science.network._firewall import Firewalls
 from cdk_data_science.network.addresses import AddressPlan
+from cdk_data_science.network.egress import Egress, FirewallEgress
 
-JOBS, SERVICES, PUBLIC = "Jobs", "Services", "Public"
+JOBS, SERVICES, PUBLIC, FIREWALL = "Jobs", "Services", "Public", "Firewall"
 
 PACKS = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
 """The rule packs of cdk-nag that judge networks."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NatEgress:
-    """A way out to the internet, and none in, through NAT gateways.
-
-    Each costs 0.045 USD an hour and 0.045 USD a GB in us-east-1 (AWS's price of November 2026).
-    """
-
-    gateways: int | None = None
-    """How many NAT gateways, 1 to the number of zones. Fewer than zones are cheaper, and a zone that fails
-    takes the others' way out with it. Default: one in each zone."""
 
 
 @dataclass(slots=True)
@@ -48,6 +39,9 @@ class VpcResources(Construct):
     vpc: ec2.IVpc
     """The VPC with its subnets."""
 
+    firewalls: Firewalls | None
+    """What stands before the NAT gateways, if anything does."""
+
     def __init__(
         self,
         scope: Construct,
@@ -55,11 +49,13 @@ class VpcResources(Construct):
         *,
         zones: Sequence[str],
         plan: AddressPlan,
-        egress: NatEgress | None,
+        egress: Egress | None,
         ipv6: bool,
+        log_key: Callable[[], kms.IKey],
     ) -> None:
         super().__init__(scope, id)
         self._zones, self._plan, self._ipv6 = zones, plan, ipv6
+        self.firewalls = None
         self.resource = ec2.CfnVPC(
             self, "Vpc", cidr_block=plan.cidr, enable_dns_hostnames=True, enable_dns_support=True
         )
@@ -77,7 +73,7 @@ class VpcResources(Construct):
             ),
         }
         if egress is not None:
-            subnets[PUBLIC] = self._make_egress(egress)
+            subnets[PUBLIC] = self._make_egress(egress, log_key)
         self.vpc = self._as_vpc(subnets, egress is not None)
 
     def _route_table(self, id: str) -> ec2.CfnRouteTable:
@@ -87,7 +83,8 @@ class VpcResources(Construct):
 
     def _subnets(self, tier: str, ranges: list[str], tables: Sequence[ec2.CfnRouteTable]) -> _Subnets:
         found = _Subnets([], [], ranges)
-        for number, (zone, cidr, table) in enumerate(zip(self._zones, ranges, tables, strict=True), 1):
+        zones = self._zones[: len(ranges)]
+        for number, (zone, cidr, table) in enumerate(zip(zones, ranges, tables, strict=True), 1):
             # What replaces a subnet is in its id, so that whoever reads the id in another stack follows it.
             place = number if is_token(zone) else zone
             subnet = ec2.CfnSubnet(
@@ -104,7 +101,7 @@ class VpcResources(Construct):
                 ["CloudFormation-Validate::W3010"],
                 "The zones are the app's choice: those with the instance types that it trains on.",
             )
-            if self.ipv6_block is not None and tier != PUBLIC:
+            if self.ipv6_block is not None and tier in (JOBS, SERVICES):
                 self._add_ipv6(subnet, self.ipv6_block, tier, number)
             ec2.CfnSubnetRouteTableAssociation(
                 self, f"{tier}{number}Routes", subnet_id=subnet.ref, route_table_id=table.ref
@@ -127,17 +124,48 @@ class VpcResources(Construct):
             "most an egress-only gateway, which lets nothing in.",
         )
 
-    def _make_egress(self, egress: NatEgress) -> _Subnets:
+    def _make_egress(self, egress: Egress, log_key: Callable[[], kms.IKey]) -> _Subnets:
         """Public subnets that hold NAT gateways and nothing else, and the private subnets' way to them."""
+        zones = range(len(self._zones))
         count = egress.gateways if egress.gateways is not None else len(self._zones)
         gateway = ec2.CfnInternetGateway(self, "InternetGateway")
         attachment = ec2.CfnVPCGatewayAttachment(
             self, "InternetGatewayAttachment", vpc_id=self.resource.ref, internet_gateway_id=gateway.ref
         )
-        table = self._route_table(PUBLIC)
+        # What comes back from a NAT gateway has to pass the firewall that let it out.
+        guarded = isinstance(egress, FirewallEgress)
+        names = [f"{PUBLIC}Zone{one + 1}" for one in range(count)] if guarded else [PUBLIC]
+        tables = [self._route_table(name) for name in names]
+        ways = [
+            self._to_internet(name, table, gateway, attachment)
+            for name, table in zip(names, tables, strict=True)
+        ]
+        subnets = self._subnets(
+            PUBLIC,
+            [self._plan.public(zone) for zone in zones],
+            [tables[zone % len(tables)] for zone in zones],
+        )
+        gateways = [
+            self._nat_gateway(one + 1, subnets.ids[one], ways[one % len(ways)]) for one in range(count)
+        ]
+        if isinstance(egress, FirewallEgress):
+            self.firewalls = self._make_firewalls(egress, gateways, tables, log_key())
+        for zone, private in enumerate(self._tables):
+            self._route_out(private, gateways[zone % count], zone, count)
+        if self._ipv6:
+            self._make_ipv6_egress()
+        return subnets
+
+    def _to_internet(
+        self,
+        name: str,
+        table: ec2.CfnRouteTable,
+        gateway: ec2.CfnInternetGateway,
+        attachment: ec2.CfnVPCGatewayAttachment,
+    ) -> ec2.CfnRoute:
         route = ec2.CfnRoute(
             self,
-            "ToInternet",
+            "ToInternet" if name == PUBLIC else f"{name}ToInternet",
             route_table_id=table.ref,
             destination_cidr_block="0.0.0.0/0",
             gateway_id=gateway.ref,
@@ -149,22 +177,65 @@ class VpcResources(Construct):
             "The subnets of this route table hold the NAT gateways that the app asked for and nothing else; "
             "they give no public address to what is launched in them.",
         )
-        ranges = [self._plan.public(zone) for zone in range(len(self._zones))]
-        subnets = self._subnets(PUBLIC, ranges, [table] * len(self._zones))
-        gateways = [
-            self._nat_gateway(number, subnets.ids[number - 1], route) for number in range(1, count + 1)
-        ]
-        for number, private in enumerate(self._tables):
+        return route
+
+    def _route_out(
+        self, private: ec2.CfnRouteTable, gateway: ec2.CfnNatGateway, zone: int, count: int
+    ) -> None:
+        if self.firewalls is None:
             ec2.CfnRoute(
                 self,
-                f"ToNat{number + 1}",
+                f"ToNat{zone + 1}",
                 route_table_id=private.ref,
                 destination_cidr_block="0.0.0.0/0",
-                nat_gateway_id=gateways[number % count].ref,
+                nat_gateway_id=gateway.ref,
             )
-        if self._ipv6:
-            self._make_ipv6_egress()
-        return subnets
+        else:
+            ec2.CfnRoute(
+                self,
+                f"ToFirewall{zone + 1}",
+                route_table_id=private.ref,
+                destination_cidr_block="0.0.0.0/0",
+                vpc_endpoint_id=self.firewalls.endpoint_id(zone % count),
+            )
+
+    def _make_firewalls(
+        self,
+        egress: FirewallEgress,
+        gateways: Sequence[ec2.CfnNatGateway],
+        public: Sequence[ec2.CfnRouteTable],
+        key: kms.IKey,
+    ) -> Firewalls:
+        """A firewall for each NAT gateway, in a subnet of its own, and the routes through it both ways."""
+        count = len(gateways)
+        tables = [self._route_table(f"{FIREWALL}Zone{one + 1}") for one in range(count)]
+        subnets = self._subnets(FIREWALL, [self._plan.firewall(one) for one in range(count)], tables)
+        made = Firewalls(
+            self,
+            "Firewalls",
+            vpc_id=self.resource.ref,
+            subnet_ids=subnets.ids,
+            domains=egress.domains,
+            key=key,
+        )
+        for one, (table, gateway) in enumerate(zip(tables, gateways, strict=True)):
+            ec2.CfnRoute(
+                self,
+                f"{FIREWALL}Zone{one + 1}ToNat",
+                route_table_id=table.ref,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=gateway.ref,
+            )
+        for zone in range(len(self._zones)):
+            for tier, cidr in ((JOBS, self._plan.jobs(zone)), (SERVICES, self._plan.services(zone))):
+                ec2.CfnRoute(
+                    self,
+                    f"{PUBLIC}To{tier}{zone + 1}",
+                    route_table_id=public[zone % count].ref,
+                    destination_cidr_block=cidr,
+                    vpc_endpoint_id=made.endpoint_id(zone % count),
+                )
+        return made
 
     def _nat_gateway(self, number: int, subnet_id: str, route: ec2.CfnRoute) -> ec2.CfnNatGateway:
         address = ec2.CfnEIP(self, f"NatAddress{number}", domain="vpc")

@@ -83,8 +83,8 @@ class AddressPlan:
     """The addresses of a VPC: one equal block for each zone, half of it for jobs.
 
     The other half of a zone's block begins with the subnet of services (interface endpoints, functions) and,
-    with egress, that of the NAT gateway; what follows is free for later. Blocks that no zone has yet stay
-    free, so that a zone can be added without moving another one.
+    with egress, those of the NAT gateway and the firewall; what follows is free for later. Blocks that no
+    zone has yet stay free, so that a zone can be added without moving another one.
     """
 
     cidr: str = "10.0.0.0/16"
@@ -123,6 +123,10 @@ class AddressPlan:
         """The subnet of the NAT gateway in a zone."""
         return str(self._small(zone, 28, 4))
 
+    def firewall(self, zone: int) -> str:
+        """The subnet of the firewall in a zone."""
+        return str(self._small(zone, 28, 5))
+
     @property
     def addresses_for_jobs(self) -> int:
         """How many addresses the jobs of one zone can have."""
@@ -142,7 +146,7 @@ class AddressPlan:
         except ValueError as error:
             problems.check(False, given=f"cidr={self.cidr!r}", allowed=f"an IPv4 range ({error})")
             return False
-        # A zone's half block has to hold the services' /26 and the NAT gateway's /28.
+        # A zone's half block has to hold the services' /26, the NAT gateway's /28 and the firewall's.
         longest = 24 - (self.zone_blocks.bit_length() - 1) if self.zone_blocks > 0 else 22
         fits = 16 <= network.prefixlen <= longest
         problems.check(

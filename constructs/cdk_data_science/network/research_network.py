@@ -16,8 +16,8 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.network import _endpoints, _vpc
 from cdk_data_science.network._default_group import ClosedDefaultGroup
-from cdk_data_science.network._vpc import NatEgress
 from cdk_data_science.network.addresses import AddressPlan, Cluster
+from cdk_data_science.network.egress import Egress
 from cdk_data_science.network.existing import ExistingVpc
 from cdk_data_science.network.features import NetworkFeature, interface_endpoints
 from cdk_data_science.network.flow_logs import FlowLogGroup, FlowLogs
@@ -55,9 +55,12 @@ class ResearchNetworkBase(Construct):
     key: kms.IKey | None
     """What encrypts the records."""
 
+    firewall_log_group: logs.ILogGroup | None = None
+    """What the firewalls dropped, if there are any."""
+
     hourly_usd: float
     """What the endpoints and NAT gateways that are made here cost an hour in us-east-1, without the traffic
-    through them (AWS's prices of November 2026)."""
+    through them (AWS's prices of November 2026). Firewalls are not in it."""
 
     def _protect(
         self,
@@ -99,8 +102,8 @@ class ResearchNetworkBase(Construct):
         self.gateway_endpoints, self.interface_endpoints = endpoints.gateways, endpoints.interfaces
         self.hourly_usd = round(len(interfaces) * zones * _endpoints.INTERFACE_ENDPOINT_USD, 3)
 
-    def _record(self, vpc_id: str, options: FlowLogs | None, key: kms.IKey | None) -> None:
-        self.flow_log_group, self.key = None, key
+    def _record(self, vpc_id: str, options: FlowLogs | None) -> None:
+        self.flow_log_group = None
         if options is not None:
             recorded = FlowLogGroup(self, "FlowLogs", vpc_id=vpc_id, options=options, key=self._own_key())
             self.flow_log_group = recorded.log_group
@@ -136,7 +139,8 @@ class ResearchNetwork(ResearchNetworkBase):
 
     **Costs at rest**, us-east-1, prices of November 2026: each interface endpoint 0.01 USD an hour in each
     zone, which is 7.30 USD a month; gateway endpoints nothing; 1 USD a month for the key of the records. A
-    NAT gateway, if asked for, costs 0.045 USD an hour. :attr:`hourly_usd` has the sum. Use costs 0.01 USD a
+    NAT gateway, if asked for, costs 0.045 USD an hour. :attr:`hourly_usd` has the sum; a firewall, if asked
+    for, costs several times as much and is not in it. Use costs 0.01 USD a
     GB through interface endpoints, 0.045 USD through NAT gateways, and 0.50 USD a GB of flow-log records.
 
     ```python
@@ -160,7 +164,8 @@ class ResearchNetwork(ResearchNetworkBase):
         addresses: The VPC's range and how it is divided. Default: 10.0.0.0/16 with room for four zones.
         clusters: Clusters that run at the same time in one zone, to check that their addresses fit. Default:
             none.
-        egress: A way out to the internet. Default: None, there is none.
+        egress: A way out: to the internet by NAT gateways (``NatEgress``), or to named hosts alone, past a
+            firewall (``FirewallEgress``). Default: None, there is none.
         clients: IPv4 ranges outside of the VPC, such as that of a VPN, whose hosts may use the interface
             endpoints; they become a prefix list. Default: none.
         prefix_lists: The ids of AWS's prefix lists, to let workloads out to S3 and DynamoDB alone. Default:
@@ -187,7 +192,7 @@ class ResearchNetwork(ResearchNetworkBase):
         features: Collection[NetworkFeature] = (),
         addresses: AddressPlan = AddressPlan(),  # noqa: B008 -- immutable
         clusters: Sequence[Cluster] = (),
-        egress: NatEgress | None = None,
+        egress: Egress | None = None,
         clients: Sequence[str] = (),
         prefix_lists: PrefixLists = PrefixLists(),  # noqa: B008 -- immutable
         trusted_accounts: Sequence[str] = (),
@@ -202,15 +207,21 @@ class ResearchNetwork(ResearchNetworkBase):
         for cluster in clusters:
             cluster.check(problems)
         addresses.check(problems, zones=len(zones), clusters=clusters)
-        _check_egress(problems, egress, len(zones))
+        if egress is not None:
+            egress.check(problems, zones=len(zones), ipv6=ipv6)
         _check_shared(problems, clients, trusted_accounts)
         problems.raise_if_any()
 
-        made = _vpc.VpcResources(self, "Vpc", zones=zones, plan=addresses, egress=egress, ipv6=ipv6)
+        self.key = key
+        made = _vpc.VpcResources(
+            self, "Vpc", zones=zones, plan=addresses, egress=egress, ipv6=ipv6, log_key=self._own_key
+        )
         self.vpc = made.vpc
+        if made.firewalls is not None:
+            self.firewall_log_group = made.firewalls.log_group
         self.jobs = ec2.SubnetSelection(subnet_group_name=_vpc.JOBS)
         self.services = ec2.SubnetSelection(subnet_group_name=_vpc.SERVICES)
-        self._record(made.resource.ref, flow_logs, key)
+        self._record(made.resource.ref, flow_logs)
         acknowledge(
             made.resource,
             [f"{pack}-VPCDefaultSecurityGroupClosed" for pack in _vpc.PACKS],
@@ -344,7 +355,8 @@ class ExistingResearchNetwork(ResearchNetworkBase):
         problems.raise_if_any()
         self.vpc, self.jobs = existing.vpc, existing.jobs
         self.services = existing.services if existing.services is not None else existing.jobs
-        self._record(self.vpc.vpc_id, None if existing.flow_logs else flow_logs, key)
+        self.key = key
+        self._record(self.vpc.vpc_id, None if existing.flow_logs else flow_logs)
         added = [name for name in needed if name not in existing.endpoints] if add_missing_endpoints else []
         self._protect(
             vpc_cidr=self.vpc.vpc_cidr_block,
@@ -373,16 +385,6 @@ def _check_zones(problems: Problems, zones: Sequence[str], region: str) -> None:
             given=f"zones {elsewhere}",
             allowed=f"zones of {region}, where the stack is",
             write=f'zones=["{region}a"]',
-        )
-
-
-def _check_egress(problems: Problems, egress: NatEgress | None, zones: int) -> None:
-    if egress is not None and egress.gateways is not None:
-        problems.check(
-            1 <= egress.gateways <= zones,
-            given=f"NatEgress(gateways={egress.gateways})",
-            allowed=f"1 to {zones}, the number of zones",
-            write="NatEgress(gateways=1)",
         )
 
 

@@ -32,6 +32,10 @@ TYPES = (
     "AWS::LakeFormation::DataCellsFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::Macie::Session",
+    "AWS::NetworkFirewall::Firewall",
+    "AWS::NetworkFirewall::FirewallPolicy",
+    "AWS::NetworkFirewall::LoggingConfiguration",
+    "AWS::NetworkFirewall::RuleGroup",
     "AWS::S3::StorageLens",
     "AWS::SecurityHub::Hub",
     "AWS::SSM::Association",
@@ -62,7 +66,9 @@ def _create(name: str) -> Any:
         physical_id = f"{stack_name}-{logical_id}-{uuid.uuid4().hex[:12]}"
         _deployed[physical_id] = name
         kind = name.rpartition("::")[2].lower()
-        attributes = dict.fromkeys(_attributes(name), physical_id)
+        attributes: dict[str, Any] = dict.fromkeys(_attributes(name), physical_id)
+        if name == "AWS::NetworkFirewall::Firewall":  # the one attribute that routes take apart
+            attributes["EndpointIds"] = [f"local:vpce-{uuid.uuid4().hex[:17]}"]
         return physical_id, attributes | {"Id": physical_id, "Arn": f"arn:aws:local:::{kind}/{physical_id}"}
 
     return create
