@@ -24,7 +24,7 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True)
 class _Message:
-    kind: str  # "next" (ready for an event), "response", "error"
+    kind: str  # "next" (ready for an event), "snapshot" (ready for that), "response", "error"
     at: float
     body: bytes = b""
 
@@ -36,6 +36,7 @@ class _RuntimeApi(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.events: queue.Queue[bytes | None] = queue.Queue()
         self.messages: queue.Queue[_Message] = queue.Queue()
+        self.restored = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A function that is ended in the middle of a request is no error here."""
@@ -50,6 +51,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        if self.path.endswith("/restore/next"):
+            self._hold_snapshot()
+            return
         self.server.messages.put(_Message("next", time.perf_counter()))
         event = self.server.events.get()
         if event is None:
@@ -63,6 +67,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(event)))
         self.end_headers()
         self.wfile.write(event)
+
+    def _hold_snapshot(self) -> None:
+        """The function is ready for its snapshot: it goes on when that is restored."""
+        self.server.messages.put(_Message("snapshot", time.perf_counter()))
+        self.server.restored.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -123,12 +135,24 @@ class Sandbox:
         self._process.kill()
         self._process.wait()
         self._api.events.put(None)
+        self._api.restored.set()
         self._api.shutdown()
         self._api.server_close()
 
     def ready(self) -> float:
         """Wait until the function asks for its first event; return the seconds since it was started."""
         return self._expect("next").at - self._started
+
+    def snapshot(self) -> float:
+        """Wait until a function with SnapStart is ready for its snapshot; return the seconds since it was
+        started."""
+        return self._expect("snapshot").at - self._started
+
+    def restore(self) -> float:
+        """Let a function go on from its snapshot; return the seconds until it asks for an event."""
+        begun = time.perf_counter()
+        self._api.restored.set()
+        return self._expect("next").at - begun
 
     def invoke(self, event: object) -> tuple[Any, float]:
         """Send an event to a function that is ready; return its answer and the seconds that it took."""
@@ -144,6 +168,11 @@ class Sandbox:
         """The most memory that the process has held so far."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    @property
+    def returncode(self) -> int | None:
+        """How the process ended; None while it goes on."""
+        return self._process.poll()
 
     def output(self) -> str:
         return self._log.read_text(errors="replace")

@@ -20,7 +20,7 @@ def _bare(kind: str, body: str) -> Callable[[], object]:
     """The model call alone, with its input ready."""
     app: Any = __import__("app")
     if kind == "ours":
-        model = app.handler.keeper.get()
+        model = app.handler.shelf.get()
         batch = model.contract.parse(body)
         return lambda: model._run(batch.columns, batch.rows)
     import numpy as np

@@ -1,4 +1,4 @@
-"""The inference function: Function URL and HTTP API requests, and direct invocations."""
+"""The inference function: Function URL and HTTP API requests, direct invocations, and batches."""
 
 import base64
 import binascii
@@ -6,19 +6,24 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import batch
 import msgspec
+import restore
 from contract import Batch, InvalidJson, ValidationError
 from emf import Metrics, log
-from model import Keeper, Model, ModelUnavailable, NoModel, Prediction, positive
+from model import Model, ModelUnavailable, NoModel, Prediction, UnknownModel, positive
 from ort import OrtError
+from reference import NoObject, NotAReference, Reference, References
+from shelf import Shelf
 
 # A synchronous invocation carries 6 MB at most, with the envelope around the body.
 DEFAULT_MAX_BODY_BYTES = 6 * 1024 * 1024 - 64 * 1024
 
 _encode = msgspec.json.Encoder().encode
 _NO_HEADERS: dict[str, str] = {}
+_PATH_OF_NAMES = "/models/"
 
 
 class Refusal(Exception):
@@ -59,8 +64,13 @@ class Answer(NamedTuple):
     status: int
     body: dict[str, object]
     headers: dict[str, str]
-    rows: int
-    model_ms: float | None
+    rows: int = 0
+    model_ms: float | None = None
+    confidence: float | None = None
+
+
+# What a request asks of which model, and the object that it came from.
+Read: TypeAlias = tuple[Model, Batch, Reference | None]
 
 
 class Function:
@@ -68,16 +78,18 @@ class Function:
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> None:
         self.metrics = Metrics(environment)
-        self.keeper = Keeper(environment)
+        self.shelf = Shelf(environment)
+        self._environment = environment
         self._max_body = _max_body(environment)
         self._version = environment.get("AWS_LAMBDA_FUNCTION_VERSION") or "$LATEST"
-        self._failures_reported = 0
-        self._load_reported = False
+        self._reported: dict[int, tuple[int, int]] = {}
+        self._references: References | None = None
+        self._batches = batch.Batches(self.shelf, self.metrics, environment)
 
     def prepare(self) -> None:
         """Load the model while the sandbox starts, where time is free and the processor is whole."""
         try:
-            self.keeper.get()
+            self.shelf.get()
         except NoModel as error:
             log("WARNING", "NoModel", str(error))
         except ModelUnavailable as error:
@@ -85,10 +97,13 @@ class Function:
         loading = self._loading()
         if loading:
             self.metrics.write(loading)
+        restore.register(self.shelf, self._environment)
 
     def __call__(self, event: Any, context: Any) -> dict[str, object]:
         started = time.perf_counter_ns()
         request_id = getattr(context, "aws_request_id", None)
+        if _is_batch(event):
+            return self._batch(event, request_id)
         http = isinstance(event, dict) and ("requestContext" in event or "body" in event)
         answer = self._answer(self._over_http if http else self._direct, event, request_id)
         result: dict[str, object] = answer.body
@@ -103,40 +118,96 @@ class Function:
             raise InferenceFailed.of(answer.body)
         return result
 
-    def _answer(self, read: Callable[[Any, Model], Batch], event: Any, request_id: str | None) -> Answer:
+    def _answer(self, read: Callable[[Any], Read], event: Any, request_id: str | None) -> Answer:
         try:
-            model = self._model()
-            batch = read(event, model)
+            model, rows, reference = read(event)
             started = time.perf_counter_ns()
-            prediction = self._predict(model, batch)
+            prediction = self._predict(model, rows)
             model_ms = (time.perf_counter_ns() - started) / 1e6
-            return Answer(200, self._body(model, prediction), _NO_HEADERS, batch.rows, model_ms)
+            body = self._body(model, prediction)
+            if reference is not None:
+                body = self._stored(reference, model, body, rows.rows)
+            return Answer(200, body, _NO_HEADERS, rows.rows, model_ms, model.confidence(prediction))
         except Refusal as refusal:
             if refusal.status >= 500:
                 log("ERROR", "Refusal", str(refusal), requestId=request_id)
-            return Answer(refusal.status, refusal.body, refusal.headers, 0, None)
+            return Answer(refusal.status, refusal.body, refusal.headers)
         except Exception as error:  # noqa: BLE001 (a client must not see an internal message)
             stack = "".join(traceback.format_exception(error))
             log("ERROR", type(error).__name__, str(error), requestId=request_id, stack=stack)
             internal = Refusal(500, "InternalError", f"internal error, request {request_id}")
-            return Answer(500, internal.body, _NO_HEADERS, 0, None)
+            return Answer(500, internal.body, _NO_HEADERS)
 
-    def _model(self) -> Model:
+    def _batch(self, event: dict[str, Any], request_id: str | None) -> dict[str, object]:
         try:
-            return self.keeper.get()
+            return self._batches(event, request_id)
+        except (NoModel, ModelUnavailable) as error:
+            self.metrics.write({"Invocations": 1, "ServerErrors": 1, **self._loading()}, requestId=request_id)
+            raise InferenceFailed(f"{type(error).__name__}: {error}") from None
+
+    def _model(self, name: str | None) -> Model:
+        try:
+            return self.shelf.get(name)
+        except UnknownModel as error:
+            raise Refusal(404, "UnknownModel", str(error)) from None
         except NoModel as error:
             raise Refusal(503, "NoModel", str(error)) from None
         except ModelUnavailable as error:
             raise Refusal(503, "ModelUnavailable", str(error), headers={"retry-after": "5"}) from None
 
-    def _over_http(self, event: dict[str, Any], model: Model) -> Batch:
+    def _over_http(self, event: dict[str, Any]) -> Read:
         _refuse_other_methods(event)
+        model = self._model(_name_in_path(event))
+        body = self._body_of(event)
         try:
-            return model.contract.parse(self._body_of(event))
+            return model, model.contract.parse(body), None
+        except InvalidJson as error:
+            raise Refusal(400, "InvalidJson", str(error)) from None
+        except ValidationError as error:
+            # Only what is refused can be a reference, so that no other request pays for the question.
+            return self._referenced(model, msgspec.json.decode(body), error)
+
+    def _direct(self, event: Any) -> Read:
+        if not isinstance(event, dict) or not ("instances" in event or "instances_from" in event):
+            raise Refusal(400, "UnknownEvent", 'expected an HTTP request or {"instances": [{…}, …]}')
+        name = None
+        if "model" in event:
+            name, event = event["model"], {key: value for key, value in event.items() if key != "model"}
+            if not isinstance(name, str):
+                raise Refusal(400, "UnknownEvent", "model must be the name of a model")
+        model = self._model(name)
+        try:
+            return model, model.contract.check(event), None
+        except ValidationError as error:
+            return self._referenced(model, event, error)
+
+    def _referenced(self, model: Model, request: object, refused: ValidationError) -> Read:
+        """Read the rows from the object that the request names, if it names one."""
+        if self._references is None:
+            self._references = References(self._environment)
+        references = self._references
+        try:
+            found = references.of(request)
+            if found is None:
+                raise refused
+            rows = model.contract_of(references.max_rows).check(references.read(found))
+        except NotAReference as error:
+            fields = [{"path": "instances_from", "message": str(error)}]
+            raise Refusal(422, "ValidationError", "the request has 1 problem", fields=fields) from None
+        except NoObject as error:
+            raise Refusal(404, "NoObject", str(error)) from None
         except InvalidJson as error:
             raise Refusal(400, "InvalidJson", str(error)) from None
         except ValidationError as error:
             raise Refusal(422, "ValidationError", str(error), fields=error.fields) from None
+        return model, rows, found
+
+    def _stored(
+        self, reference: "Reference", model: Model, body: dict[str, object], rows: int
+    ) -> dict[str, object]:
+        assert self._references is not None
+        stored = self._references.write(reference, model.sha256, body)
+        return {"predictions_at": stored, "rows": rows, "model": body["model"]}
 
     def _body_of(self, event: dict[str, Any]) -> bytes | str:
         body = event.get("body") or ""
@@ -162,33 +233,15 @@ class Function:
     def _too_large(self) -> Refusal:
         return Refusal(413, "PayloadTooLarge", f"the body has more than {self._max_body} bytes")
 
-    def _direct(self, event: Any, model: Model) -> Batch:
-        if not isinstance(event, dict) or "instances" not in event:
-            raise Refusal(400, "UnknownEvent", 'expected an HTTP request or {"instances": [{…}, …]}')
+    def _predict(self, model: Model, rows: Batch) -> Prediction:
         try:
-            return model.contract.check(event)
-        except ValidationError as error:
-            raise Refusal(422, "ValidationError", str(error), fields=error.fields) from None
-
-    def _predict(self, model: Model, batch: Batch) -> Prediction:
-        try:
-            return model.predict(batch)
+            return model.predict(rows)
         except OrtError as error:
             raise Refusal(500, "InferenceError", f"the model failed on this request: {error}") from error
 
     def _body(self, model: Model, prediction: Prediction) -> dict[str, object]:
-        classes, probabilities = model.classes, prediction.probabilities
-        width = len(classes)
         return {
-            "predictions": [
-                {
-                    "label": label,
-                    "probabilities": dict(
-                        zip(classes, probabilities[row * width : (row + 1) * width], strict=True)
-                    ),
-                }
-                for row, label in enumerate(prediction.labels)
-            ],
+            "predictions": model.described(prediction),
             "model": {"sha256": model.sha256, "version": self._version},
         }
 
@@ -202,21 +255,40 @@ class Function:
         }
         if answer.model_ms is not None:
             values["ModelLatency"] = answer.model_ms
+        if answer.confidence is not None:
+            values["Confidence"] = answer.confidence
         values.update(self._loading())
         self.metrics.write(values, requestId=request_id, status=answer.status)
 
     def _loading(self) -> dict[str, float]:
-        """What became of attempts to load the model since this was last asked."""
+        """What became of attempts to load models since this was last asked."""
         values: dict[str, float] = {}
-        failures = self.keeper.failures - self._failures_reported
-        if failures:
-            self._failures_reported = self.keeper.failures
-            values["ModelLoadFailures"] = failures
-        if not self._load_reported and self.keeper.load_ms is not None:
-            self._load_reported = True
-            values["ModelLoad"] = self.keeper.load_ms
-            values.setdefault("ModelLoadFailures", 0)
+        for keeper in self.shelf.keepers:
+            loads, failures = self._reported.get(id(keeper), (0, 0))
+            if (keeper.loads, keeper.failures) == (loads, failures):
+                continue
+            self._reported[id(keeper)] = (keeper.loads, keeper.failures)
+            values["ModelLoadFailures"] = values.get("ModelLoadFailures", 0) + keeper.failures - failures
+            if keeper.loads > loads and keeper.load_ms is not None:
+                values["ModelLoad"] = max(values.get("ModelLoad", 0.0), keeper.load_ms)
         return values
+
+
+def _is_batch(event: Any) -> bool:
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(records, list) or not records or not isinstance(records[0], dict):
+        return False
+    return records[0].get("eventSource") in batch.SOURCES
+
+
+def _name_in_path(event: dict[str, Any]) -> str | None:
+    """The model that is asked for as /models/<name>; every other path asks for the version's own."""
+    path = event.get("rawPath")
+    if not isinstance(path, str) or not path.startswith(_PATH_OF_NAMES):
+        return None
+    from urllib.parse import unquote
+
+    return unquote(path.removeprefix(_PATH_OF_NAMES).rstrip("/"))
 
 
 def _max_body(environment: "os._Environ[str] | dict[str, str]") -> int:

@@ -97,6 +97,25 @@ class Contract:
         except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise self._problems(request, error) from None
 
+    def rows_of(self, request: object) -> list[Any]:
+        """Check a request that is decoded already; return its rows, to be put together with others.
+
+        Raises:
+            ValidationError: it does not keep the contract.
+        """
+        try:
+            rows: list[Any] = msgspec.convert(request, self._request).instances
+            self.batch(rows)  # what cannot be encoded is found here
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
+            raise self._problems(request, error) from None
+        return rows
+
+    def columns_of(self, values: list[Any]) -> list[Column]:
+        """One row that the model takes, of values that were not checked."""
+        if self.tabular:
+            return [array("f", values)]
+        return [array("f", [value]) if isinstance(value, float) else [value] for value in values]
+
     def read_row(self, cells: dict[str, str]) -> Any:
         """Read one row of text, such as a line of a CSV file, into a row for `batch`.
 

@@ -18,6 +18,10 @@ _UNITS = {
     "ServerErrors": "Count",
     "ModelLoad": "Milliseconds",
     "ModelLoadFailures": "Count",
+    "Confidence": "None",
+    "Records": "Count",
+    "RejectedRecords": "Count",
+    "FailedRecords": "Count",
 }
 _encode = msgspec.json.Encoder().encode
 

@@ -1,12 +1,12 @@
-"""The model of this function: found, fetched, verified, opened, and kept."""
+"""A model of this function: found, fetched, verified and opened."""
 
 import hashlib
 import json
 import math
 import os
-import time
-from collections.abc import Callable, Sequence
-from threading import Lock, Thread
+import re
+from collections.abc import Sequence
+from threading import Thread
 from typing import NamedTuple
 
 import manifest as manifests
@@ -16,12 +16,17 @@ from manifest import InvalidModel, Manifest
 from s3 import Client, S3Error
 
 DEFAULT_MAX_ROWS = 1000
-_FIRST_BACKOFF_SECONDS = 1.0
-_LONGEST_BACKOFF_SECONDS = 60.0
+# A model lies in memory as bytes and as what the engine makes of them, at least.
+_TIMES_IN_MEMORY = 2
+_VERSION = re.compile(r"[0-9a-f]{64}")
 
 
 class NoModel(Exception):
     """This version was published without a model, and no pointer names one."""
+
+
+class UnknownModel(Exception):
+    """The function has no model of this name."""
 
 
 class ModelUnavailable(Exception):
@@ -52,12 +57,25 @@ class Model:
         self.sha256 = manifest.sha256
         self.classes = manifest.classes
         self.contract = Contract(manifest, max_rows=max_rows)
+        self._manifest = manifest
+        self._larger: Contract | None = None
         self._label_by_text = all(name.lstrip("-").isdecimal() for name in manifest.classes)
         inputs = [manifest.tensor] if manifest.tabular else [field.name for field in manifest.inputs]
         outputs = [manifest.outputs.probabilities]
         if manifest.outputs.label is not None:
             outputs.append(manifest.outputs.label)
         self._run = session.bind(inputs, outputs)
+
+    def contract_of(self, rows: int) -> Contract:
+        """The contract of requests that may hold other numbers of rows than those over HTTP."""
+        if self._larger is None or self._larger.max_rows != rows:
+            self._larger = Contract(self._manifest, max_rows=rows)
+        return self._larger
+
+    def warm_up(self) -> None:
+        """Run the model once on a row of nothing, so that what it allocates first is there."""
+        empty = [b"" if field.type == "string" else 0.0 for field in self.contract.inputs]
+        self._run(self.contract.columns_of(empty), 1)
 
     def predict(self, batch: Batch) -> Prediction:
         """Score a batch.
@@ -81,6 +99,26 @@ class Model:
         if len(labels) != batch.rows:
             raise ort.OrtError(f"{len(labels)} labels for {batch.rows} rows")
         return Prediction(labels, probabilities)  # type: ignore[arg-type]
+
+    def described(self, prediction: Prediction) -> list[dict[str, object]]:
+        """Predictions as callers see them, row by row."""
+        classes, probabilities, width = self.classes, prediction.probabilities, len(self.classes)
+        return [
+            {
+                "label": label,
+                "probabilities": dict(
+                    zip(classes, probabilities[row * width : (row + 1) * width], strict=True)
+                ),
+            }
+            for row, label in enumerate(prediction.labels)
+        ]
+
+    def confidence(self, prediction: Prediction) -> float:
+        """The mean of the likeliest class' probability, over all rows."""
+        width = len(self.classes)
+        columns = [prediction.probabilities[at::width] for at in range(width)]
+        total: float = sum(map(max, *columns))
+        return total / len(prediction.labels)
 
     def _label(self, value: float | str) -> str:
         """Name a class: models answer with its name, or with its index when the names are no numbers."""
@@ -137,25 +175,37 @@ def _port_faults(port: ort.Port, kind: str, width: int) -> list[str]:
     return faults
 
 
-def find(environment: "os._Environ[str] | dict[str, str]", client: Client) -> Location:
-    """Find the model of this version: what it was published with, else what the pointer names.
+def find(
+    environment: "os._Environ[str] | dict[str, str]", client: Client, name: str | None = None
+) -> Location:
+    """Find a model of this function version.
+
+    Without a name, it is what the version was published with, else what the pointer names. That of a name is
+    what the pointer in the name's own folder says, or the one with the hash in `name@hash`.
 
     Raises:
         NoModel: neither is there.
     """
-    bucket, key = environment.get("MODEL_BUCKET"), environment.get("MODEL_KEY")
-    if bucket and key:
-        sha256 = environment.get("MODEL_SHA256")
-        if not sha256:
-            raise NoModel("MODEL_SHA256 is not set: a model that cannot be verified is not loaded")
-        return Location(bucket, key, sha256)
+    if name is None:
+        bucket, key = environment.get("MODEL_BUCKET"), environment.get("MODEL_KEY")
+        if bucket and key:
+            sha256 = environment.get("MODEL_SHA256")
+            if not sha256:
+                raise NoModel("MODEL_SHA256 is not set: a model that cannot be verified is not loaded")
+            return Location(bucket, key, sha256)
     pointer_bucket = environment.get("MODEL_POINTER_BUCKET")
     pointer_key = environment.get("MODEL_POINTER_KEY")
     if not (pointer_bucket and pointer_key):
         raise NoModel("no model is configured: set MODEL_BUCKET, MODEL_KEY and MODEL_SHA256")
+    if name is not None:
+        folder, slash, pointer = pointer_key.rpartition("/")
+        name, at, version = name.partition("@")
+        if at:
+            return Location(pointer_bucket, f"{folder}{slash}{name}/{version}/model.onnx", version)
+        pointer_key = f"{folder}{slash}{name}/{pointer}"
     try:
-        pointer = json.loads(client.get(pointer_bucket, pointer_key))
-        return Location(pointer["bucket"], pointer["key"], pointer["sha256"])
+        pointed = json.loads(client.get(pointer_bucket, pointer_key))
+        return Location(pointed["bucket"], pointed["key"], pointed["sha256"])
     except S3Error as error:
         if error.status in (403, 404):
             raise NoModel(f"no model has been deployed yet: {error}") from error
@@ -164,6 +214,23 @@ def find(environment: "os._Environ[str] | dict[str, str]", client: Client) -> Lo
         raise InvalidModel(
             f"s3://{pointer_bucket}/{pointer_key} is no pointer (bucket, key, sha256): {error!r}"
         ) from error
+
+
+def is_pinned(environment: "os._Environ[str] | dict[str, str]", name: str | None) -> bool:
+    """Whether it is always the same model: that of the version, or one that is named by its hash."""
+    if name is None:
+        return bool(environment.get("MODEL_BUCKET") and environment.get("MODEL_KEY"))
+    return "@" in name
+
+
+def check_name(name: str, known: Sequence[str]) -> None:
+    """Raise UnknownModel unless this is the name of a model, or one with the hash of a version."""
+    base, at, version = name.partition("@")
+    if base not in known or (at and not _VERSION.fullmatch(version)):
+        names = ", ".join(known) or "none but the one without a name"
+        raise UnknownModel(
+            f"there is no model {name[:80]!r} (there are: {names}; a version is name@<its SHA-256>)"
+        )
 
 
 class EngineStart:
@@ -203,7 +270,9 @@ def start_engine() -> EngineStart:
     return _engine
 
 
-def load(location: Location, client: Client, *, max_rows: int, threads: int = 1) -> Model:
+def load(
+    location: Location, client: Client, *, max_rows: int, threads: int = 1, memory_mb: int | None = None
+) -> Model:
     """Fetch, verify and open a model.
 
     Raises:
@@ -211,7 +280,7 @@ def load(location: Location, client: Client, *, max_rows: int, threads: int = 1)
     """
     engine = start_engine()
     manifest = manifests.read(client.get(location.bucket, location.manifest_key))
-    content = client.get(location.bucket, location.key)
+    content = _content(location, client, memory_mb)
     actual = hashlib.sha256(content).hexdigest()
     where = f"s3://{location.bucket}/{location.key}"
     if actual != location.sha256:
@@ -221,69 +290,18 @@ def load(location: Location, client: Client, *, max_rows: int, threads: int = 1)
     return Model(manifest, ort.Session(engine.wait(), content, threads=threads), max_rows=max_rows)
 
 
-class Keeper:
-    """Keeps the model of this process. A load that fails is remembered, and tried again after a pause."""
-
-    def __init__(
-        self,
-        environment: "os._Environ[str] | dict[str, str]" = os.environ,
-        *,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._environment = environment
-        self._now = now
-        self._lock = Lock()
-        self._model: Model | None = None
-        self._failure: NoModel | ModelUnavailable | None = None
-        self._backoff = _FIRST_BACKOFF_SECONDS
-        self._retry_at = 0.0
-        self.load_ms: float | None = None
-        self.failures = 0
-
-    def get(self) -> Model:
-        """Return the model, loading it if need be.
-
-        Raises:
-            NoModel, ModelUnavailable: it is not there now.
-        """
-        model = self._model
-        if model is not None:
-            return model
-        with self._lock:
-            if self._model is None:
-                self._try_to_load()
-            if self._model is not None:
-                return self._model
-        raise self._failure or NoModel("no model")
-
-    def _try_to_load(self) -> None:
-        if self._failure is not None and self._now() < self._retry_at:
-            return
-        client = Client(self._environment)
-        started = time.perf_counter()
-        try:
-            location = find(self._environment, client)
-            self._model = load(
-                location,
-                client,
-                max_rows=positive(self._environment, "MAX_ROWS", DEFAULT_MAX_ROWS),
-                threads=positive(self._environment, "OMP_NUM_THREADS", 1),
-            )
-        except NoModel as error:
-            self._remember(error)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the function answers 503 and lives)
-            self._remember(ModelUnavailable(f"{type(error).__name__}: {error}"))
-        else:
-            self._failure = None
-            self.load_ms = (time.perf_counter() - started) * 1000
-        finally:
-            client.close()
-
-    def _remember(self, failure: NoModel | ModelUnavailable) -> None:
-        self._failure = failure
-        self.failures += 1
-        self._retry_at = self._now() + self._backoff
-        self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF_SECONDS)
+def _content(location: Location, client: Client, memory_mb: int | None) -> bytes:
+    """Read the model, unless the function could not hold it: Lambda would end the process without a word."""
+    limit = None if memory_mb is None else memory_mb * 1024 * 1024 // _TIMES_IN_MEMORY
+    try:
+        return client.get(location.bucket, location.key, limit=limit)
+    except S3Error as error:
+        if error.status != 413:
+            raise
+        raise InvalidModel(
+            f"{error}: in memory a model takes at least {_TIMES_IN_MEMORY} times its size, and the function "
+            f"has {memory_mb} MB"
+        ) from None
 
 
 def positive(environment: "os._Environ[str] | dict[str, str]", name: str, default: int) -> int:

@@ -1,27 +1,17 @@
 """S3 objects without boto3, whose client alone costs more of a cold start than everything else together."""
 
-import json
 import os
-import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import sigv4
+from connection import Connection, NoCredentials, Target, TooLarge, pause, region_of, suffix_of
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection, HTTPResponse
+    from http.client import HTTPResponse
 
 ATTEMPTS = 4
-TIMEOUT_SECONDS = 5.0
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _BACKOFF_SECONDS = 0.1
-_SUFFIXES = {
-    "cn-": "amazonaws.com.cn",
-    "us-iso-": "c2s.ic.gov",
-    "us-isob-": "sc2s.sgov.gov",
-    "eu-isoe-": "cloud.adc-e.uk",
-    "us-isof-": "csp.hci.ic.gov",
-    "eusc-": "amazonaws.eu",
-}
 
 
 class S3Error(Exception):
@@ -32,35 +22,28 @@ class S3Error(Exception):
         self.status = status
 
 
-class Target(NamedTuple):
-    """Where one object is reached."""
-
-    secure: bool
-    host: str  # with the port, if it is not the scheme's own
-    path: str
-    region: str
-
-
 class Client:
     """Reads and writes objects over one kept connection. Credentials are those of the function's role."""
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> None:
         self._environment = environment
-        self._region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-        self._connection: HTTPConnection | None = None
-        self._connected: tuple[bool, str] | None = None
+        self._region = region_of(environment)
+        self._connection = Connection(environment, "s3")
 
-    def get(self, bucket: str, key: str, *, version_id: str | None = None) -> bytes:
+    def get(self, bucket: str, key: str, *, version_id: str | None = None, limit: int | None = None) -> bytes:
+        """Read an object.
+
+        Raises:
+            S3Error: it cannot be read, or has more than `limit` bytes (status 413).
+        """
         query = f"versionId={sigv4.quote(version_id)}" if version_id else ""
-        return self._send("GET", bucket, key, query=query)
+        return self._send("GET", bucket, key, query=query, limit=limit)
 
     def put(self, bucket: str, key: str, body: bytes, *, content_type: str) -> None:
         self._send("PUT", bucket, key, payload=body, extra={"content-type": content_type})
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._connected = None
+        self._connection.close()
 
     def _send(
         self,
@@ -71,6 +54,7 @@ class Client:
         query: str = "",
         payload: bytes = b"",
         extra: dict[str, str] | None = None,
+        limit: int | None = None,
     ) -> bytes:
         """Send a request until it has an answer that trying again would not change."""
         # This import takes longer than all else here: it waits until the engine starts beside it.
@@ -81,11 +65,16 @@ class Client:
         failure = S3Error(f"{where}: not tried")
         for attempt in range(ATTEMPTS):
             if attempt:
-                jitter = 0.5 + os.urandom(1)[0] / 512
-                time.sleep(jitter * _BACKOFF_SECONDS * 2**attempt)
+                pause(attempt, _BACKOFF_SECONDS)
             target = locate(bucket, key, region, self._environment)
             try:
-                response, body = self._exchange(method, target, query, payload, extra or {})
+                response, body = self._connection.exchange(
+                    method, target, query=query, payload=payload, extra=extra, limit=limit
+                )
+            except NoCredentials as error:
+                raise S3Error(str(error)) from error
+            except TooLarge as error:
+                raise S3Error(f"{where} has {error.size} bytes, more than {limit}", 413) from None
             except (OSError, HTTPException) as error:
                 self.close()
                 failure = S3Error(
@@ -102,65 +91,6 @@ class Client:
                 break
         raise failure
 
-    def _exchange(
-        self, method: str, target: Target, query: str, payload: bytes, extra: dict[str, str]
-    ) -> "tuple[HTTPResponse, bytes]":
-        headers = sigv4.headers(
-            method=method,
-            host=target.host,
-            path=target.path,
-            query=query,
-            payload=payload,
-            credentials=self._credentials(),
-            region=target.region,
-            timestamp=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
-            extra=extra,
-        )
-        connection = self._connect(target)
-        url = f"{target.path}?{query}" if query else target.path
-        connection.request(method, url, body=payload or None, headers=headers)
-        response = connection.getresponse()
-        return response, response.read()
-
-    def _connect(self, target: Target) -> "HTTPConnection":
-        from http.client import HTTPConnection, HTTPSConnection
-
-        wanted = (target.secure, target.host)
-        if self._connection is None or self._connected != wanted:
-            self.close()
-            kind = HTTPSConnection if target.secure else HTTPConnection
-            self._connection = kind(target.host, timeout=TIMEOUT_SECONDS)
-            self._connected = wanted
-        return self._connection
-
-    def _credentials(self) -> sigv4.Credentials:
-        access_key = self._environment.get("AWS_ACCESS_KEY_ID")
-        secret_key = self._environment.get("AWS_SECRET_ACCESS_KEY")
-        if access_key and secret_key:
-            return sigv4.Credentials(access_key, secret_key, self._environment.get("AWS_SESSION_TOKEN"))
-        return self._container_credentials()
-
-    def _container_credentials(self) -> sigv4.Credentials:
-        """Functions with SnapStart have their credentials from an endpoint of the sandbox."""
-        from http.client import HTTPConnection
-        from urllib.parse import urlsplit
-
-        uri = self._environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-        if not uri:
-            raise S3Error("there are no AWS credentials in the environment")
-        parts = urlsplit(uri)
-        connection = HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
-        try:
-            token = self._environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
-            url = f"{parts.path}?{parts.query}" if parts.query else parts.path
-            connection.request("GET", url, headers={"Authorization": token})
-            answer = json.loads(connection.getresponse().read())
-            return sigv4.Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
-        except (KeyError, ValueError) as error:
-            raise S3Error(f"{parts.netloc} gave no credentials") from error
-        finally:
-            connection.close()
-
 
 def locate(
     bucket: str, key: str, region: str, environment: "os._Environ[str] | dict[str, str]" = os.environ
@@ -172,7 +102,7 @@ def locate(
         scheme, _, rest = override.partition("://")
         host, slash, prefix = rest.rstrip("/").partition("/")
         return Target(scheme == "https", host, f"{slash}{prefix}/{bucket}{path}", region)
-    suffix = next((found for start, found in _SUFFIXES.items() if region.startswith(start)), "amazonaws.com")
+    suffix = suffix_of(region)
     service = "s3-fips" if environment.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else "s3"
     if environment.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true":
         service += ".dualstack"

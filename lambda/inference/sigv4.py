@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for one request to S3, with the standard library."""
+"""AWS Signature Version 4 for one request, with the standard library."""
 
 import hashlib
 import hmac
@@ -30,6 +30,7 @@ def headers(
     region: str,
     timestamp: str,
     extra: dict[str, str] | None = None,
+    service: str = "s3",
 ) -> dict[str, str]:
     """Return the headers of a signed request. `path` and `query` are quoted already.
 
@@ -57,10 +58,10 @@ def headers(
         ]
     )
     day = timestamp[:8]
-    scope = f"{day}/{region}/s3/aws4_request"
+    scope = f"{day}/{region}/{service}/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret_key}".encode()
-    for part in (day, region, "s3", "aws4_request"):
+    for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
     return {

@@ -15,13 +15,20 @@ _others = {name: sys.modules.pop(name) for name in _NAMES if name in sys.modules
 sys.path.insert(0, str(FOLDER))
 try:
     with contextlib.redirect_stdout(io.StringIO()):  # without a model, `app` says so
+        import batch
+        import connection
         import contract
         import emf
         import manifest
         import model
         import ort
+        import reference
+        import restore
+        import results
         import s3
         import score
+        import services
+        import shelf
         import sigv4
 
         import app
@@ -31,4 +38,22 @@ finally:
         sys.modules.pop(_name, None)
     sys.modules.update(_others)
 
-__all__ = ["FOLDER", "app", "contract", "emf", "manifest", "model", "ort", "s3", "score", "sigv4"]
+__all__ = [
+    "FOLDER",
+    "app",
+    "batch",
+    "connection",
+    "contract",
+    "emf",
+    "manifest",
+    "model",
+    "ort",
+    "reference",
+    "restore",
+    "results",
+    "s3",
+    "score",
+    "services",
+    "shelf",
+    "sigv4",
+]

@@ -300,8 +300,8 @@ def test_each_invocation_writes_one_line_of_metrics(
 ) -> None:
     send(tabular, post({"instances": [ROW, ROW]}))
     send(tabular, post("no json"))
-    tabular.keeper._model = None
-    tabular.keeper._environment = {}
+    tabular.shelf.main._model = None
+    tabular.shelf.main._environment = {}
     send(tabular, post({"instances": [ROW]}))
 
     good, bad, broken = metric_lines(capsys.readouterr().out)
@@ -364,7 +364,7 @@ def test_a_model_that_cannot_be_loaded_answers_503_with_the_reason(s3: FakeS3) -
 def test_a_load_that_failed_on_a_passing_fault_is_tried_again_later(s3: FakeS3) -> None:
     function = app.Function(put(s3, models.tabular()))
     clock = [0.0]
-    function.keeper._now = lambda: clock[0]
+    function.shelf.main._now = lambda: clock[0]
     s3.faults += [Fault(503)] * 4
     function.prepare()
 
@@ -393,7 +393,7 @@ def test_each_failed_load_is_counted_once_and_a_success_says_zero(
 ) -> None:
     function = app.Function(put(s3, models.tabular()))
     clock = [0.0]
-    function.keeper._now = lambda: clock[0]
+    function.shelf.main._now = lambda: clock[0]
     s3.faults.append(Fault(404))
     function.prepare()
     send(function, post({"instances": [ROW]}))

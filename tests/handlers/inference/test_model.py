@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from handlers.inference import models
-from handlers.inference.asset import manifest, model, ort
+from handlers.inference.asset import manifest, model, ort, shelf
 from handlers.inference.asset import s3 as s3_module
 from handlers.inference.conftest import put
 from handlers.inference.fake_s3 import FakeS3, Fault
 
 
-def keeper(environment: dict[str, str], clock: list[float] | None = None) -> model.Keeper:
+def keeper(environment: dict[str, str], clock: list[float] | None = None) -> shelf.Keeper:
     times = clock or [0.0]
-    return model.Keeper(environment, now=lambda: times[0])
+    return shelf.Keeper(environment, now=lambda: times[0])
 
 
 def reason(environment: dict[str, str]) -> str:
