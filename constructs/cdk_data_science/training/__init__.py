@@ -8,6 +8,8 @@ from cdk_data_science.training.lustre_values import LustreLink
 from cdk_data_science.training.network import TrainingNetwork
 from cdk_data_science.training.quota import QuotaAlarm
 from cdk_data_science.training.report import REPORT
+from cdk_data_science.training.shared_file_system import SharedFileSystem
+from cdk_data_science.training.shared_folders import SharedFolder
 from cdk_data_science.training.spot import SpotTraining
 from cdk_data_science.training.step import TrainingStep
 from cdk_data_science.training.task import TrainingJobTask
@@ -25,6 +27,8 @@ __all__ = [
     "MlflowTracking",
     "PrivateRegistry",
     "QuotaAlarm",
+    "SharedFileSystem",
+    "SharedFolder",
     "SourceCode",
     "SpotTraining",
     "TrainingJob",

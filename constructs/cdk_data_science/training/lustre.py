@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_fsx as fsx
@@ -14,8 +14,14 @@ from constructs import Construct
 
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import Problems
-from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring.alarms import alarm
+from cdk_data_science.training._lustre_parts import (
+    allow_describe,
+    let_in,
+    one_subnet,
+    open_keys,
+    server_group,
+)
 from cdk_data_science.training.lustre_values import (
     SCRATCH_THROUGHPUT,
     SMALLEST_GIB,
@@ -27,8 +33,6 @@ from cdk_data_science.training.lustre_values import (
 )
 from cdk_data_science.training.values import Channel, FileSystem
 
-# Clients and servers call each other: https://docs.aws.amazon.com/fsx/latest/LustreGuide/limit-access-security-groups.html
-_PORTS = (ec2.Port.tcp(988), ec2.Port.tcp_range(1018, 1023))
 _VERSION = "2.15"
 
 
@@ -120,14 +124,7 @@ class LustreScratch(Construct):
             throughput = THROUGHPUTS[deployment][0]
         self._capacity_gib = capacity_gib
         self._throughput = SCRATCH_THROUGHPUT if throughput is None else throughput
-        self.security_group = self._make_security_group(vpc)
-        selected = vpc.select_subnets(
-            subnets=(subnets.subnets if subnets is not None else None),
-            subnet_type=(subnets.subnet_type if subnets is not None else None),
-            subnet_group_name=(subnets.subnet_group_name if subnets is not None else None),
-            availability_zones=(subnets.availability_zones if subnets is not None else None),
-            subnet_filters=(subnets.subnet_filters if subnets is not None else None),
-        ).subnet_ids
+        self.security_group = server_group(self, "SecurityGroup", vpc=vpc)
         self.file_system = fsx.CfnFileSystem(
             self,
             "FileSystem",
@@ -135,7 +132,7 @@ class LustreScratch(Construct):
             file_system_type_version=_VERSION,
             storage_type="SSD",
             storage_capacity=capacity_gib,
-            subnet_ids=selected[:1],
+            subnet_ids=[one_subnet(vpc, subnets)],
             security_group_ids=[self.security_group.security_group_id],
             kms_key_id=None if key is None else key.key_arn,
             lustre_configuration=fsx.CfnFileSystem.LustreConfigurationProperty(
@@ -181,18 +178,22 @@ class LustreScratch(Construct):
 
         For training: ``lustre.grant_mount(training.role, security_groups=training.security_groups)``.
         """
-        for clients in security_groups:
-            for port in _PORTS:
-                self.security_group.connections.allow_from(clients, port, "Lustre clients")
-                self.security_group.connections.allow_to(clients, port, "Lustre servers call their clients")
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["fsx:DescribeFileSystems"],
-            resource_arns=[
-                Stack.of(self).format_arn(
-                    service="fsx", resource="file-system", resource_name=self.file_system_id
-                )
-            ],
+        let_in(self.security_group, security_groups)
+        return allow_describe(grantee)
+
+    def mount_command(self, *, at: str) -> str:
+        """Return the shell command that mounts the file system, for a notebook's start script.
+
+        The machine needs Lustre's client (``amazon-linux-extras install -y lustre`` on Amazon Linux 2, ``dnf
+        install -y lustre-client`` on 2023), and a security group that :meth:`grant_mount` let in.
+
+        Args:
+            at: The directory where it appears.
+        """
+        system = self.file_system
+        return (
+            f"mkdir -p '{at}' && mountpoint -q '{at}' || mount -t lustre -o relatime,flock "
+            f"{system.attr_dns_name}@tcp:/{system.attr_lustre_mount_name} '{at}'"
         )
 
     def metric(self, name: str, *, statistic: str = "Sum") -> cloudwatch.Metric:
@@ -207,18 +208,6 @@ class LustreScratch(Construct):
             statistic=statistic,
             period=Duration.minutes(1),
         )
-
-    def _make_security_group(self, vpc: ec2.IVpc) -> ec2.SecurityGroup:
-        group = ec2.SecurityGroup(
-            self,
-            "SecurityGroup",
-            vpc=vpc,
-            description="Lustre servers, and clients that were let in",
-            allow_all_outbound=False,
-        )
-        for port in _PORTS:
-            group.connections.allow_internally(port, "between the servers")
-        return group
 
     def _link(self, links: Sequence[LustreLink]) -> list[fsx.CfnDataRepositoryAssociation]:
         made: list[fsx.CfnDataRepositoryAssociation] = []
@@ -248,44 +237,8 @@ class LustreScratch(Construct):
             if made:
                 association.add_resource_dependency(made[-1])
             made.append(association)
-        for zone in {id(link.zone): link.zone for link in links}.values():
-            self._allow_key(zone)
+        open_keys(self, links)
         return made
-
-    def _allow_key(self, zone: IZone) -> None:
-        """FSx reads and writes objects in a service-linked role that it makes for each linked file system.
-
-        It has to be in the key's own policy. The role's name holds the number of the file system, which the
-        key's stack must not depend on. An imported key's policy is its owner's to change.
-        """
-        if zone.key is None:
-            return
-        stack = Stack.of(self)
-        role = stack.format_arn(
-            service="iam",
-            region="",
-            resource="role",
-            resource_name="aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/AWSServiceRoleForFSxS3Access_fs-*",
-            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
-        )
-        zone.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LustreFileSystemsOfThisAccount",
-                principals=[iam.AccountPrincipal(stack.account)],
-                actions=[
-                    "kms:Decrypt",
-                    "kms:DescribeKey",
-                    "kms:Encrypt",
-                    "kms:GenerateDataKey*",
-                    "kms:ReEncrypt*",
-                ],
-                resources=["*"],
-                conditions={
-                    "ArnLike": {"aws:PrincipalArn": role},
-                    "StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"},
-                },
-            )
-        )
 
     def _make_alarms(self) -> list[cloudwatch.Alarm]:
         total = self._capacity_gib * 1024**3

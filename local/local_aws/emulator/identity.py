@@ -62,10 +62,13 @@ def install() -> None:
                 return f"arn:aws:sagemaker:{region}:{account_id}:endpoint/{endpoint.lower()}"
             return sagemaker_resource(body, region, account_id)
         if service == "fsx":
-            return fsx_resource(body, region, account_id)
+            return fsx_resource(headers, body, region, account_id)
         arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
         if service == "logs":
             return logs_resource(arn, headers, body)
+        if service == "elasticfilesystem" and arn == "*" and "FileSystemId" in query_params:
+            number = _first(query_params["FileSystemId"])
+            return f"arn:aws:elasticfilesystem:{region}:{account_id}:file-system/{number}"
         if service in ("athena", "glue"):
             return catalog_resources.resource(arn, service, headers, body)
         qualifier = _first(query_params.get("Qualifier"))
@@ -114,14 +117,23 @@ def _first(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value else value
 
 
-def fsx_resource(body: bytes, region: str, account: str) -> str:
-    """The file system that a call names; ``*`` where it names none, or many."""
+def fsx_resource(headers: dict[str, str], body: bytes, region: str, account: str) -> str:
+    """The file system that a call is about; ``*`` where IAM knows no resource of the action, as of all that
+    describe."""
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    prefix = f"arn:aws:fsx:{region}:{account}"
     try:
         request = json.loads(body or b"{}")
-        named = [request["FileSystemId"]] if "FileSystemId" in request else request.get("FileSystemIds", [])
-    except (ValueError, AttributeError):
+    except ValueError:
         return "*"
-    return f"arn:aws:fsx:{region}:{account}:file-system/{named[0]}" if len(named) == 1 else "*"
+    if operation.startswith("Describe") or not isinstance(request, dict):
+        return "*"
+    for member, kind in (("FileSystemId", "file-system"), ("AssociationId", "association")):
+        if isinstance(request.get(member), str):
+            return f"{prefix}:{kind}/{request[member]}"
+    if isinstance(request.get("ResourceARN"), str):
+        return str(request["ResourceARN"])
+    return f"{prefix}:file-system/*"
 
 
 def logs_resource(arn: str, headers: dict[str, str], body: bytes) -> str:

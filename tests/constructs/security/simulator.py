@@ -46,8 +46,9 @@ class Simulator:
         allowed = self.administrator or any(
             _applies(s, action, resource, when) for s in identity if s["Effect"] == "Allow"
         )
-        return allowed and any(
-            _applies(s, action, resource, when) for s in boundary if s["Effect"] == "Allow"
+        return allowed and (
+            not self._is_bounded()
+            or any(_applies(s, action, resource, when) for s in boundary if s["Effect"] == "Allow")
         )
 
     def denies(self, action: str, resource: str = "*", *, when: Context) -> bool:
@@ -71,9 +72,16 @@ class Simulator:
                 yield from self._read(resource["Properties"]["PolicyDocument"])
 
     def _boundary(self) -> Iterator[dict[str, Any]]:
+        if self._is_bounded():
+            boundary = self._itself()["Properties"]["PermissionsBoundary"]["Ref"]
+            yield from self._read(self.resources[boundary]["Properties"]["PolicyDocument"])
+
+    def _is_bounded(self) -> bool:
+        return "PermissionsBoundary" in self._itself()["Properties"]
+
+    def _itself(self) -> dict[str, Any]:
         (role,) = [r for key, r in self.resources.items() if key[:-8] == self.role]
-        boundary = role["Properties"]["PermissionsBoundary"]["Ref"]
-        yield from self._read(self.resources[boundary]["Properties"]["PolicyDocument"])
+        return role
 
     def _read(self, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for statement in document["Statement"]:

@@ -13,7 +13,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_data_science import AlertTopic, ConfigurationError, DataLake
 from cdk_data_science.training import LustreLink, LustreScratch
-from tests.compliance import task_parameters
+from tests.compliance import iam, task_parameters
 from tests.constructs import machines, nag, support
 from tests.constructs.training.stacks import training
 
@@ -118,7 +118,19 @@ def test_a_training_reads_from_it(deployed: cdk.Stack) -> None:
         for statement in machines.statements(deployed, "TrainingRole")
         if "fsx:DescribeFileSystems" in machines.actions([statement])
     )
-    assert "file-system/" in json.dumps(describe["Resource"])
+    # IAM knows no resource of this action: a policy that names one allows nothing.
+    assert not iam.can_be_limited("fsx:DescribeFileSystems")
+    assert describe["Resource"] == "*"
+
+
+def test_a_notebook_mounts_it_by_its_own_name() -> None:
+    stack = support.stack()
+    lustre = LustreScratch(stack, "Scratch", vpc=ec2.Vpc(stack, "Vpc", max_azs=1))
+    cdk.CfnOutput(stack, "Mount", value=lustre.mount_command(at="/mnt/scratch"))
+    command = json.dumps(support.synth(stack).to_json()["Outputs"]["Mount"]["Value"])
+    assert "mount -t lustre -o relatime,flock " in command
+    assert "DNSName" in command
+    assert "LustreMountName" in command
 
 
 def test_alarms_see_this_file_system(deployed: cdk.Stack) -> None:
