@@ -3,9 +3,13 @@
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science._images import PrivateRegistry
 from cdk_data_science.serving._endpoint_base import IModelEndpoint
-from cdk_data_science.serving.artifact import Artifact, ModelPackage
+from cdk_data_science.serving.artifact import Artifact, HubArtifact, ModelPackage
 from cdk_data_science.serving.async_endpoint import AsyncEndpoint, Backlog
 from cdk_data_science.serving.capture import CoreDumps, DataCapture
+from cdk_data_science.serving.component import InferenceComponent
+from cdk_data_science.serving.component_endpoint import ComponentEndpoint, ManagedInstances
+from cdk_data_science.serving.containers import Container
+from cdk_data_science.serving.copies import Compute, CopyScaling
 from cdk_data_science.serving.endpoint import ModelEndpoint
 from cdk_data_science.serving.inference import ServerlessInference
 from cdk_data_science.serving.model import IModel, Model
@@ -13,12 +17,12 @@ from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling
 from cdk_data_science.serving.scaling import (
     ConcurrencyScaling,
     Scaling,
-    ScheduledCapacity,
     Steps,
     TrackConcurrency,
     TrackInvocations,
     TrackUtilization,
 )
+from cdk_data_science.serving.schedules import ScheduledCapacity
 from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 
 __all__ = [
@@ -27,14 +31,21 @@ __all__ = [
     "AsyncEndpoint",
     "Backlog",
     "Canary",
+    "ComponentEndpoint",
+    "Compute",
     "ConcurrencyScaling",
+    "Container",
+    "CopyScaling",
     "CoreDumps",
     "DataCapture",
     "FunctionNetwork",
+    "HubArtifact",
     "IModel",
     "IModelEndpoint",
+    "InferenceComponent",
     "InstanceVariant",
     "Linear",
+    "ManagedInstances",
     "Model",
     "ModelEndpoint",
     "ModelPackage",

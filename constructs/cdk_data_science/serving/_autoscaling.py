@@ -13,19 +13,23 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_data_science._validation import is_token
+from cdk_data_science.serving._role import COMPONENTS_NAMESPACE
+from cdk_data_science.serving.copies import CopyScaling
 from cdk_data_science.serving.scaling import (
     ConcurrencyScaling,
     Scaling,
-    ScheduledCapacity,
     Steps,
     TrackConcurrency,
     TrackInvocations,
     TrackUtilization,
 )
+from cdk_data_science.serving.schedules import ScheduledCapacity
 from cdk_data_science.serving.variants import InstanceVariant
 
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 PROVISIONED_CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
+COPIES = "sagemaker:inference-component:DesiredCopyCount"
 _STATISTICS = {
     "Invocations": "Sum",
     "InvocationsPerInstance": "Sum",
@@ -33,14 +37,18 @@ _STATISTICS = {
     "ConcurrentRequestsPerModel": "Maximum",
 }
 
+_COPY_CONCURRENCY = (
+    appscaling.PredefinedMetric.SAGEMAKER_INFERENCE_COMPONENT_CONCURRENT_REQUESTS_PER_COPY_HIGH_RESOLUTION
+)
+
 VariantMetric = Callable[[str, str, str], cloudwatch.Metric]
 """Namespace, name and statistic to a metric of the variant."""
 
 
 def scalable_target(
-    scope: Construct, id: str, *, endpoint_name: str, variant: str, dimension: str, minimum: int, maximum: int
+    scope: Construct, id: str, *, resource_id: str, dimension: str, minimum: int, maximum: int
 ) -> appscaling.ScalableTarget:
-    """Register a variant with Application Auto Scaling, in its service-linked role."""
+    """Register a variant or a component with Application Auto Scaling, in its service-linked role."""
     role = iam.Role.from_role_arn(
         scope,
         f"{id}Role",
@@ -57,12 +65,17 @@ def scalable_target(
         scope,
         id,
         service_namespace=appscaling.ServiceNamespace.SAGEMAKER,
-        resource_id=f"endpoint/{endpoint_name}/variant/{variant}",
+        resource_id=resource_id,
         scalable_dimension=dimension,
         min_capacity=minimum,
         max_capacity=maximum,
         role=role,
     )
+
+
+def variant_id(endpoint_name: str, variant: str) -> str:
+    """What Application Auto Scaling calls a variant."""
+    return f"endpoint/{endpoint_name}/variant/{variant}"
 
 
 def scale_instances(
@@ -156,9 +169,14 @@ def scale_on_backlog(
         scale_in_cooldown=cooldown,
         scale_out_cooldown=cooldown,
     )
+    scale_from_zero(target, metric("HasBacklogWithoutCapacity", "Maximum"), cooldown)
+
+
+def scale_from_zero(target: appscaling.ScalableTarget, metric: cloudwatch.Metric, cooldown: Duration) -> None:
+    """Start the first one when the metric says that somebody asks and nobody is there."""
     target.scale_on_metric(
         "FromZero",
-        metric=metric("HasBacklogWithoutCapacity", "Maximum"),
+        metric=metric,
         scaling_steps=[
             appscaling.ScalingInterval(upper=1, change=0),
             appscaling.ScalingInterval(lower=1, change=1),
@@ -166,6 +184,47 @@ def scale_on_backlog(
         adjustment_type=appscaling.AdjustmentType.CHANGE_IN_CAPACITY,
         cooldown=cooldown,
     )
+
+
+def scale_copies(
+    target: appscaling.ScalableTarget,
+    scaling: CopyScaling,
+    metric: Callable[[str, str, str], cloudwatch.Metric],
+) -> None:
+    """Attach the policies and schedule of a component's copies.
+
+    A component without copies has no invocations for each copy: a policy of its own starts the first one, on
+    the requests that found none.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html
+    """
+    for policy in scaling.policies:
+        custom: cloudwatch.Metric | None = None
+        predefined: appscaling.PredefinedMetric | None = None
+        if isinstance(policy, TrackInvocations):
+            name, value = "Invocations", policy.per_minute
+            predefined = appscaling.PredefinedMetric.SAGEMAKER_INFERENCE_COMPONENT_INVOCATIONS_PER_COPY
+        elif isinstance(policy, TrackConcurrency):
+            name, value = "Concurrency", policy.per_model
+            predefined = _COPY_CONCURRENCY
+        else:
+            name, value = f"{policy.of}Utilization", policy.percent
+            custom = metric(COMPONENTS_NAMESPACE, f"{policy.of}UtilizationNormalized", "Average")
+        target.scale_to_track_metric(
+            name,
+            target_value=value,
+            predefined_metric=predefined,
+            custom_metric=custom,
+            scale_in_cooldown=policy.scale_in_cooldown,
+            scale_out_cooldown=policy.scale_out_cooldown,
+        )
+    if not is_token(scaling.minimum) and scaling.lowest == 0:
+        scale_from_zero(
+            target,
+            metric("AWS/SageMaker", "NoCapacityInvocationFailures", "Maximum"),
+            scaling.from_zero_cooldown if scaling.from_zero_cooldown is not None else Duration.minutes(5),
+        )
+    schedule_capacity(target, scaling.schedule)
 
 
 def schedule_capacity(target: appscaling.ScalableTarget, schedule: Sequence[ScheduledCapacity]) -> None:

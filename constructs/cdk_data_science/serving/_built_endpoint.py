@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from aws_cdk import Duration, Names
@@ -18,11 +17,11 @@ from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.serving import _widgets
 from cdk_data_science.serving._endpoint_base import EndpointBase
 from cdk_data_science.serving._guardrails import MOST_ALARMS, Guardrails, unguarded
+from cdk_data_science.serving._limits import NAME
 from cdk_data_science.serving._role import allow_log
 from cdk_data_science.serving.model import Model
 from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _AnyVariant = InstanceVariant | ServerlessVariant
 
 
@@ -55,7 +54,9 @@ class BuiltEndpoint(EndpointBase):
 
         ``cloudwatch.Dashboard(self, "Dashboard", widgets=[endpoint.dashboard_widgets()])``
         """
-        found: list[cloudwatch.IWidget] = [_widgets.alarms(self._metrics_name, self.alarms)]
+        found: list[cloudwatch.IWidget] = []
+        if self.alarms:
+            found.append(_widgets.alarms(self._metrics_name, self.alarms))
         found += self._traffic_widgets()
         if self._instances:
             utilization = [
@@ -208,13 +209,13 @@ class BuiltEndpoint(EndpointBase):
             )
 
 
-def check_name(problems: Problems, name: str | None) -> None:
+def check_name(problems: Problems, name: str | None, *, what: str = "endpoint_name") -> None:
     """Report a name that no endpoint can have."""
     problems.check(
-        name is None or is_token(name) or _NAME.fullmatch(name) is not None,
-        given=f"endpoint_name={name!r}",
+        name is None or is_token(name) or NAME.fullmatch(name) is not None,
+        given=f"{what}={name!r}",
         allowed="1 to 63 letters, digits and hyphens, with a letter or digit at both ends",
-        write='endpoint_name="reviews"',
+        write=f'{what}="reviews"',
     )
 
 

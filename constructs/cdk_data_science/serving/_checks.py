@@ -74,8 +74,9 @@ def check_shadow(problems: Problems, variants: Sequence[_AnyVariant], shadow: In
             write="shadow=None",
         )
         problems.check(
-            not each.model.multi_model,
-            given=f"shadow with the multi-model variant {each.name!r}",
+            not each.model.multi_model and not each.model.several,
+            given=f"shadow with the multi-{'model' if each.model.multi_model else 'container'} variant "
+            f"{each.name!r}",
             allowed="models of one container that each load one artifact",
             write="shadow=None",
         )

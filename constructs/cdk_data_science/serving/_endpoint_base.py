@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science._validation import ConfigurationError, is_token
+from cdk_data_science._validation import ConfigurationError, Problems, is_token
 
 INVOCATIONS = "AWS/SageMaker"
 INSTANCES = "/aws/sagemaker/Endpoints"
@@ -28,7 +28,11 @@ class IModelEndpoint(Protocol):
         """The endpoint's ARN."""
 
     def grant_invoke(
-        self, grantee: iam.IGrantable, *, target_models: Sequence[str] | None = None
+        self,
+        grantee: iam.IGrantable,
+        *,
+        target_models: Sequence[str] | None = None,
+        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal ask for predictions."""
 
@@ -49,7 +53,11 @@ class EndpointBase(Construct):
     _actions: tuple[str, ...] = ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream")
 
     def grant_invoke(
-        self, grantee: iam.IGrantable, *, target_models: Sequence[str] | None = None
+        self,
+        grantee: iam.IGrantable,
+        *,
+        target_models: Sequence[str] | None = None,
+        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal ask for predictions.
 
@@ -60,17 +68,22 @@ class EndpointBase(Construct):
             grantee: A role, user, account or service.
             target_models: Of a multi-model endpoint, the models that it may name (``TargetModel``), with
                 IAM's wildcards. Default: all.
+            target_containers: Of a model with ``direct`` containers, those that it may name
+                (``TargetContainerHostname``), with IAM's wildcards. Default: all.
 
-        See https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoint-security.html
+        See https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoint-security.html and
+        https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-security.html
         """
-        conditions = None
-        if target_models is not None:
-            conditions = {"StringLike": {"sagemaker:TargetModel": list(target_models)}}
+        named = {
+            "sagemaker:TargetModel": target_models,
+            "sagemaker:TargetContainerHostname": target_containers,
+        }
+        bounds = {key: list(values) for key, values in named.items() if values is not None}
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(self._actions),
             resource_arns=[self.endpoint_arn],
-            conditions=conditions,
+            conditions={"StringLike": bounds} if bounds else None,
         )
 
     def metric(
@@ -78,25 +91,31 @@ class EndpointBase(Construct):
         name: str,
         *,
         variant: str | None = None,
+        container: str | None = None,
         statistic: str = "Sum",
         namespace: str = INVOCATIONS,
         period: Duration | None = None,
     ) -> cloudwatch.Metric:
-        """A metric of one variant.
+        """A metric of one variant, or of one of its containers.
 
         Args:
             name: As SageMaker publishes it.
             variant: Which one. Default: the only one.
+            container: Of a model of several containers, which one: ``ContainerLatency``, or the requests and
+                errors of ``direct`` containers. Default: all together.
             statistic: Default: the sum.
             namespace: ``AWS/SageMaker`` of the requests, ``/aws/sagemaker/Endpoints`` of the instances.
             period: Default: one minute.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
         """
+        dimensions = {"EndpointName": self._metrics_name, "VariantName": self._variant(variant)}
+        if container is not None:
+            dimensions["ContainerName"] = container
         return cloudwatch.Metric(
             namespace=namespace,
             metric_name=name,
-            dimensions_map={"EndpointName": self._metrics_name, "VariantName": self._variant(variant)},
+            dimensions_map=dimensions,
             statistic=statistic,
             period=period if period is not None else Duration.minutes(1),
         )
@@ -158,3 +177,18 @@ class EndpointBase(Construct):
         if self._variants and name not in self._variants and not is_token(name):
             raise ConfigurationError(f"{self.node.path}: given variant={name!r}; allowed: one of {known}")
         return name
+
+
+def refuse_targets(
+    what: str, scope: Construct, models: Sequence[str] | None, containers: Sequence[str] | None
+) -> None:
+    """Refuse bounds that the calls of an endpoint's kind do not heed."""
+    problems = Problems(f"{what}.grant_invoke", scope)
+    for name, given in (("target_models", models), ("target_containers", containers)):
+        problems.check(
+            given is None,
+            given=f"{name}={given!r}",
+            allowed="none: calls of this kind of endpoint name no models and no containers",
+            write=f"{name}=None",
+        )
+    problems.raise_if_any()

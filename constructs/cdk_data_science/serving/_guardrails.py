@@ -16,8 +16,9 @@ from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import family
+from cdk_data_science.serving._limits import whole
 from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling, Rollout
-from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant, Variant, whole
+from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant, Variant
 
 MOST_ALARMS = 10
 _LONGEST_WAIT = 3600
@@ -60,11 +61,12 @@ class Guardrails:
 
     def check(self, problems: Problems, variants: Sequence[Variant]) -> None:
         """Report what SageMaker refuses, or would leave out without a word."""
-        self._check_steps(problems)
+        self.check_steps(problems)
         self._check_waits(problems)
         self._check_exclusions(problems, variants)
 
-    def _check_steps(self, problems: Problems) -> None:
+    def check_steps(self, problems: Problems) -> None:
+        """Report steps that SageMaker refuses."""
         if isinstance(self.rollout, AllAtOnce):
             return
         least, most = _PERCENT[type(self.rollout)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -11,10 +13,16 @@ from cdk_data_science._images import repository_arn
 from cdk_data_science._validation import is_token
 
 METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
+COMPONENTS_NAMESPACE = "/aws/sagemaker/InferenceComponents"
 
 
-def execution_role(scope: Construct, id: str) -> iam.Role:
+def execution_role(
+    scope: Construct, id: str, *, namespaces: Sequence[str] = (METRICS_NAMESPACE,)
+) -> iam.Role:
     """Make a role that SageMaker of this account alone may take.
+
+    Args:
+        namespaces: Of the metrics that the containers may write.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
     """
@@ -40,7 +48,11 @@ def execution_role(scope: Construct, id: str) -> iam.Role:
             sid="Metrics",
             actions=["cloudwatch:PutMetricData"],
             resources=["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+            conditions={
+                "StringEquals": {
+                    "cloudwatch:namespace": namespaces[0] if len(namespaces) == 1 else list(namespaces)
+                }
+            },
         )
     )
     acknowledge_inline_policy(role)
@@ -95,8 +107,8 @@ def allow_network(role: iam.IRole) -> None:
     )
 
 
-def allow_log(role: iam.IRole, endpoint_name: str) -> None:
-    """Let containers of one endpoint write its log.
+def allow_log(role: iam.IRole, name: str, *, namespace: str = METRICS_NAMESPACE) -> None:
+    """Let containers of one endpoint or component write its log.
 
     SageMaker makes the log group, so that what a container said stays readable when its first deployment
     fails and is rolled back.
@@ -104,7 +116,7 @@ def allow_log(role: iam.IRole, endpoint_name: str) -> None:
     group = Stack.of(role).format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"/aws/sagemaker/Endpoints/{endpoint_name}",
+        resource_name=f"{namespace}/{name}",
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
     streams = f"{group}:*"
@@ -115,7 +127,10 @@ def allow_log(role: iam.IRole, endpoint_name: str) -> None:
         streams,
     )
     acknowledge_wildcards(
-        role, role, [streams], "The log streams of one endpoint, named after its variants and instances."
+        role,
+        role,
+        [streams],
+        "The log streams of one endpoint or component, named after its variants and instances.",
     )
 
 

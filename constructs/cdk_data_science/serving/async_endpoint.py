@@ -20,6 +20,7 @@ from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.serving import _autoscaling, _widgets
 from cdk_data_science.serving._built_endpoint import BuiltEndpoint, check_name
+from cdk_data_science.serving._endpoint_base import refuse_targets
 from cdk_data_science.serving._guardrails import Guardrails
 from cdk_data_science.serving.rollout import AllAtOnce, Rollout
 from cdk_data_science.serving.variants import InstanceVariant
@@ -249,15 +250,24 @@ class AsyncEndpoint(BuiltEndpoint):
         self.scalable_target = self._scale(variant, follows)
 
     def grant_invoke(
-        self, grantee: iam.IGrantable, *, target_models: Sequence[str] | None = None
+        self,
+        grantee: iam.IGrantable,
+        *,
+        target_models: Sequence[str] | None = None,
+        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal put requests into the zone and ask for their answers.
 
         Args:
             grantee: A role, user, account or service.
             target_models: Not for asynchronous endpoints: their calls name no model.
+            target_containers: Not for asynchronous endpoints, either.
+
+        Raises:
+            ConfigurationError: one of these two was given.
         """
-        asked = super().grant_invoke(grantee, target_models=target_models)
+        refuse_targets("AsyncEndpoint", self, target_models, target_containers)
+        asked = super().grant_invoke(grantee)
         return asked.combine(self.requests.grant_write(grantee, self.requests_prefix))
 
     def grant_read_answers(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -302,8 +312,7 @@ class AsyncEndpoint(BuiltEndpoint):
         target = _autoscaling.scalable_target(
             self,
             "Scaling",
-            endpoint_name=self.endpoint_name,
-            variant=variant.name,
+            resource_id=_autoscaling.variant_id(self.endpoint_name, variant.name),
             dimension=_autoscaling.INSTANCES,
             minimum=backlog.minimum,
             maximum=backlog.maximum,

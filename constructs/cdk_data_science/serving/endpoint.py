@@ -198,8 +198,7 @@ class ModelEndpoint(BuiltEndpoint):
             target = _autoscaling.scalable_target(
                 self,
                 f"Scaling{each.name}",
-                endpoint_name=self.endpoint_name,
-                variant=each.name,
+                resource_id=_autoscaling.variant_id(self.endpoint_name, each.name),
                 dimension=_autoscaling.PROVISIONED_CONCURRENCY if serverless else _autoscaling.INSTANCES,
                 minimum=each.scaling.minimum,
                 maximum=each.scaling.maximum,

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from cdk_data_science._images import PrivateRegistry, check_image
+from cdk_data_science._images import PrivateRegistry
 from cdk_data_science._validation import Problems, is_token
-from cdk_data_science.serving._role import allow_image, allow_network, execution_role
-from cdk_data_science.serving.artifact import Artifact, ModelPackage, check_source
-
-_VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_MOST_VARIABLES = 100
-_LONGEST_VARIABLE = 1024
+from cdk_data_science.serving._attachment import attach, check_attachment
+from cdk_data_science.serving._image_kinds import Kind, kind_of
+from cdk_data_science.serving._role import execution_role
+from cdk_data_science.serving.artifact import Artifact, HubArtifact, ModelPackage
+from cdk_data_science.serving.containers import Container, check_several
 
 
 class IModel(Protocol):
@@ -45,6 +42,18 @@ class IModel(Protocol):
     @property
     def multi_model(self) -> bool | None:
         """Whether it loads many models from one folder; None if it is not known."""
+
+    @property
+    def several(self) -> bool | None:
+        """Whether it has several containers; None if it is not known."""
+
+    @property
+    def made_for(self) -> Kind | None:
+        """What its image runs on; None if it is not known."""
+
+    @property
+    def images(self) -> list[str]:
+        """URIs of its images, as far as they are known."""
 
 
 class Model(Construct):
@@ -81,6 +90,13 @@ class Model(Construct):
         package: A version in the model registry, in place of ``image`` and ``artifact``.
         environment: Variables of the container: at most 100, each value at most 1024 characters.
         multi_model: Load models from the artifact's folder as requests name them (``TargetModel``).
+        cache_models: Keep the loaded ones in memory. Off where there are many and each is asked rarely.
+        containers: 2 to 15 containers on each instance, in place of a single one. Requests go through them in
+            this order, each answer being the request of the next.
+        direct: Requests name one container in place of that (``TargetContainerHostname``).
+        made_for: What the image runs on: ``cpu``, ``cuda``, ``neuron`` (Inf2, Trn) or ``inf1``. A variant on
+            other instances is refused. Default: what the name of an image of AWS says; nothing is known of
+            others.
         private_registry: The image is in a Docker registry that the VPC reaches. Default: it is in ECR.
         vpc: VPC that the containers are attached to. Default: a network of AWS.
         subnets: Default: private subnets with a way out, or else those without.
@@ -104,10 +120,14 @@ class Model(Construct):
         id: str,
         *,
         image: str | None = None,
-        artifact: Artifact | None = None,
+        artifact: Artifact | HubArtifact | None = None,
         package: ModelPackage | None = None,
         environment: Mapping[str, str] | None = None,
         multi_model: bool = False,
+        cache_models: bool = True,
+        containers: Sequence[Container] = (),
+        direct: bool = False,
+        made_for: Kind | None = None,
         private_registry: PrivateRegistry | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
@@ -117,39 +137,55 @@ class Model(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("Model", self)
-        check_source(problems, image=image, artifact=artifact, package=package, multi_model=multi_model)
-        _check_environment(problems, environment or {})
-        if image is not None:
-            check_image(
-                image,
-                problems,
-                region=Stack.of(self).region,
-                registry=private_registry,
-                in_vpc=vpc is not None,
+        all_of_them = list(containers) or [
+            Container(
+                image=image,
+                artifact=artifact,
+                package=package,
+                environment=environment or {},
+                multi_model=multi_model,
+                cache_models=cache_models,
+                private_registry=private_registry,
             )
+        ]
+        if containers:
+            _check_alone(
+                problems, image, artifact, package, environment, multi_model, cache_models, private_registry
+            )
+            check_several(problems, all_of_them, direct=direct)
         problems.check(
-            vpc is not None or (subnets is None and security_groups is None),
-            given="subnets or security_groups without vpc",
-            allowed="both only in a VPC",
-            write="vpc=vpc",
+            bool(containers) or not direct,
+            given="direct=True without containers",
+            allowed="it only where there are several containers to choose from",
+            write="containers=[Container(name=…), …]",
         )
+        for each in all_of_them:
+            each.check(problems, self, in_vpc=vpc is not None)
+        check_attachment(problems, vpc, subnets, security_groups)
         problems.raise_if_any()
         self.in_vpc = vpc is not None
         self.isolated = network_isolation
-        self.multi_model = multi_model
-        self.role = (
-            role if role is not None else execution_role(self, f"Role{_digest(image, artifact, package)}")
-        )
-        self._allow(image, artifact, package, private_registry)
+        self.multi_model = any(each.multi_model for each in all_of_them)
+        self.several = len(all_of_them) > 1
+        self.made_for = made_for if made_for is not None else _kind(all_of_them)
+        self.images = [each.image for each in all_of_them if each.image is not None]
+        self._containers = all_of_them
+        self.role = role if role is not None else execution_role(self, f"Role{_digest(all_of_them)}")
+        self.grant_load(self.role)
+        rendered = [each.render() for each in all_of_them]
         self.model = sagemaker.CfnModel(
             self,
             "Model",
             execution_role_arn=self.role.role_arn,
             enable_network_isolation=network_isolation,
-            primary_container=_container(
-                image, artifact, package, environment, multi_model, private_registry
-            ),
-            vpc_config=None if vpc is None else self._attach(vpc, subnets, security_groups),
+            primary_container=None if self.several else rendered[0],
+            containers=rendered if self.several else None,
+            inference_execution_config=sagemaker.CfnModel.InferenceExecutionConfigProperty(
+                mode="Direct" if direct else "Serial"
+            )
+            if self.several
+            else None,
+            vpc_config=self._attached(vpc, subnets, security_groups),
         )
         # SageMaker reads artifact and image as soon as an endpoint starts: the permissions are there before.
         self.model.node.add_dependency(self.role)
@@ -168,50 +204,25 @@ class Model(Construct):
         """
         return _ImportedModel(scope, id, model_name, role)
 
-    def _allow(
-        self,
-        image: str | None,
-        artifact: Artifact | None,
-        package: ModelPackage | None,
-        registry: PrivateRegistry | None,
-    ) -> None:
-        read = artifact if package is None else package.artifact
-        if read is not None:
-            read.zone.grant_read(self.role, read.key)
-        for each in (image,) if image is not None else (package.images if package is not None else ()):
-            allow_image(self.role, each)
-        if registry is not None and registry.credentials is not None:
-            iam.Grant.add_to_principal(
-                grantee=self.role,
-                actions=["lambda:InvokeFunction"],
-                resource_arns=[registry.credentials.function_arn],
-            )
+    def grant_load(self, role: iam.IRole) -> None:
+        """Let another role load the model: its artifact and its image.
 
-    def _attach(
+        Args:
+            role: Such as that of an endpoint whose components share one.
+        """
+        for each in self._containers:
+            each.allow(role)
+
+    def _attached(
         self,
-        vpc: ec2.IVpc,
+        vpc: ec2.IVpc | None,
         selection: ec2.SubnetSelection | None,
         groups: Sequence[ec2.ISecurityGroup] | None,
-    ) -> sagemaker.CfnModel.VpcConfigProperty:
-        allow_network(self.role)
-        if groups is None:
-            groups = [
-                ec2.SecurityGroup(
-                    self, "SecurityGroup", vpc=vpc, description="Model containers; nothing is let in"
-                )
-            ]
-        chosen = selection if selection is not None else ec2.SubnetSelection()
-        subnets = vpc.select_subnets(
-            availability_zones=chosen.availability_zones,
-            one_per_az=chosen.one_per_az,
-            subnet_filters=chosen.subnet_filters,
-            subnet_group_name=chosen.subnet_group_name,
-            subnets=chosen.subnets,
-            subnet_type=chosen.subnet_type,
-        )
-        return sagemaker.CfnModel.VpcConfigProperty(
-            subnets=subnets.subnet_ids, security_group_ids=[group.security_group_id for group in groups]
-        )
+    ) -> sagemaker.CfnModel.VpcConfigProperty | None:
+        if vpc is None:
+            return None
+        subnets, ids = attach(self, self.role, vpc, selection, groups)
+        return sagemaker.CfnModel.VpcConfigProperty(subnets=subnets, security_group_ids=ids)
 
 
 class _ImportedModel(Construct):
@@ -220,6 +231,9 @@ class _ImportedModel(Construct):
     in_vpc = None
     isolated = None
     multi_model = None
+    several = None
+    made_for = None
+    images: ClassVar[list[str]] = []
 
     def __init__(self, scope: Construct, id: str, model_name: str, role: iam.IRole | None) -> None:
         super().__init__(scope, id)
@@ -227,72 +241,25 @@ class _ImportedModel(Construct):
         self.role = role
 
 
-def _digest(image: str | None, artifact: Artifact | None, package: ModelPackage | None) -> str:
+def _digest(containers: Sequence[Container]) -> str:
     """What the role may read, in eight letters; what is known only at deployment is left out."""
-    read = artifact if package is None else package.artifact
-    parts = [
-        image,
-        None if package is None else package.arn,
-        *(() if package is None else package.images),
-        None if read is None else read.zone.name,
-        None if read is None else read.key,
-    ]
+    parts = [part for each in containers for part in each.parts()]
     said = "\n".join("" if part is None or is_token(part) else part for part in parts)
     return hashlib.sha256(said.encode()).hexdigest()[:8]
 
 
-def _container(
-    image: str | None,
-    artifact: Artifact | None,
-    package: ModelPackage | None,
-    environment: Mapping[str, str] | None,
-    multi_model: bool,
-    registry: PrivateRegistry | None,
-) -> sagemaker.CfnModel.ContainerDefinitionProperty:
-    source = None
-    if artifact is not None and artifact.folder and not multi_model:
-        source = sagemaker.CfnModel.ModelDataSourceProperty(
-            s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-                compression_type="None", s3_data_type="S3Prefix", s3_uri=artifact.uri
-            )
-        )
-    return sagemaker.CfnModel.ContainerDefinitionProperty(
-        image=image,
-        image_config=None if registry is None else _image_config(registry),
-        model_package_name=None if package is None else package.arn,
-        model_data_source=source,
-        model_data_url=artifact.uri if artifact is not None and source is None else None,
-        mode="MultiModel" if multi_model else None,
-        environment=dict(environment) if environment else None,
-    )
+def _kind(containers: Sequence[Container]) -> Kind | None:
+    """What the first container with a known image runs on, accelerators before processors."""
+    found = [kind_of(each.image) for each in containers if each.image is not None]
+    known = [each for each in found if each is not None]
+    return next((each for each in known if each != "cpu"), known[0] if known else None)
 
 
-def _image_config(registry: PrivateRegistry) -> sagemaker.CfnModel.ImageConfigProperty:
-    credentials = registry.credentials
-    return sagemaker.CfnModel.ImageConfigProperty(
-        repository_access_mode="Vpc",
-        repository_auth_config=None
-        if credentials is None
-        else sagemaker.CfnModel.RepositoryAuthConfigProperty(
-            repository_credentials_provider_arn=credentials.function_arn
-        ),
-    )
-
-
-def _check_environment(problems: Problems, environment: Mapping[str, str]) -> None:
+def _check_alone(problems: Problems, *single: object) -> None:
     problems.check(
-        len(environment) <= _MOST_VARIABLES,
-        given=f"environment of {len(environment)} variables",
-        allowed=f"at most {_MOST_VARIABLES}",
+        single == (None, None, None, None, False, True, None),
+        given="containers with image, artifact, package, environment, multi_model, cache_models or "
+        "private_registry",
+        allowed="these on each of the containers",
+        write="containers=[Container(image=…, artifact=…), …]",
     )
-    for name, value in environment.items():
-        problems.check(
-            _VARIABLE.fullmatch(name) is not None and len(name) <= _LONGEST_VARIABLE,
-            given=f"environment variable {name!r}",
-            allowed="letters, digits and underscores, at most 1024, no digit first",
-        )
-        problems.check(
-            is_token(value) or len(value) <= _LONGEST_VARIABLE,
-            given=f"environment variable {name!r} of {len(value)} characters",
-            allowed=f"at most {_LONGEST_VARIABLE}",
-        )

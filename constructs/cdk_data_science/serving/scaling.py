@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from aws_cdk import Duration, TimeZone
+from aws_cdk import Duration
 from aws_cdk import aws_applicationautoscaling as appscaling
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceFacts
+from cdk_data_science.serving.schedules import ScheduledCapacity, check_bounds
 
 Utilized = Literal["CPU", "Memory", "GPU", "GPUMemory"]
 StepMetric = Literal["Invocations", "InvocationsPerInstance", "ModelLatency", "ConcurrentRequestsPerModel"]
@@ -116,17 +117,6 @@ class Steps:
     """Minutes in a row that the metric is in a range."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScheduledCapacity:
-    """Other bounds from a time on."""
-
-    schedule: appscaling.Schedule
-    minimum: int | None = None
-    maximum: int | None = None
-    time_zone: TimeZone | None = None
-    """Default: UTC."""
-
-
 Policy = TrackInvocations | TrackConcurrency | TrackUtilization | Steps
 
 
@@ -167,7 +157,7 @@ class Scaling:
             allowed="types that do not burst: SageMaker scales no others",
             write='instance_type="ml.m6i.large"',
         )
-        _check_bounds(problems, where, self.minimum, self.maximum, self.schedule, least=least)
+        check_bounds(problems, where, self.minimum, self.maximum, self.schedule, least=least)
         problems.check(
             any(map(is_token, (self.minimum, self.maximum, count)))
             or max(self.minimum, 1) <= count <= self.maximum,
@@ -214,7 +204,7 @@ class ConcurrencyScaling:
             allowed="only provisioned concurrency is scaled",
             write=f"provisioned_concurrency={self.minimum}",
         )
-        _check_bounds(problems, where, self.minimum, self.maximum, self.schedule, least=1)
+        check_bounds(problems, where, self.minimum, self.maximum, self.schedule, least=1)
         problems.check(
             any(map(is_token, (self.maximum, max_concurrency))) or self.maximum <= max_concurrency,
             given=f"scaling {where} up to {self.maximum}",
@@ -239,45 +229,6 @@ class ConcurrencyScaling:
             given=f"scaling {where} without utilization and schedule",
             allowed="one of them at least",
             write="utilization=0.7",
-        )
-
-
-def _check_bounds(
-    problems: Problems,
-    where: str,
-    minimum: int,
-    maximum: int,
-    schedule: Sequence[ScheduledCapacity],
-    *,
-    least: int,
-) -> None:
-    problems.check(
-        is_token(minimum) or minimum >= least,
-        given=f"minimum={minimum} {where}",
-        allowed=f"{least} or more" + ("; 0 is for AsyncEndpoint" if least else ""),
-        write=f"minimum={least}",
-    )
-    problems.check(
-        any(map(is_token, (minimum, maximum))) or minimum <= maximum,
-        given=f"minimum={minimum} and maximum={maximum} {where}",
-        allowed="a maximum that is not below the minimum",
-    )
-    for each in schedule:
-        low, high = each.minimum, each.maximum
-        problems.check(
-            low is not None or high is not None,
-            given=f"a schedule {where} without bounds",
-            allowed="a minimum, a maximum, or both",
-        )
-        problems.check(
-            low is None or is_token(low) or low >= least,
-            given=f"a schedule {where} with minimum={low}",
-            allowed=f"{least} or more",
-        )
-        problems.check(
-            low is None or high is None or any(map(is_token, (low, high))) or low <= high,
-            given=f"a schedule {where} from {low} to {high}",
-            allowed="a maximum that is not below the minimum",
         )
 
 

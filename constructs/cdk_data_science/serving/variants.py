@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -18,13 +17,18 @@ from cdk_data_science.hardware import (
     instance_types,
     similar_types,
 )
+from cdk_data_science.serving._image_kinds import check_architecture, check_kind
+from cdk_data_science.serving._limits import (
+    NAME,
+    SHORTEST_PROVISION,
+    SHORTEST_TIMEOUT,
+    check_timeout,
+    seconds,
+)
 from cdk_data_science.serving.capture import CoreDumps
 from cdk_data_science.serving.model import IModel
 from cdk_data_science.serving.scaling import ConcurrencyScaling, Scaling
 
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_SHORTEST_TIMEOUT, _LONGEST_TIMEOUT = 60, 3600
-_SHORTEST_PROVISION = 300
 _LARGEST_VOLUME_GB = 512
 _MOST_CONCURRENCY = 200
 SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
@@ -111,7 +115,7 @@ class InstanceVariant:
                 allowed="an instance type of endpoints" + (f", such as {', '.join(close)}" if close else ""),
                 write=f'instance_type="{close[0] if close else "ml.m6i.large"}"',
             )
-            self._check_volume(problems)
+            check_volume(problems, self.instance_type, self.volume_size_gb, where=f"of variant {self.name!r}")
         problems.check(
             is_token(self.instance_count) or self.instance_count >= 1,
             given=f"instance_count={self.instance_count} of variant {self.name!r}",
@@ -119,11 +123,13 @@ class InstanceVariant:
             write="instance_count=2",
         )
         for name, value, least in (
-            ("download_timeout", self.download_timeout, _SHORTEST_TIMEOUT),
-            ("startup_timeout", self.startup_timeout, _SHORTEST_TIMEOUT),
-            ("provision_timeout", self.provision_timeout, _SHORTEST_PROVISION),
+            ("download_timeout", self.download_timeout, SHORTEST_TIMEOUT),
+            ("startup_timeout", self.startup_timeout, SHORTEST_TIMEOUT),
+            ("provision_timeout", self.provision_timeout, SHORTEST_PROVISION),
         ):
-            _check_timeout(problems, name, value, least)
+            check_timeout(problems, name, value, least)
+        check_kind(problems, self.model.made_for, self.facts, self.name)
+        check_architecture(problems, self.model.images, self.facts, self.name)
         if self.core_dumps is not None:
             self.core_dumps.check(problems)
         if self.scaling is not None:
@@ -135,23 +141,6 @@ class InstanceVariant:
                 known=self.facts,
                 least=least_instances,
                 backlog=least_instances == 0,
-            )
-
-    def _check_volume(self, problems: Problems) -> None:
-        if self.volume_size_gb is None or is_token(self.volume_size_gb):
-            return
-        problems.check(
-            1 <= self.volume_size_gb <= _LARGEST_VOLUME_GB,
-            given=f"volume_size_gb={self.volume_size_gb} of variant {self.name!r}",
-            allowed=f"1 to {_LARGEST_VOLUME_GB} GB",
-            write="volume_size_gb=64",
-        )
-        if self.instance_type in instance_types(InstanceUse.ENDPOINT):
-            problems.check(
-                not has_local_storage(self.instance_type),
-                given=f"volume_size_gb with instance_type={self.instance_type!r}",
-                allowed="no size for types with local NVMe disks, which are used as they are",
-                write="volume_size_gb=None",
             )
 
     def render(self) -> Property:
@@ -166,9 +155,9 @@ class InstanceVariant:
             initial_instance_count=self.instance_count,
             initial_variant_weight=self.weight,
             volume_size_in_gb=self.volume_size_gb,
-            model_data_download_timeout_in_seconds=_seconds(self.download_timeout),
-            container_startup_health_check_timeout_in_seconds=_seconds(self.startup_timeout),
-            variant_instance_provision_timeout_in_seconds=_seconds(self.provision_timeout),
+            model_data_download_timeout_in_seconds=seconds(self.download_timeout),
+            container_startup_health_check_timeout_in_seconds=seconds(self.startup_timeout),
+            variant_instance_provision_timeout_in_seconds=seconds(self.provision_timeout),
             routing_config=routing,
             core_dump_config=None if self.core_dumps is None else self.core_dumps.render(),
         )
@@ -225,11 +214,8 @@ class ServerlessVariant:
         for given, wrong, write in (
             ("a model in a VPC", self.model.in_vpc, "Model(…) without vpc"),
             ("a model without network", self.model.isolated, "Model(…, network_isolation=False)"),
-            (
-                "a multi-model model",
-                self.model.multi_model,
-                "InstanceVariant(…)",
-            ),
+            ("a multi-model model", self.model.multi_model, "InstanceVariant(…)"),
+            ("a model of several containers", self.model.several, "InstanceVariant(…)"),
         ):
             problems.check(
                 not wrong,
@@ -258,7 +244,7 @@ class ServerlessVariant:
 
 def _check_name(problems: Problems, name: str, weight: float) -> None:
     problems.check(
-        not is_token(name) and _NAME.fullmatch(name) is not None,
+        not is_token(name) and NAME.fullmatch(name) is not None,
         given=f"variant name {name!r}",
         allowed="1 to 63 letters, digits and hyphens, with a letter or digit at both ends, known now",
         write='name="main"',
@@ -271,22 +257,20 @@ def _check_name(problems: Problems, name: str, weight: float) -> None:
     )
 
 
-def _check_timeout(problems: Problems, name: str, value: Duration | None, least: int) -> None:
-    if value is None or value.is_unresolved():
+def check_volume(problems: Problems, instance_type: str, size_gb: int | None, *, where: str) -> None:
+    """Report a volume that SageMaker does not make."""
+    if size_gb is None or is_token(size_gb):
         return
-    seconds = value.to_seconds(integral=False)
     problems.check(
-        least <= seconds <= _LONGEST_TIMEOUT and seconds == int(seconds),
-        given=f"{name}={seconds:g} s",
-        allowed=f"whole seconds, {least} s to one hour",
-        write=f"{name}=Duration.minutes({max(10, least // 60)})",
+        1 <= size_gb <= _LARGEST_VOLUME_GB,
+        given=f"volume_size_gb={size_gb} {where}",
+        allowed=f"1 to {_LARGEST_VOLUME_GB} GB",
+        write="volume_size_gb=64",
     )
-
-
-def _seconds(value: Duration | None) -> float | None:
-    return None if value is None else whole(value.to_seconds(integral=False))
-
-
-def whole(number: float) -> float:
-    """A number as the API wants it; one that is known only at deployment as it is."""
-    return number if is_token(number) else int(number)
+    if instance_type in instance_types(InstanceUse.ENDPOINT):
+        problems.check(
+            not has_local_storage(instance_type),
+            given=f"volume_size_gb with instance_type={instance_type!r}",
+            allowed="no size for types with local NVMe disks, which are used as they are",
+            write="volume_size_gb=None",
+        )

@@ -2,7 +2,8 @@
 
 Runs: creation and update in the background, roll-back where the new configuration does not start, variants by
 weight, target variants, changed weights, data capture, events, logs. State: instance counts, autoscaling,
-deployment policies. Not there: asynchronous, multi-model and streaming endpoints, shadow variants.
+deployment policies, endpoints whose instances are for components. Not there: asynchronous, multi-model and
+streaming endpoints, shadow variants, the components themselves.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ class Endpoint:
             if target not in fleet.served:
                 raise invalid(f"Variant {target} not found in endpoint {self.name}.")
             return target, fleet.served[target]
+        if not fleet.served:
+            raise invalid(f"Endpoint {self.name} has no model: components of endpoints do not run here.")
         names = list(fleet.weights)
         weights = [fleet.weights[name] for name in names]
         if not any(weights):
@@ -233,6 +236,8 @@ def _change(endpoint: Endpoint, config: dict[str, Any]) -> None:
 def _start(fleet: Fleet, endpoint: Endpoint) -> None:
     for variant in fleet.config["ProductionVariants"]:
         name = variant["VariantName"]
+        if "ModelName" not in variant:  # instances for components, which do not run here
+            continue
         with contextlib.ExitStack() as stack:
             model = hosting.MODELS.find(variant["ModelName"])
             served = Served(

@@ -11,6 +11,9 @@ from cdk_data_science.serving import Artifact
 from tests.constructs import support
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+INF1_IMAGE = (
+    "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference-neuron:1.13.1-neuron-py310-sdk2.20.2"
+)
 REPOSITORY = ":ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
 
 

@@ -32,7 +32,7 @@ from tests.constructs.serving import endpoints
 
 # A template holds 500 resources: the models and the lake, and eight for each endpoint that is legal.
 EXAMPLES = 40
-INSTANCES, ISOLATED, OPEN, MANY, ATTACHED = "instances", "Isolated", "Open", "Many", "Attached"
+ISOLATED, OPEN, MANY, ATTACHED, COMPILED = "Isolated", "Open", "Many", "Attached", "Compiled"
 TYPES = {"ml.m6i.large": "", "ml.g5.xlarge": "disks gpu", "ml.inf1.xlarge": "inf1", "ml.t2.medium": "burst"}
 
 
@@ -72,7 +72,7 @@ def variants(*, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "serverless": st.just(False),
-            "model": of([ISOLATED, OPEN, ATTACHED], [MANY]),
+            "model": of([ISOLATED, OPEN, ATTACHED], [MANY, COMPILED]),
             "type": of(["ml.m6i.large"], list(TYPES)),
             "count": of([2, 3, 4], [1]),
             "weight": of([1, 2.5], [0]),
@@ -152,7 +152,7 @@ def variant_reasons(each: dict[str, Any]) -> set[str]:
     if each["serverless"]:
         said = {
             "a multi-model model for": each["model"] == MANY,
-            "a model without network for": each["model"] in (ISOLATED, MANY, ATTACHED),
+            "a model without network for": each["model"] in (ISOLATED, MANY, ATTACHED, COMPILED),
             "a model in a VPC for": each["model"] == ATTACHED,
             "memory_mb=1000": each["memory"] == 1000,
         }
@@ -162,6 +162,8 @@ def variant_reasons(each: dict[str, Any]) -> set[str]:
         "allowed: 1 to 512 GB": each["volume"] == 600,
         "types with local NVMe disks": each["volume"] is not None and "disks" in facts,
         "startup_timeout=30 s": each["startup"] == 30,
+        "made for processors": "inf1" in facts and each["model"] != COMPILED,
+        "compiled for Inf1": "inf1" not in facts and each["model"] == COMPILED,
     }
     if scaling is not None:
         said |= {
@@ -228,6 +230,7 @@ class Workshop:
             ISOLATED: endpoints.model(self.stack, ISOLATED),
             OPEN: endpoints.model(self.stack, OPEN, network_isolation=False),
             MANY: endpoints.model(self.stack, MANY, artifact=many, multi_model=True),
+            COMPILED: endpoints.model(self.stack, COMPILED, image=endpoints.INF1_IMAGE),
             ATTACHED: endpoints.model(self.stack, ATTACHED, vpc=ec2.Vpc(self.stack, "Vpc", max_azs=2)),
         }
         first = endpoints.endpoint(self.stack, "First", variants=[self.variant(LEGAL, "main")])

@@ -36,7 +36,15 @@ def stack() -> cdk.Stack:
         "Rolling": {"rollout": Rolling(percent=10, bake=MINUTES(3), rollback_percent=50)},
         "AllAtOnce": {"rollout": AllAtOnce(), "rollback_alarms": [more]},
         "Single": {"variants": [endpoints.variant(stack, instance_count=1)]},
-        "Inferentia": {"variants": [endpoints.variant(stack, instance_type="ml.inf1.xlarge")]},
+        "Inferentia": {
+            "variants": [
+                endpoints.variant(
+                    stack,
+                    instance_type="ml.inf1.xlarge",
+                    model=endpoints.model(stack, "Compiled", image=endpoints.INF1_IMAGE),
+                )
+            ]
+        },
         "Scaled": {"variants": [scaled]},
     }.items():
         endpoints.endpoint(stack, name, **changes)
