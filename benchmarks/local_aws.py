@@ -1,4 +1,4 @@
-"""The local AWS against its limits: start, memory at rest, a deployment, executions and inference at once.
+"""The local AWS against its limits: start, memory at rest, a deployment, runs and predictions at once.
 
 It runs beside a local AWS that is up already: on a free port, with a state folder of its own.
 """
@@ -6,39 +6,30 @@ It runs beside a local AWS that is up already: on a free port, with a state fold
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from benchmarks import measure
+from benchmarks import local_load, measure
 from benchmarks.local_run import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_AWS = ROOT / "local" / ".venv" / "bin" / "local-aws"
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 ACCOUNT, REGION = "000000000000", "us-east-1"
-EXECUTIONS, INFERENCES = 20, 200
 LIMIT_SECONDS = 300
 
-PREDICTS = "def handler(event, context):\n    return {'prediction': 2 * event['value']}\n"
 LIMITS = {
     "start_seconds": 4.0,
     "idle_mb": 300.0,
-    "executions_lost": 0.0,
-    "inferences_lost": 0.0,
+    "runs_lost": 0.0,
+    "calls_lost": 0.0,
 }
 
 
@@ -73,33 +64,6 @@ class Instance:
         """The variables under which tools talk to this instance."""
         variables: dict[str, str] = json.loads(self.command("env", "--json").stdout)
         return self.environment() | variables
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=f"http://127.0.0.1:{self.port}",
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(
-                retries={"total_max_attempts": 1}, max_pool_connections=INFERENCES, read_timeout=120
-            ),
-        )
-
-    def role(self, name: str, service: str, *actions: str) -> str:
-        iam = self.client("iam")
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": f"{service}.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
-        if actions:
-            allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-            policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-            iam.put_role_policy(RoleName=name, PolicyName="allowed", PolicyDocument=policy)
-        return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
 def seconds_of(call: Callable[[], object]) -> float:
@@ -136,84 +100,13 @@ def deployment(instance: Instance, folder: Path) -> tuple[float, float]:
     return synth, synth + seconds_of(lambda: instance.command(*command))
 
 
-def function(instance: Instance) -> str:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app.py", PREDICTS)
-    client = instance.client("lambda")
-    client.create_function(
-        FunctionName="predicts",
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-        Role=instance.role("predicts", "lambda"),
-        Handler="app.handler",
-        Timeout=60,
-        Code={"ZipFile": buffer.getvalue()},
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName="predicts", WaiterConfig={"Delay": 1})
-    return "predicts"
-
-
-def inferences(instance: Instance, name: str) -> tuple[float, int]:
-    """Seconds of all calls at once, and how many had no right answer."""
-    client = instance.client("lambda")
-
-    def ask(value: int) -> bool:
-        try:
-            answer = client.invoke(FunctionName=name, Payload=json.dumps({"value": value}))
-            return bool(json.loads(answer["Payload"].read()) == {"prediction": 2 * value})
-        except Exception:  # noqa: BLE001 - whatever it is, the call is lost
-            return False
-
-    with ThreadPoolExecutor(INFERENCES) as pool:
-        begin = time.perf_counter()
-        right = sum(pool.map(ask, range(INFERENCES)))
-        return time.perf_counter() - begin, INFERENCES - right
-
-
-def executions(instance: Instance, name: str) -> tuple[float, int]:
-    """Seconds until all executions at once have ended, and how many did not succeed."""
-    states = instance.client("stepfunctions")
-    invoke = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "Arguments": {"FunctionName": name, "Payload": "{% $states.input %}"},
-        "Output": "{% $states.result.Payload %}",
-    }
-    steps: dict[str, Any] = {
-        "First": invoke | {"Output": "{% {'value': $states.result.Payload.prediction} %}", "Next": "Second"},
-        "Second": invoke | {"End": True},
-    }
-    definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": steps}
-    machine = states.create_state_machine(
-        name="pipeline",
-        roleArn=instance.role("pipeline", "states", "lambda:InvokeFunction"),
-        definition=json.dumps(definition),
-    )["stateMachineArn"]
-    begin = time.perf_counter()
-    arns = [
-        states.start_execution(stateMachineArn=machine, input=json.dumps({"value": number}))["executionArn"]
-        for number in range(EXECUTIONS)
-    ]
-    lost = 0
-    for number, arn in enumerate(arns):
-        described = states.describe_execution(executionArn=arn)
-        while described["status"] == "RUNNING" and time.perf_counter() - begin < LIMIT_SECONDS:
-            time.sleep(0.05)
-            described = states.describe_execution(executionArn=arn)
-        expected = {"prediction": 4 * number}
-        lost += described["status"] != "SUCCEEDED" or json.loads(described["output"]) != expected
-    return time.perf_counter() - begin, lost
-
-
 def measured(instance: Instance, folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     found["start_seconds"] = seconds_of(lambda: instance.command("up", "--port", str(instance.port)))
     found["idle_mb"] = memory(instance)
-    name = function(instance)
-    found["executions_seconds"], found["executions_lost"] = executions(instance, name)
-    found["inferences_seconds"], found["inferences_lost"] = inferences(instance, name)
     found["synth_seconds"], found["deploy_seconds"] = deployment(instance, folder)
     found["deployed_mb"] = memory(instance)
+    found |= local_load.measured(instance.pointed_at())
     return {what: round(value, 2) for what, value in found.items()}
 
 
