@@ -28,6 +28,11 @@ def is_token(value: Any) -> bool:
     return value is not None and Token.is_unresolved(value)
 
 
+def is_whole(value: object, minimum: int) -> bool:
+    """Whether a value is a whole number of at least ``minimum``; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
 class Problems:
     """Collects the mistakes in one construct's arguments, to raise them as one error.
 

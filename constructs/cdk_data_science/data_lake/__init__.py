@@ -2,6 +2,16 @@
 
 from cdk_data_science.data_lake.crawler import CrawlerOutput, LakeCrawler
 from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
+from cdk_data_science.data_lake.etl import (
+    DatabaseConnection,
+    JobConnection,
+    ScriptFile,
+    ScriptObject,
+    SparkJob,
+    SparkJobTask,
+    StreamingJob,
+    Workers,
+)
 from cdk_data_science.data_lake.formats import Csv, Iceberg, IcebergPartition, Json, Parquet, TableFormat
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
 from cdk_data_science.data_lake.lake_tag import LakeTag
@@ -25,6 +35,7 @@ from cdk_data_science.data_lake.zone_definition import (
     ZoneAttributes,
     ZoneDefinition,
 )
+from cdk_data_science.data_lake.zone_folder import ZoneFolder
 from cdk_data_science.data_lake.zone_interface import IZone
 
 __all__ = [
@@ -33,6 +44,7 @@ __all__ = [
     "CrawlerOutput",
     "Csv",
     "DataLake",
+    "DatabaseConnection",
     "DateProjection",
     "EnumProjection",
     "FolderExpiry",
@@ -42,6 +54,7 @@ __all__ = [
     "ImportedDataLake",
     "InjectedProjection",
     "IntegerProjection",
+    "JobConnection",
     "Json",
     "LakeCrawler",
     "LakeFormation",
@@ -53,10 +66,17 @@ __all__ = [
     "QueryWorkgroup",
     "Registration",
     "Schema",
+    "ScriptFile",
+    "ScriptObject",
+    "SparkJob",
+    "SparkJobTask",
+    "StreamingJob",
     "TableBase",
     "TableFormat",
+    "Workers",
     "Zone",
     "ZoneAttributes",
     "ZoneBase",
     "ZoneDefinition",
+    "ZoneFolder",
 ]

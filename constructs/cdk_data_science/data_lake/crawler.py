@@ -11,12 +11,10 @@ from aws_cdk import Names, Stack
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science._encryption import operations_key
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake._crawler_checks import (
     ON_CHANGE,
     ON_DELETE,
@@ -29,8 +27,8 @@ from cdk_data_science.data_lake._crawler_checks import (
 )
 from cdk_data_science.data_lake._crawler_events import CrawlerEvents
 from cdk_data_science.data_lake._crawler_role import crawler_role
+from cdk_data_science.data_lake._scheduled_call import call_by_schedule, check_schedule
 from cdk_data_science.data_lake.data_lake import DataLakeBase
-from cdk_data_science.data_lake.glue_cron import NotCron, check_cron
 from cdk_data_science.data_lake.zone import Zone
 from cdk_data_science.data_lake.zone_base import ZoneBase
 
@@ -156,16 +154,7 @@ class LakeCrawler(Construct):
         problems = Problems("LakeCrawler", self)
         check_place(problems, lake, home, prefixes, table_prefix)
         check_policies(problems, self, home, recrawl, on_change, on_delete, prefixes, sample_size)
-        if schedule is not None and not is_token(schedule):
-            try:
-                check_cron(schedule)
-            except NotCron as reason:
-                problems.check(
-                    False,
-                    given=f"schedule={schedule!r}",
-                    allowed=str(reason),
-                    write='schedule="cron(15 4 * * ? *)"',
-                )
+        check_schedule(problems, schedule)
         problems.raise_if_any()
 
         self.events = None
@@ -215,42 +204,15 @@ class LakeCrawler(Construct):
         self.crawler.node.add_dependency(self.role)
         self.node.default_child = self.crawler
         if schedule is not None:
-            self._start(schedule, timezone)
-
-    def _start(self, schedule: str, timezone: str) -> None:
-        stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "Starter",
-            description="Starts one crawler by its schedule",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
-        acknowledge_inline_policy(role)
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["glue:StartCrawler"],
-                resources=[
-                    stack.format_arn(service="glue", resource="crawler", resource_name=self.crawler.ref)
-                ],
-            )
-        )
-        made = scheduler.CfnSchedule(
-            self,
-            "Schedule",
-            description=f"Starts {self.node.path}",
-            schedule_expression=schedule,
-            schedule_expression_timezone=timezone,
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=f"arn:{stack.partition}:scheduler:::aws-sdk:glue:startCrawler",
-                role_arn=role.role_arn,
-                input=stack.to_json_string({"Name": self.crawler.ref}),
-                # A crawl that is still at work refuses the next one for a while.
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_retry_attempts=5, maximum_event_age_in_seconds=3600
+            call_by_schedule(
+                self,
+                schedule=schedule,
+                timezone=timezone,
+                service="glue",
+                call="startCrawler",
+                input={"Name": self.crawler.ref},
+                resource=Stack.of(self).format_arn(
+                    service="glue", resource="crawler", resource_name=self.crawler.ref
                 ),
-            ),
-        )
-        made.node.add_dependency(role)
+                starts="crawler",
+            )

@@ -103,6 +103,7 @@ class LakeTable(TableBase):
         super().__init__(scope, id)
         self.zone, self.name = zone, name
         self.prefix = f"{name}/" if prefix is None else prefix
+        self.iceberg = isinstance(format, Iceberg)
         columns = columns_of(schema)
         keys = [Column(name=key.name, type=key.type, comment=key.comment) for key in partition_keys]
         problems = Problems("LakeTable", self)
@@ -164,6 +165,7 @@ class LakeTable(TableBase):
         schema: Schema,
         prefix: str | None = None,
         partition_keys: Sequence[PartitionKey] = (),
+        iceberg: bool = False,
     ) -> TableBase:
         """A table that somebody else made, such as a crawler or another app, to grant on it.
 
@@ -173,11 +175,14 @@ class LakeTable(TableBase):
             schema: Its columns, as far as grants name them.
             prefix: The folder of its objects. Default: the name.
             partition_keys: Its partition keys, as far as grants name them. Default: none.
+            iceberg: Whether it is an Iceberg table. Default: no.
 
         Raises:
             ConfigurationError: For names, types and folders that no table has.
         """
-        return _ImportedTable(scope, id, zone, name, columns_of(schema), prefix, partition_keys)
+        made = _ImportedTable(scope, id, zone, name, columns_of(schema), prefix, partition_keys)
+        made.iceberg = iceberg
+        return made
 
 
 class _ImportedTable(TableBase):

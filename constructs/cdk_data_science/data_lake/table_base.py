@@ -24,6 +24,12 @@ _READ_DEFINITION = (
     "glue:GetPartitions",
     "glue:BatchGetPartition",
 )
+_WRITE_PARTITIONS = (
+    "glue:BatchCreatePartition",
+    "glue:BatchUpdatePartition",
+    "glue:CreatePartition",
+    "glue:UpdatePartition",
+)
 
 
 class TableBase(Construct):
@@ -40,6 +46,9 @@ class TableBase(Construct):
 
     column_names: tuple[str, ...]
     """All columns, those of the partition keys at the end."""
+
+    iceberg: bool = False
+    """Whether it is an Iceberg table, whose every commit changes its definition."""
 
     made: Sequence[CfnResource] = ()
     """What has to be there before something is said about the table; nothing for a table of others."""
@@ -127,6 +136,45 @@ class TableBase(Construct):
         let_get_credentials(principal)
         return grant
 
+    def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal read and write this table: rows, and the partitions that they are in.
+
+        S3 and KMS below the table's prefix, the definition in Glue with its partitions, and ``SELECT``,
+        ``INSERT`` and ``DELETE`` by Lake Formation. Reading is part of it: engines look at what is there
+        before they write, and Lake Formation's ``INSERT`` includes it. The definition itself can be changed
+        only where the table is an Iceberg one: each commit points it at new metadata.
+
+        ```python
+        from aws_cdk import aws_iam as iam
+        from cdk_data_science.data_lake import DataLake
+
+        lake = DataLake(self, "Lake")
+        reviews = lake.curated.add_table("reviews", schema={"review_id": "string", "stars": "int"})
+        loader = iam.Role(self, "Loader", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
+        reviews.grant_write(loader)
+        ```
+
+        Args:
+            grantee: A role, user or account; an AWS service gets S3 and KMS.
+        """
+        stack = Stack.of(self.zone)
+        changes = ("glue:UpdateTable",) if self.iceberg else _WRITE_PARTITIONS
+        grant = self.zone.grant_read_write(grantee, prefix=self.prefix)
+        grant = grant.combine(self._grant_definition(grantee))
+        grant = grant.combine(
+            iam.Grant.add_to_principal(
+                grantee=grantee, actions=list(changes), resource_arns=self._definition_arns(stack)
+            )
+        )
+        catalog = self.zone.catalog
+        principal = None if catalog is None else catalog.principal(grantee)
+        if catalog is None or principal is None:
+            return grant
+        permissions = ("SELECT", "INSERT", "DELETE", *(("ALTER",) if self.iceberg else ()))
+        catalog.permit_table(principal, self.name, permissions, after=self.made)
+        let_get_credentials(principal)
+        return grant
+
     def _check(
         self,
         columns: Sequence[str] | None,
@@ -170,15 +218,17 @@ class TableBase(Construct):
 
     def _grant_definition(self, grantee: iam.IGrantable) -> iam.Grant:
         """The definition of this table and no other, as far as Lake Formation lets the grantee see it."""
-        stack = Stack.of(self.zone)
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(_READ_DEFINITION),
-            resource_arns=[
-                stack.format_arn(service="glue", resource="catalog"),
-                stack.format_arn(service="glue", resource="database", resource_name=self.database_name),
-                stack.format_arn(
-                    service="glue", resource="table", resource_name=f"{self.database_name}/{self.name}"
-                ),
-            ],
+            resource_arns=self._definition_arns(Stack.of(self.zone)),
         )
+
+    def _definition_arns(self, stack: Stack) -> list[str]:
+        return [
+            stack.format_arn(service="glue", resource="catalog"),
+            stack.format_arn(service="glue", resource="database", resource_name=self.database_name),
+            stack.format_arn(
+                service="glue", resource="table", resource_name=f"{self.database_name}/{self.name}"
+            ),
+        ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token, is_whole
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,254}")
@@ -144,7 +144,7 @@ class ZoneDefinition:
     def _check_lock(self, problems: Problems, zone: str, lock: ObjectLock, *, destroy: bool) -> None:
         given = f"{zone}: object_lock={lock}"
         problems.check(
-            _is_whole(lock.days, 1) and lock.days <= 36_500,
+            is_whole(lock.days, 1) and lock.days <= 36_500,
             given=given,
             allowed="1 to 36500 whole days",
             write="ObjectLock(days=365)",
@@ -201,13 +201,9 @@ def _check_folder(problems: Problems, where: str, prefix: str) -> None:
     )
 
 
-def _is_whole(days: object, minimum: int) -> bool:
-    return isinstance(days, int) and not isinstance(days, bool) and days >= minimum
-
-
 def _check_days(problems: Problems, where: str, option: str, days: object, minimum: int) -> None:
     problems.check(
-        days is None or _is_whole(days, minimum),
+        days is None or is_whole(days, minimum),
         given=f"{where}: {option}={days!r}",
         allowed=f"whole days, {minimum} or more, or None for no such rule",
         write=f"{option}={minimum}",

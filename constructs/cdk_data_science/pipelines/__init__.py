@@ -34,6 +34,7 @@ from cdk_data_science.pipelines.steps.prepare import Prepare
 from cdk_data_science.pipelines.steps.quality_gate import QualityGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
+from cdk_data_science.pipelines.steps.spark import SparkStep
 from cdk_data_science.pipelines.steps.train import Train
 from cdk_data_science.pipelines.training_pipeline import TrainingPipeline
 from cdk_data_science.pipelines.trigger import DataTrigger
@@ -72,6 +73,7 @@ __all__ = [
     "QualityRules",
     "Register",
     "Score",
+    "SparkStep",
     "Split",
     "States",
     "Step",

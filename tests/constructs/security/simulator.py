@@ -96,6 +96,8 @@ class Simulator:
             ((function, argument),) = value.items()
             if function == "Fn::Join":
                 return argument[0].join(self._plain(part) for part in argument[1])
+            if function == "Fn::Sub":
+                return argument
             if function == "Ref":
                 return {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}.get(argument, argument)
             if function == "Fn::GetAtt":
