@@ -128,6 +128,11 @@ class JobConnection(Construct):
                 ),
             ),
         )
+        acknowledge(
+            self.connection,
+            ["CloudFormation-Validate::W3010"],
+            "Glue asks for the zone of the connection's subnet, and the app names its zones.",
+        )
         self.name = self.connection.ref
         self.node.default_child = self.connection
 
