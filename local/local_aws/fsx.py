@@ -197,6 +197,13 @@ def list_tags(request: dict[str, Any]) -> dict[str, Any]:
         return {"Tags": _tagged(request["ResourceARN"]).get("Tags", [])}
 
 
+def tagged() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The ARN of everything with its tags, for conditions on a resource's tags."""
+    with _lock:
+        found = [*_file_systems.values(), *_associations.values()]
+    yield from ((each["ResourceARN"], each.get("Tags", [])) for each in found)
+
+
 _OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "CreateFileSystem": create_file_system,
     "DescribeFileSystems": describe_file_systems,

@@ -4,6 +4,8 @@ from cdk_data_science._images import PrivateRegistry
 from cdk_data_science.training.capacity import CapacityRetry
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.lustre import LustreScratch
+from cdk_data_science.training.lustre_run import LustreForRuns
+from cdk_data_science.training.lustre_step import LustreStep
 from cdk_data_science.training.lustre_values import LustreLink
 from cdk_data_science.training.network import TrainingNetwork
 from cdk_data_science.training.quota import QuotaAlarm
@@ -22,8 +24,10 @@ __all__ = [
     "CapacityRetry",
     "Channel",
     "FileSystem",
+    "LustreForRuns",
     "LustreLink",
     "LustreScratch",
+    "LustreStep",
     "MlflowTracking",
     "PrivateRegistry",
     "QuotaAlarm",

@@ -33,7 +33,7 @@ from cdk_data_science.training.lustre_values import (
 )
 from cdk_data_science.training.values import Channel, FileSystem
 
-_VERSION = "2.15"
+VERSION = "2.15"
 
 
 class LustreScratch(Construct):
@@ -129,7 +129,7 @@ class LustreScratch(Construct):
             self,
             "FileSystem",
             file_system_type="LUSTRE",
-            file_system_type_version=_VERSION,
+            file_system_type_version=VERSION,
             storage_type="SSD",
             storage_capacity=capacity_gib,
             subnet_ids=[one_subnet(vpc, subnets)],

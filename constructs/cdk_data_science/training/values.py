@@ -33,9 +33,10 @@ class FileSystem:
     """A directory of a file system that a job mounts; it needs a VPC that reaches the file system."""
 
     file_system_id: str
-    """``fs-`` and its number."""
+    """``fs-`` and its number, or a JSONata expression that gives one."""
     directory: str
-    """A path that begins with a slash. On Lustre it begins with the file system's mount name."""
+    """A path that begins with a slash, or a JSONata expression that gives one. On Lustre it begins with the
+    file system's mount name."""
     kind: Literal["FSxLustre", "EFS"] = "FSxLustre"
     read_only: bool = True
 
@@ -95,7 +96,7 @@ class Channel:
             allowed="file systems are mounted whole: no other input mode, no shares",
         )
         problems.check(
-            is_token(self.file_system.directory) or self.file_system.directory.startswith("/"),
+            is_token(self.file_system.directory) or self.file_system.directory.startswith(("/", "{%")),
             given=f"channel {self.name!r} with directory={self.file_system.directory!r}",
             allowed="a path that begins with a slash",
             write=f'directory="/{self.file_system.directory}"',

@@ -251,6 +251,7 @@ HOOKS = (
         ("error", "cause"),
     ),
     Hook("services.stepfunctions", "_AWS_SDK_ERROR_PREFIX", "errors with the names that AWS gives"),
+    Hook("services.tagging", "_RESOURCE_TAG_COLLECTORS", "conditions on the tags of file systems"),
     Hook("services.cloudformation.provisioners", "_RESOURCE_HANDLERS", "resource types"),
     Hook(
         "services.cloudformation.provisioners",

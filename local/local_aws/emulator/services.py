@@ -18,6 +18,7 @@ class Service:
 def install() -> None:
     from ministack import app
     from ministack.core import iam_actions, router
+    from ministack.services import tagging
 
     from local_aws import cost_explorer, fsx
     from local_aws.sagemaker import api
@@ -35,3 +36,4 @@ def install() -> None:
             "host_patterns": [rf"^{service.name}\."],
             "credential_scope": service.name,
         }
+    tagging._RESOURCE_TAG_COLLECTORS["fsx"] = fsx.tagged

@@ -8,7 +8,8 @@ FOLDER = Path(__file__).parents[3] / "lambda" / "training"
 sys.path.insert(0, str(FOLDER))
 try:
     import job_metrics
+    import sweep
 finally:
     sys.path.remove(str(FOLDER))
 
-__all__ = ["FOLDER", "job_metrics"]
+__all__ = ["FOLDER", "job_metrics", "sweep"]
