@@ -12,7 +12,10 @@ from cdk_data_science.serving.containers import Container
 from cdk_data_science.serving.copies import Compute, CopyScaling
 from cdk_data_science.serving.endpoint import ModelEndpoint
 from cdk_data_science.serving.inference import ServerlessInference
+from cdk_data_science.serving.jumpstart import JumpStartEntry, JumpStartModel
+from cdk_data_science.serving.large_model import HuggingFaceModel
 from cdk_data_science.serving.model import IModel, Model
+from cdk_data_science.serving.neuron import Compiled, NeuronCache
 from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling
 from cdk_data_science.serving.scaling import (
     ConcurrencyScaling,
@@ -31,6 +34,7 @@ __all__ = [
     "AsyncEndpoint",
     "Backlog",
     "Canary",
+    "Compiled",
     "ComponentEndpoint",
     "Compute",
     "ConcurrencyScaling",
@@ -40,15 +44,19 @@ __all__ = [
     "DataCapture",
     "FunctionNetwork",
     "HubArtifact",
+    "HuggingFaceModel",
     "IModel",
     "IModelEndpoint",
     "InferenceComponent",
     "InstanceVariant",
+    "JumpStartEntry",
+    "JumpStartModel",
     "Linear",
     "ManagedInstances",
     "Model",
     "ModelEndpoint",
     "ModelPackage",
+    "NeuronCache",
     "PrivateRegistry",
     "Rolling",
     "Scaling",

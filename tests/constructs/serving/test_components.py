@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_data_science import ConfigurationError, Model
 from cdk_data_science.security.checks import DataScienceChecks
@@ -35,7 +37,7 @@ GPU_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/djl-inference:0.36.0-l
 SMALL = Compute(memory_mb=2048, cpus=1)
 
 
-def model(stack: cdk.Stack, id: str = "Model", **changes: Any) -> Model:
+def model(stack: Any, id: str = "Model", **changes: Any) -> Model:
     return endpoints.model(stack, id, **({"image": GPU_IMAGE} | changes))
 
 
@@ -282,6 +284,12 @@ def test_the_dashboard_draws_each_component() -> None:
     assert endpoint.components[0].component_name in drawn
 
 
+@functools.cache
+def workshop() -> cdk.Stack:
+    """Where endpoints are tried that are refused: nobody synthesizes it."""
+    return support.stack()
+
+
 REFUSED_ENDPOINTS = [
     ({"instance_type": "ml.m5.large"}, "newer types that do not burst"),
     ({"instance_type": "ml.t2.medium"}, "newer types that do not burst"),
@@ -298,8 +306,9 @@ REFUSED_ENDPOINTS = [
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSED_ENDPOINTS)
 def test_instances_that_components_cannot_share_are_refused(changes: dict[str, Any], expected: str) -> None:
+    stack = workshop()
     with pytest.raises(ConfigurationError) as failure:
-        shared(support.stack(), **changes)
+        shared(stack, f"Try{len(stack.node.children)}", **changes)
     assert expected in str(failure.value)
 
 
@@ -330,19 +339,19 @@ REFUSED = [
     ({"name": "a_b"}, "component name 'a_b'"),
     ({"slow": cdk.Duration.seconds(61)}, "slow=61 s"),
     (
-        {"model": lambda stack: model(stack, network_isolation=False)},
+        {"model": lambda place: model(place, network_isolation=False)},
         "a model with network_isolation=False on an endpoint with True",
     ),
     (
         {
-            "model": lambda stack: Model(
-                stack, "Two", containers=[Container(image=GPU_IMAGE), Container(image=GPU_IMAGE)]
+            "model": lambda place: Model(
+                place, "Two", containers=[Container(image=GPU_IMAGE), Container(image=GPU_IMAGE)]
             )
         },
         "components are what makes many of them",
     ),
     (
-        {"model": lambda stack: model(stack, image=endpoints.INF1_IMAGE)},
+        {"model": lambda place: model(place, image=endpoints.INF1_IMAGE)},
         "whose model was compiled for Inf1",
     ),
 ]
@@ -350,11 +359,12 @@ REFUSED = [
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSED)
 def test_a_component_that_sagemaker_refuses_is_refused(changes: dict[str, Any], expected: str) -> None:
-    stack = support.stack()
+    place: Any = Construct(workshop(), f"Try{len(workshop().node.children)}")
+    host: Any = workshop().node.try_find_child("Host") or shared(workshop(), "Host")
     given: dict[str, Any] = {"model": model, "compute": SMALL} | changes
-    given["model"] = given["model"](stack)
+    given["model"] = given["model"](place)
     with pytest.raises(ConfigurationError) as failure:
-        shared(stack).add_component("Chat", **given)
+        host.add_component("Chat", **given)
     assert expected in str(failure.value)
 
 
