@@ -41,6 +41,7 @@ from cdk_data_science.data_lake import (
     ObjectLock,
     Parquet,
     PartitionKey,
+    QualityRules,
     QueryWorkgroup,
     ScriptFile,
     ScriptObject,
@@ -59,7 +60,6 @@ from cdk_data_science.pipelines import (
     ModelRegistry,
     Pipeline,
     PipelineOptions,
-    QualityRules,
     Split,
     TrainingPipeline,
 )

@@ -22,6 +22,7 @@ from cdk_data_science.data_lake.projections import (
     InjectedProjection,
     IntegerProjection,
 )
+from cdk_data_science.data_lake.quality_rules import GATE_RULES, GLUE_RULES, QualityRules
 from cdk_data_science.data_lake.query_workgroup import QueryWorkgroup
 from cdk_data_science.data_lake.schema import Column, Schema
 from cdk_data_science.data_lake.table import LakeTable
@@ -40,6 +41,8 @@ from cdk_data_science.data_lake.zone_interface import IZone
 
 __all__ = [
     "DEFAULT_ZONES",
+    "GATE_RULES",
+    "GLUE_RULES",
     "Column",
     "CrawlerOutput",
     "Csv",
@@ -63,6 +66,7 @@ __all__ = [
     "ObjectLock",
     "Parquet",
     "PartitionKey",
+    "QualityRules",
     "QueryWorkgroup",
     "Registration",
     "Schema",

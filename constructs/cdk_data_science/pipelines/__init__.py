@@ -25,7 +25,6 @@ from cdk_data_science.pipelines.outputs import (
 from cdk_data_science.pipelines.pipeline import Pipeline
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
 from cdk_data_science.pipelines.registry import IModelRegistry, ModelRegistry
-from cdk_data_science.pipelines.rules import RULE_NAMES, QualityRules
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
 from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate
@@ -52,7 +51,6 @@ __all__ = [
     "MODEL",
     "MODEL_PACKAGE",
     "QUALITY",
-    "RULE_NAMES",
     "SCORES",
     "SHA256",
     "TRAIN",
@@ -70,7 +68,6 @@ __all__ = [
     "PipelineOptions",
     "Prepare",
     "QualityGate",
-    "QualityRules",
     "Register",
     "Score",
     "SparkStep",

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 from constructs import Construct
 
-from cdk_data_science.data_lake import IZone
+from cdk_data_science.data_lake import IZone, QualityRules
 from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.pipeline import Pipeline
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
 from cdk_data_science.pipelines.registry import IModelRegistry
-from cdk_data_science.pipelines.rules import QualityRules
 from cdk_data_science.pipelines.step import Step
 from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
+from cdk_data_science.data_lake import QualityRules
 from cdk_data_science.pipelines.outputs import DATA, QUALITY, Output
-from cdk_data_science.pipelines.rules import QualityRules
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext
 
 
