@@ -14,6 +14,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_glue import GlueClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -29,6 +30,11 @@ def _config(read_timeout: int = 30) -> Config:
 @cache
 def s3() -> S3Client:
     return boto3.client("s3", config=_config())
+
+
+@cache
+def glue() -> GlueClient:
+    return boto3.client("glue", config=_config())
 
 
 @cache

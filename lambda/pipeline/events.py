@@ -31,11 +31,20 @@ class StartResult(TypedDict):
     reason: NotRequired[str]
 
 
+class ResultsPlace(S3Object):
+    """The folder of the table of results, and what the ruleset is called there."""
+
+    ruleset: str
+
+
 class QualityGateEvent(TypedDict):
     run: str
     data: DataObject
     rules: str
     report: S3Object
+    results: NotRequired[ResultsPlace | None]
+    started: NotRequired[str]
+    """When the run was started, in ISO 8601; needed with `results`."""
 
 
 class RuleResult(TypedDict):
@@ -49,6 +58,31 @@ class QualityGateResult(TypedDict):
     rows: int
     rules: list[RuleResult]
     report: S3Object
+
+
+class EvaluationEvent(TypedDict):
+    """AWS Glue Data Quality has evaluated a ruleset."""
+
+    time: str
+    detail: dict[str, Any]
+
+
+class EvaluationResult(TypedDict):
+    ruleset: str
+    rules: int
+
+
+class OutcomeRow(TypedDict):
+    """How one rule came out in one run: a row of the table of results."""
+
+    run: str
+    ruleset: str
+    source: str
+    evaluator: str
+    evaluated_at: str
+    rule: str
+    outcome: str
+    observed: str
 
 
 class Split(TypedDict):

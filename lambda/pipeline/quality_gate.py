@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import csvdata
 import dqdl
 import objects
+import quality_results
 from errors import InvalidConfiguration, InvalidData, QualityGateFailed
 from events import QualityGateEvent, QualityGateResult, RuleResult
 from telemetry import logger, step
@@ -38,10 +41,34 @@ def handler(event: QualityGateEvent) -> QualityGateResult:
             "rules": results,
         },
     )
+    _keep(results, event)
     logger.info("evaluated", extra={"rows": evaluation.rows, "passed": evaluation.passed})
     if not evaluation.passed:
         raise QualityGateFailed(_failure(results, objects.uri(report)))
     return {"passed": True, "rows": evaluation.rows, "rules": results, "report": report}
+
+
+def _keep(results: list[RuleResult], event: QualityGateEvent) -> None:
+    """Beside the report of the run, a row for each rule in the table of all results."""
+    place = event.get("results")
+    if place is None:
+        return
+    if "started" not in event:
+        raise InvalidConfiguration("results are wanted, but the event does not say when the run was started")
+    rows = [
+        quality_results.row(
+            run=event["run"],
+            ruleset=place["ruleset"],
+            source=objects.uri(event["data"]),
+            evaluator="function",
+            at=datetime.fromisoformat(event["started"]),
+            rule=result["rule"],
+            outcome="PASS" if result["passed"] else "FAIL",
+            observed=result["observed"],
+        )
+        for result in results
+    ]
+    quality_results.keep(rows, place, ruleset=place["ruleset"], evaluation=event["run"])
 
 
 def _parsed(text: str) -> list[dqdl.Rule]:

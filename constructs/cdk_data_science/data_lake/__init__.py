@@ -22,11 +22,13 @@ from cdk_data_science.data_lake.projections import (
     InjectedProjection,
     IntegerProjection,
 )
+from cdk_data_science.data_lake.quality_results import QUALITY_NAMESPACE, QualityResults
 from cdk_data_science.data_lake.quality_rules import GATE_RULES, GLUE_RULES, QualityRules
 from cdk_data_science.data_lake.query_workgroup import QueryWorkgroup
 from cdk_data_science.data_lake.schema import Column, Schema
 from cdk_data_science.data_lake.table import LakeTable
 from cdk_data_science.data_lake.table_base import TableBase
+from cdk_data_science.data_lake.table_quality import TableQuality
 from cdk_data_science.data_lake.zone import Zone
 from cdk_data_science.data_lake.zone_base import ZoneBase
 from cdk_data_science.data_lake.zone_definition import (
@@ -43,6 +45,7 @@ __all__ = [
     "DEFAULT_ZONES",
     "GATE_RULES",
     "GLUE_RULES",
+    "QUALITY_NAMESPACE",
     "Column",
     "CrawlerOutput",
     "Csv",
@@ -66,6 +69,7 @@ __all__ = [
     "ObjectLock",
     "Parquet",
     "PartitionKey",
+    "QualityResults",
     "QualityRules",
     "QueryWorkgroup",
     "Registration",
@@ -77,6 +81,7 @@ __all__ = [
     "StreamingJob",
     "TableBase",
     "TableFormat",
+    "TableQuality",
     "Workers",
     "Zone",
     "ZoneAttributes",

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnResource, Stack
+from aws_cdk import CfnResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake._permissions import Cells, let_get_credentials
 from cdk_data_science.data_lake.column_types import ColumnType
+from cdk_data_science.data_lake.quality_rules import QualityRules
 from cdk_data_science.data_lake.row_filter import check_row_filter
+from cdk_data_science.data_lake.table_quality import TableQuality
 
 if TYPE_CHECKING:
+    from cdk_data_science.data_lake.quality_results import QualityResults
     from cdk_data_science.data_lake.zone_base import ZoneBase
 
 _READ_DEFINITION = (
@@ -174,6 +177,51 @@ class TableBase(Construct):
         catalog.permit_table(principal, self.name, permissions, after=self.made)
         let_get_credentials(principal)
         return grant
+
+    def add_quality_rules(
+        self,
+        rules: QualityRules,
+        *,
+        results: QualityResults,
+        schedule: str | None = None,
+        timezone: str = "UTC",
+        name: str | None = None,
+        workers: int = 5,
+        timeout: Duration | None = None,
+        expect_within: Duration | None = None,
+    ) -> TableQuality:
+        """Let Glue evaluate rules on this table; the arguments are those of
+        :class:`~cdk_data_science.data_lake.TableQuality`.
+
+        ```python
+        from cdk_data_science import DataLake, QualityResults, QualityRules
+
+        lake = DataLake(self, "Lake")
+        reviews = lake.curated.add_table("reviews", schema={"review_id": "string", "stars": "int"})
+        reviews.add_quality_rules(
+            QualityRules('Rules = [ IsComplete "review_id", Entropy "stars" > 1 ]'),
+            results=QualityResults(self, "Results", zone=lake.curated),
+        )
+        ```
+
+        Raises:
+            ConfigurationError: For rules on columns that the table lacks, and for options that Glue would
+                refuse, all mistakes at once.
+        """
+        taken = sum(isinstance(child, TableQuality) for child in self.node.children)
+        return TableQuality(
+            self,
+            f"Quality{taken or ''}",
+            table=self,
+            rules=rules,
+            results=results,
+            schedule=schedule,
+            timezone=timezone,
+            name=name,
+            workers=workers,
+            timeout=timeout,
+            expect_within=expect_within,
+        )
 
     def _check(
         self,

@@ -114,6 +114,7 @@ class Pipeline(Construct):
         functions = self._functions()
         location = Location(data, prefix)
         self._context = StepContext(
+            name=self._name,
             data=location,
             work=work,
             runs_prefix=f"{work_prefix}runs/",

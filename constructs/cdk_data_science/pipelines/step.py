@@ -137,6 +137,7 @@ class StepContext:
     def __init__(
         self,
         *,
+        name: str,
         data: Location,
         work: IZone,
         runs_prefix: str,
@@ -145,6 +146,8 @@ class StepContext:
         functions: FunctionOptions,
         failure: sfn.State,
     ) -> None:
+        self.name = name
+        """The pipeline's name, by which its metrics call it."""
         self.data = data
         self.work = work
         self.functions = functions

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from constructs import Construct
 
-from cdk_data_science.data_lake import IZone, QualityRules
+from cdk_data_science.data_lake import IZone, QualityResults, QualityRules
 from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.pipeline import Pipeline
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
@@ -95,6 +95,8 @@ class TrainingPipeline(Pipeline):
         deploy_to: The function that serves; the model is only registered if not given.
         rollout: The canary's share and time.
         registry: The model's group in the registry; a new one if not given.
+        results: Table and metrics that keep the outcome of each quality rule; the run's report alone if not
+            given.
         inference_image: Image that serves the model on SageMaker, for the registry.
         options: What every :class:`Pipeline` has.
 
@@ -121,12 +123,13 @@ class TrainingPipeline(Pipeline):
         deploy_to: ServerlessInference | None = None,
         rollout: Canary | None = None,
         registry: IModelRegistry | None = None,
+        results: QualityResults | None = None,
         inference_image: str | None = None,
         options: PipelineOptions | None = None,
     ) -> None:
         register = Register(registry, image=inference_image)
         steps: list[Step] = [
-            QualityGate(rules),
+            QualityGate(rules, results=results),
             Prepare(split),
             Train(training),
             PackageModel(models, prefix=deploy_to.models_prefix if deploy_to is not None else "models/"),

@@ -35,6 +35,7 @@ try:
     import pointer
     import prepare
     import quality_gate
+    import quality_results
     import register
     import smoke
     import start
@@ -64,6 +65,7 @@ __all__ = [
     "pointer",
     "prepare",
     "quality_gate",
+    "quality_results",
     "register",
     "smoke",
     "start",
