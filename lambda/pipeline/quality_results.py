@@ -50,7 +50,7 @@ def handler(event: EvaluationEvent) -> EvaluationResult:
             ruleset=ruleset,
             source=_source(result),
             evaluator="glue" if result.get("RulesetEvaluationRunId") else "spark",
-            at=result["CompletedOn"] if "CompletedOn" in result else datetime.fromisoformat(event["time"]),
+            at=datetime.fromisoformat(event["time"]),
             rule=found.get("Description") or found.get("Name", ""),
             outcome=found.get("Result", "ERROR"),
             observed=_observed(found.get("EvaluationMessage"), found.get("EvaluatedMetrics")),

@@ -70,7 +70,7 @@ def test_each_rule_of_a_result_is_a_row_and_the_rest_is_counted(
         "ruleset": "reviews",
         "source": "lake.reviews",
         "evaluator": "glue",
-        "evaluated_at": "2026-11-28 23:59:57.120",
+        "evaluated_at": "2026-11-28 23:59:58.000",
         "rule": 'IsUnique "id"',
         "outcome": "PASS",
         "observed": "u=1",
