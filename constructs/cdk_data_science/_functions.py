@@ -63,6 +63,7 @@ class PlatformFunction(Construct):
         reserved_concurrency: int | None = None,
         dead_letter_queue: sqs.IQueue | None = None,
         ephemeral_storage_mib: int | None = None,
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, id)
         self.log_group = logs.LogGroup(
@@ -100,10 +101,17 @@ class PlatformFunction(Construct):
             ephemeral_storage_size=(
                 None if ephemeral_storage_mib is None else Size.mebibytes(ephemeral_storage_mib)
             ),
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
         )
         if dead_letter_queue is not None and dead_letter_queue.encryption_master_key is not None:
             # CDK grants the queue alone; a message cannot be sent without its key.
             dead_letter_queue.encryption_master_key.grant(self.role, "kms:Decrypt", "kms:GenerateDataKey")
+        if snap_start:
+            acknowledge(
+                self.function,
+                ["@aws-cdk/aws-lambda:snapStartRequirePublish"],
+                "Whoever asks for snapshots here publishes versions: there is an alias, and it serves those.",
+            )
         self._acknowledge_findings(
             in_vpc=network is not None,
             bounded=reserved_concurrency is not None,

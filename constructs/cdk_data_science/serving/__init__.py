@@ -11,11 +11,16 @@ from cdk_data_science.serving.component_endpoint import ComponentEndpoint, Manag
 from cdk_data_science.serving.containers import Container
 from cdk_data_science.serving.copies import Compute, CopyScaling
 from cdk_data_science.serving.endpoint import ModelEndpoint
+from cdk_data_science.serving.http_api import Jwt, PredictionApi
 from cdk_data_science.serving.inference import ServerlessInference
 from cdk_data_science.serving.jumpstart import JumpStartEntry, JumpStartModel
 from cdk_data_science.serving.large_model import HuggingFaceModel
 from cdk_data_science.serving.model import IModel, Model
 from cdk_data_science.serving.neuron import Compiled, NeuronCache
+from cdk_data_science.serving.payloads import PayloadsInS3
+from cdk_data_science.serving.prediction_queue import PredictionQueue
+from cdk_data_science.serving.prediction_stream import PredictionStream
+from cdk_data_science.serving.predictions import Predictions
 from cdk_data_science.serving.rollout import AllAtOnce, Canary, Linear, Rolling
 from cdk_data_science.serving.scaling import (
     ConcurrencyScaling,
@@ -51,12 +56,18 @@ __all__ = [
     "InstanceVariant",
     "JumpStartEntry",
     "JumpStartModel",
+    "Jwt",
     "Linear",
     "ManagedInstances",
     "Model",
     "ModelEndpoint",
     "ModelPackage",
     "NeuronCache",
+    "PayloadsInS3",
+    "PredictionApi",
+    "PredictionQueue",
+    "PredictionStream",
+    "Predictions",
     "PrivateRegistry",
     "Rolling",
     "Scaling",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 from aws_cdk import Duration, Names, RemovalPolicy
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -14,16 +13,26 @@ from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
-from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.serving import _inference_checks as checks
+from cdk_data_science.serving._inference_metrics import InferenceMetrics
+from cdk_data_science.serving._letters import letters, letters_alarm
+from cdk_data_science.serving._provisioned import scale_alias
+from cdk_data_science.serving.http_api import PredictionApi, PredictionEndpoint
+from cdk_data_science.serving.payloads import PayloadsInS3
+from cdk_data_science.serving.predictions import Predictions
+from cdk_data_science.serving.scaling import ConcurrencyScaling
 
 ALIAS_NAME = "live"
 POINTER_NAME = "current.json"
-_NAMESPACE = re.compile(r"(?!AWS/)[A-Za-z0-9_./#:-]{1,255}")
+# All attempts at a request of the function's own have to end before Lambda ends the function.
+_ATTEMPTS = 5
+_LONGEST_REQUEST_SECONDS = 5.0
 
 
-class ServerlessInference(Construct):
+class ServerlessInference(InferenceMetrics):
     """A function that answers predictions of an ONNX model from the lake, behind the alias ``live``.
 
     Each published version of the function serves one model, which its environment names with a SHA-256. A
@@ -36,8 +45,15 @@ class ServerlessInference(Construct):
     Function URL on the alias that takes signed requests only, a dead-letter queue for asynchronous
     invocations, and alarms on errors, throttles, duration, and answers without a model.
 
+    Batches come from queues and streams (:class:`PredictionQueue`, :class:`PredictionStream`); rows that are
+    too many for an invocation, as objects (``payloads``); callers without IAM credentials, by an HTTP API.
+    Further models are asked for by their names: each follows the pointer in its own folder,
+    ``<models_prefix><name>/current.json``, and has no canary.
+
     At rest it costs 1 USD a month for its key and about 0.50 USD for its five alarms; it is billed by the
-    request.
+    request. Provisioned concurrency is billed by the hour, at 0.015 USD a GB, and the snapshots of SnapStart
+    at about 0.004 USD a GB and hour for each version that was published and is not deleted (us-east-1,
+    November 2026).
 
     Example:
         ```python
@@ -68,6 +84,20 @@ class ServerlessInference(Construct):
             Lambda's role must be allowed to use it.
         metrics_namespace: Namespace of the metrics that the function writes.
         slow: 99th percentile of the duration that sets off the alarm; half of ``timeout`` if not given.
+        snap_start: Restore new environments from a snapshot that already has the model, instead of starting
+            them. Publishing a version then takes minutes. Not with provisioned concurrency.
+        provisioned_concurrency: Environments that are kept ready on the alias, by use and by the clock; none
+            if not given. :class:`WorkingHours` can switch a fixed number instead. While a canary is under
+            way Lambda refuses to change them: plan scheduled times outside of deployments.
+        http_api: An HTTP API with IAM or token authorization, throttles and access logs; none if not given.
+        function_url: Whether there is a Function URL.
+        named_models: Names of further models, which are asked for at ``/models/<name>``.
+        max_loaded_models: How many of them are in memory at once, 1 to 50; the one that was not asked for
+            longest makes room. ``memory_size`` has to hold them.
+        refresh: How often models that follow a pointer are looked for again, 1 s to one day; the request that
+            finds another one waits until it is loaded. Never if not given: a new environment finds it.
+        payloads: Requests and answers in S3; none if not given.
+        predictions: Where the predictions of queues and streams go; needed before one is added.
 
     Raises:
         ConfigurationError: values that Lambda would refuse, all of them at once.
@@ -93,11 +123,22 @@ class ServerlessInference(Construct):
         key: kms.IKey | None = None,
         metrics_namespace: str = "DataScience/Inference",
         slow: Duration | None = None,
+        snap_start: bool = False,
+        provisioned_concurrency: ConcurrencyScaling | None = None,
+        http_api: PredictionApi | None = None,
+        function_url: bool = True,
+        named_models: Sequence[str] = (),
+        max_loaded_models: int = 4,
+        refresh: Duration | None = None,
+        payloads: PayloadsInS3 | None = None,
+        predictions: Predictions | None = None,
     ) -> None:
         super().__init__(scope, id)
         limit = timeout if timeout is not None else Duration.seconds(30)
-        _check(
-            self,
+        python = runtime if runtime is not None else lambda_.Runtime.PYTHON_3_13
+        problems = Problems("ServerlessInference", self)
+        checks.check_function(
+            problems,
             models_prefix=models_prefix,
             memory_size=memory_size,
             timeout=limit,
@@ -106,6 +147,20 @@ class ServerlessInference(Construct):
             metrics_namespace=metrics_namespace,
             slow=slow,
         )
+        checks.check_names(
+            problems, named_models=named_models, max_loaded_models=max_loaded_models, refresh=refresh
+        )
+        checks.check_start(
+            problems,
+            runtime=python,
+            snap_start=snap_start,
+            provisioned_concurrency=provisioned_concurrency,
+            reserved_concurrency=reserved_concurrency,
+        )
+        checks.check_ways_in(
+            problems, timeout=limit, memory_size=memory_size, http_api=http_api, payloads=payloads
+        )
+        problems.raise_if_any()
         self.models = models
         self.models_prefix = models_prefix
         self.metrics_namespace = metrics_namespace
@@ -116,14 +171,7 @@ class ServerlessInference(Construct):
             key if key is not None else operations_key(self, "Key", description=f"Inference: {encrypts}")
         )
         self.alerts = alerts if alerts is not None else AlertTopic(self, "Alerts", key=self.key)
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = letters(self, "DeadLetters", self.key)
         platform = PlatformFunction(
             self,
             "Inference",
@@ -131,7 +179,7 @@ class ServerlessInference(Construct):
             handler="app.handler",
             description="Predictions of an ONNX model from the lake",
             log_key=self.key,
-            runtime=runtime if runtime is not None else lambda_.Runtime.PYTHON_3_13,
+            runtime=python,
             architecture=architecture if architecture is not None else lambda_.Architecture.ARM_64,
             memory_size=memory_size,
             timeout=limit,
@@ -143,15 +191,24 @@ class ServerlessInference(Construct):
                 "SERVICE": self.metrics_service,
                 # More threads than one make the latency of single rows unsteady.
                 "OMP_NUM_THREADS": "1",
+                "REQUEST_TIMEOUT_SECONDS": _request_timeout(limit),
+                **_names(named_models, max_loaded_models, refresh),
+                **({} if payloads is None else payloads.environment()),
+                **({} if predictions is None else {"RESULTS_TO": predictions.address}),
             },
             network=network,
             reserved_concurrency=reserved_concurrency,
             dead_letter_queue=self.dead_letters,
+            snap_start=snap_start,
         )
         self.function = platform.function
         self.role = platform.role
         self.log_group = platform.log_group
         models.grant_read(self.role, models_prefix)
+        if payloads is not None:
+            payloads.grant(self.role)
+        if predictions is not None:
+            predictions.allow(self.role)
         version = self.function.current_version
         # An earlier version is what the alias goes back to: CloudFormation must not take it away when it
         # makes the next one. That of a failed deployment is taken back, and all go with the function itself.
@@ -165,12 +222,29 @@ class ServerlessInference(Construct):
             max_event_age=Duration.hours(1),
             retry_attempts=2,
         )
-        self.url = self.alias.add_function_url(auth_type=lambda_.FunctionUrlAuthType.AWS_IAM)
+        self.timeout, self._predictions, self._named = limit, predictions, list(named_models)
+        self._rejected: sqs.Queue | None = None
+        self._url = (
+            self.alias.add_function_url(auth_type=lambda_.FunctionUrlAuthType.AWS_IAM)
+            if function_url
+            else None
+        )
+        self.http_api = (
+            PredictionEndpoint(self, "HttpApi", options=http_api, alias=self.alias, log_key=self.key)
+            if http_api is not None
+            else None
+        )
+        if provisioned_concurrency is not None:
+            scale_alias(self.alias, provisioned_concurrency)
         self.alarms = self._make_alarms(
             slow if slow is not None else Duration.millis(_milliseconds(limit) / 2)
         )
         # Not among the alarms that a deployment watches: old letters say nothing of a new model.
-        self.dead_letter_alarm = self._make_dead_letter_alarm()
+        self.dead_letter_alarm = letters_alarm(
+            self,
+            self.dead_letters,
+            "An asynchronous request was given up; it lies in the dead-letter queue",
+        )
         self.alerts.notify(*self.alarms, self.dead_letter_alarm)
         self.node.default_child = self.function.node.default_child
 
@@ -179,87 +253,67 @@ class ServerlessInference(Construct):
         """Key of the object that names the model which was promoted last."""
         return f"{self.models_prefix}{POINTER_NAME}"
 
+    @property
+    def url(self) -> lambda_.FunctionUrl:
+        """The Function URL.
+
+        Raises:
+            ConfigurationError: ``function_url`` was False.
+        """
+        problems = Problems("ServerlessInference.url", self)
+        problems.check(
+            self._url is not None,
+            given="function_url=False",
+            allowed="a function that has a URL",
+            write="function_url=True",
+        )
+        problems.raise_if_any()
+        assert self._url is not None
+        return self._url
+
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a principal ask for predictions, by the URL or directly, from the alias and from nothing
-        else."""
-        direct = self.alias.grant_invoke(grantee)
-        return direct.combine(self.url.grant_invoke_url(grantee))
+        """Let a principal ask for predictions: directly, by the URL, and by an HTTP API that takes IAM
+        credentials, from the alias and from nothing else."""
+        grant = self.alias.grant_invoke(grantee)
+        if self._url is not None:
+            grant = grant.combine(self._url.grant_invoke_url(grantee))
+        called = self.http_api.grant_invoke(grantee) if self.http_api is not None else None
+        return grant if called is None else grant.combine(called)
 
-    def metric_invocations(self) -> cloudwatch.Metric:
-        """Invocations of the alias."""
-        return self.alias.metric_invocations(statistic="Sum", period=Duration.minutes(1))
+    def grant_promote(self, grantee: iam.IGrantable, name: str) -> iam.Grant:
+        """Let a principal put models of a name into its folder, and point to one of them.
 
-    def metric_errors(self) -> cloudwatch.Metric:
-        """Invocations of the alias that ended in an error of the function."""
-        return self.alias.metric_errors(statistic="Sum", period=Duration.minutes(1))
-
-    def metric_throttles(self) -> cloudwatch.Metric:
-        """Invocations of the alias that Lambda refused."""
-        return self.alias.metric_throttles(statistic="Sum", period=Duration.minutes(1))
-
-    def metric_duration(self, statistic: str = "p99") -> cloudwatch.Metric:
-        """Duration of the alias' invocations in milliseconds."""
-        return self.alias.metric_duration(statistic=statistic, period=Duration.minutes(1))
-
-    def metric_server_errors(self) -> cloudwatch.Metric:
-        """Requests that were answered 500 or 503: the model is missing, has the wrong hash, or failed."""
-        return self._own_metric("ServerErrors", statistic="Sum")
-
-    def metric_validation_errors(self) -> cloudwatch.Metric:
-        """Requests that were refused as wrong: no JSON, too large, wrong fields."""
-        return self._own_metric("ValidationErrors", statistic="Sum")
-
-    def metric_model_load(self) -> cloudwatch.Metric:
-        """Time that loading the model took, in milliseconds."""
-        return self._own_metric("ModelLoad", statistic="p99")
-
-    def metric_rows(self) -> cloudwatch.Metric:
-        """Rows that were predicted."""
-        return self._own_metric("Rows", statistic="Sum")
-
-    def _own_metric(self, name: str, *, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=self.metrics_namespace,
-            metric_name=name,
-            dimensions_map={"Service": self.metrics_service},
-            statistic=statistic,
-            period=Duration.minutes(1),
+        Raises:
+            ConfigurationError: the function has no model of this name.
+        """
+        problems = Problems("ServerlessInference.grant_promote", self)
+        problems.check(
+            name in self._named,
+            given=f"name={name!r}",
+            allowed=f"one of named_models: {', '.join(self._named) or 'none'}",
         )
+        problems.raise_if_any()
+        return self.models.grant_write(grantee, f"{self.models_prefix}{name}/")
 
-    def _make_alarms(self, slow: Duration) -> list[cloudwatch.Alarm]:
-        return [
-            alarm(self, "Errors", self.metric_errors(), description="The inference function failed"),
-            alarm(
-                self,
-                "Throttles",
-                self.metric_throttles(),
-                description="Lambda refused requests: raise the concurrency",
-            ),
-            alarm(
-                self,
-                "Slow",
-                self.metric_duration(),
-                description="The slowest hundredth of the predictions takes too long",
-                threshold=_milliseconds(slow),
-                periods=3,
-            ),
-            alarm(
-                self,
-                "ServerErrors",
-                self.metric_server_errors(),
-                description="Requests were answered 500 or 503: the model is missing or fails",
-            ),
-        ]
+    @property
+    def rejected(self) -> sqs.Queue:
+        """Records of streams that were given up; made when it is first needed."""
+        if self._rejected is None:
+            self._rejected = letters(self, "Rejected", self.key)
+            self._rejected.grant_send_messages(self.role)
+            self.function.add_environment("REJECTED_TO", self._rejected.queue_url)
+            scope = Construct(self, "RejectedRecords")
+            told = "Records of a stream could not be predicted; they lie in the queue"
+            self.alerts.notify(letters_alarm(scope, self._rejected, told))
+        return self._rejected
 
-    def _make_dead_letter_alarm(self) -> cloudwatch.Alarm:
-        waiting = self.dead_letters.metric_approximate_number_of_messages_visible(
-            statistic="Maximum", period=Duration.minutes(5)
-        )
-        return alarm(
-            self,
-            "DeadLettersWaiting",
-            waiting,
-            description="An asynchronous request was given up; it lies in the dead-letter queue",
+    def check_place(self, problems: Problems) -> None:
+        """Report that there is no place for the predictions of batches."""
+        problems.check(
+            self._predictions is not None,
+            given="a function without a place for the predictions of batches",
+            allowed="one that has it",
+            write="ServerlessInference(…, predictions=Predictions.to_zone(lake.curated))",
         )
 
 
@@ -267,61 +321,15 @@ def _milliseconds(duration: Duration) -> float:
     return float(duration.to_milliseconds())
 
 
-def _check(
-    scope: Construct,
-    *,
-    models_prefix: str,
-    memory_size: int,
-    timeout: Duration,
-    max_rows: int,
-    reserved_concurrency: int | None,
-    metrics_namespace: str,
-    slow: Duration | None,
-) -> None:
-    problems = Problems("ServerlessInference", scope)
-    problems.check(
-        is_token(models_prefix) or FOLDER.fullmatch(models_prefix) is not None,
-        given=f"models_prefix={models_prefix!r}",
-        allowed="a folder of the zone: no slash at the start, one at the end",
-        write='models_prefix="models/"',
-    )
-    problems.check(
-        is_token(memory_size) or 128 <= memory_size <= 10_240,
-        given=f"memory_size={memory_size}",
-        allowed="128 to 10240 MB",
-        write="memory_size=1769",
-    )
-    if not timeout.is_unresolved():
-        seconds = timeout.to_seconds(integral=False)
-        problems.check(
-            1 <= seconds <= 900,
-            given=f"timeout={seconds:g} s",
-            allowed="1 s to 900 s",
-            write="timeout=Duration.seconds(30)",
-        )
-        if slow is not None:
-            problems.check(
-                0 < slow.to_milliseconds() <= seconds * 1000,
-                given=f"slow={slow.to_milliseconds():g} ms",
-                allowed=f"more than zero, at most timeout ({seconds:g} s)",
-            )
-    problems.check(
-        is_token(max_rows) or 1 <= max_rows <= 100_000,
-        given=f"max_rows={max_rows}",
-        allowed="1 to 100000",
-        write="max_rows=1000",
-    )
-    if reserved_concurrency is not None and not is_token(reserved_concurrency):
-        problems.check(
-            reserved_concurrency >= 0,
-            given=f"reserved_concurrency={reserved_concurrency}",
-            allowed="0 (which stops the function) or more, or None to reserve nothing",
-            write="reserved_concurrency=None",
-        )
-    problems.check(
-        is_token(metrics_namespace) or _NAMESPACE.fullmatch(metrics_namespace) is not None,
-        given=f"metrics_namespace={metrics_namespace!r}",
-        allowed="1 to 255 letters, digits and _./#:-, not beginning with AWS/",
-        write='metrics_namespace="DataScience/Inference"',
-    )
-    problems.raise_if_any()
+def _request_timeout(limit: Duration) -> str:
+    """Seconds that the function waits for one answer of S3, all of whose attempts fit into its own time."""
+    if limit.is_unresolved():
+        return f"{_LONGEST_REQUEST_SECONDS:g}"
+    return f"{min(_LONGEST_REQUEST_SECONDS, limit.to_seconds(integral=False) / _ATTEMPTS):g}"
+
+
+def _names(named: Sequence[str], room: int, refresh: Duration | None) -> dict[str, str]:
+    told = {"MODEL_NAMES": ",".join(named), "MAX_MODELS": str(room)} if named else {}
+    if refresh is not None:
+        told["MODEL_REFRESH_SECONDS"] = f"{int(refresh.to_seconds())}"
+    return told

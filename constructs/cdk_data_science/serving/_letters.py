@@ -1,0 +1,31 @@
+"""Queues for what could not be done, and their alarms."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk_data_science.monitoring import alarm
+
+
+def letters(scope: Construct, id: str, key: kms.IKey) -> sqs.Queue:
+    """A queue for what could not be done."""
+    return sqs.Queue(
+        scope,
+        id,
+        encryption=sqs.QueueEncryption.KMS,
+        encryption_master_key=key,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )
+
+
+def letters_alarm(scope: Construct, queue: sqs.IQueue, description: str) -> cloudwatch.Alarm:
+    """Tell of what lies in such a queue."""
+    waiting = queue.metric_approximate_number_of_messages_visible(
+        statistic="Maximum", period=Duration.minutes(5)
+    )
+    return alarm(scope, "DeadLettersWaiting", waiting, description=description)
