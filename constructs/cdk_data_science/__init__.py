@@ -81,6 +81,7 @@ from cdk_data_science.serving import (
     ServerlessVariant,
     TrackInvocations,
 )
+from cdk_data_science.studio import StudioActivity, StudioDomain, StudioTeam, StudioUser
 from cdk_data_science.training import SourceCode, SpotTraining
 
 __all__ = [
@@ -146,6 +147,10 @@ __all__ = [
     "Split",
     "SpotTraining",
     "StreamingJob",
+    "StudioActivity",
+    "StudioDomain",
+    "StudioTeam",
+    "StudioUser",
     "TableQuality",
     "TeamsChannel",
     "TrackInvocations",

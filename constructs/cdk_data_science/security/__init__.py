@@ -1,5 +1,6 @@
 """Who may do what, with which keys, and how it is recorded."""
 
+from cdk_data_science.security._duty_policy import grant_duties
 from cdk_data_science.security.audit import CONFIG_RULES, AuditLock, AuditTrail, LockMode
 from cdk_data_science.security.boundary import PermissionBoundary
 from cdk_data_science.security.duties import Persona
@@ -22,4 +23,5 @@ __all__ = [
     "PermissionBoundary",
     "Persona",
     "Personas",
+    "grant_duties",
 ]

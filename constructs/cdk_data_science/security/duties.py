@@ -11,6 +11,8 @@ from aws_cdk import ArnFormat, Stack
 
 TEAM_TAG = "team"
 COST_TAG = "cost-center"
+USER_TAG = "studio-user"
+"""A person's own tag: the name of the user profile in Studio that is theirs."""
 
 
 class Persona(StrEnum):

@@ -12,11 +12,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.data_lake import IZone
+from cdk_data_science.security._duty_policy import add_duties
 from cdk_data_science.security.boundary import PermissionBoundary
-from cdk_data_science.security.duties import COST_TAG, TEAM_TAG, Duty, Persona, Scope, duties
+from cdk_data_science.security.duties import COST_TAG, TEAM_TAG, USER_TAG, Persona, Scope
 
 _TEAM = re.compile(r"[a-z][a-z0-9-]{0,18}[a-z0-9]")
 _TAG_KEY = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -199,11 +200,12 @@ class Personas(Construct):
             "StringEquals": {f"aws:RequestTag/{TEAM_TAG}": self.team},
             "StringLike": {f"aws:RequestTag/{COST_TAG}": "?*"},
         }
-        if row_tags and who.assume_role_action == "sts:AssumeRole":
-            # Who takes a role from a session writes the new session's tags: those that open data are its own.
-            # In a federation the identity provider writes them.
+        if who.assume_role_action == "sts:AssumeRole":
+            # Who takes a role from a session writes the new session's tags: those that open data, and the one
+            # that opens a person's place in Studio, are its own. In a federation the identity provider writes
+            # them.
             conditions["StringEqualsIfExists"] = {
-                f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}}}" for tag in row_tags
+                f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}}}" for tag in (*row_tags, USER_TAG)
             }
         role = iam.Role(
             self,
@@ -214,35 +216,8 @@ class Personas(Construct):
             max_session_duration=session,
         )
         acknowledge_inline_policy(role)
-        for duty in duties(persona, self._scope):
-            self._add(role, duty)
+        add_duties(role, self, persona, self._scope)
         return role
-
-    def _add(self, role: iam.Role, duty: Duty) -> None:
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid=duty.id,
-                actions=list(duty.actions),
-                resources=list(duty.resources),
-                conditions={operator: dict(keys) for operator, keys in duty.conditions.items()} or None,
-            )
-        )
-        for resource in duty.resources:
-            if resource == "*":
-                acknowledge(
-                    role,
-                    ["AwsSolutions-IAM5[Resource::*]"],
-                    "IAM has no resource for these actions: lists, look-ups, answers to a waiting task by "
-                    "its token. Lists hold names; what they name is described under a limit of its own.",
-                )
-            elif "*" in resource:
-                acknowledge_wildcards(
-                    role,
-                    self,
-                    [resource],
-                    "Jobs, models and runs are named when they are made. The pattern holds those of one "
-                    "team; for auditors, the configuration of one kind, which they cannot change.",
-                )
 
     def _grant(self, role: iam.Role, access: DataAccess) -> None:
         if access.rows_by_tag is not None and access.prefix is not None:
