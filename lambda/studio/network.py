@@ -10,9 +10,15 @@ from botocore.exceptions import ClientError
 logger = logging.getLogger(__name__)
 
 _GROUPS = ("security-group-for-inbound-nfs-{}", "security-group-for-outbound-nfs-{}")
-_NO_FILE_SYSTEM = ("FileSystemNotFound", "MountTargetNotFound")
+_NO_FILE_SYSTEM = "FileSystemNotFound"
 _GONE = ("InvalidNetworkInterfaceID.NotFound", "InvalidGroup.NotFound", "InvalidPermission.NotFound")
-_BUSY = ("DependencyViolation", "InvalidParameterValue", "OperationNotPermitted", "FileSystemInUse")
+_BUSY = (
+    "DependencyViolation",
+    "InvalidParameterValue",
+    "OperationNotPermitted",
+    "FileSystemInUse",
+    "MountTargetNotFound",
+)
 
 
 def end_file_system(efs: Any, file_system: str, *, destroy: bool) -> list[str]:
@@ -32,7 +38,7 @@ def end_file_system(efs: Any, file_system: str, *, destroy: bool) -> list[str]:
             efs.delete_file_system(FileSystemId=file_system)
         return [f"file system {file_system}"]
     except ClientError as error:
-        if _code(error) in _NO_FILE_SYSTEM:
+        if _code(error) == _NO_FILE_SYSTEM:
             return []
         if _code(error) in _BUSY:
             return [f"file system {file_system} ({_code(error)})"]

@@ -85,7 +85,7 @@ class SpacePermissions(Construct):
         others = {
             "ArnNotLike": {_OWNER: self._profile(_SOURCE)},
             "StringEquals": {_SHARING: "Private"},
-            "Null": {_OWNER: "false"},
+            "Null": {_OWNER: "false", "aws:SourceIdentity": "false"},
         }
         statements = [
             self._allow("MakeOwnSpaces", _MAKE_SPACES, [spaces], mine),

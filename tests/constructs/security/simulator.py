@@ -142,6 +142,8 @@ _OPERATORS: dict[str, Callable[[str, str, Context], bool]] = {
 def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
     if operator == "Null":
         return (key not in context) == (str(wanted[0]).lower() == "true")
+    if operator.startswith("ForAnyValue:"):  # a missing key has no value that could match
+        return key in context and _holds(operator.removeprefix("ForAnyValue:"), key, wanted, context)
     base = operator.removesuffix("IfExists")
     if key not in context:
         return operator != base or "Not" in base
