@@ -40,6 +40,13 @@ _TRACING = (
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
 )
+# The jobs that Step Functions waits for: as ARNs have them, and in the name of the rule that it manages.
+_JOBS = {
+    "TrainingJob": ("training-job", "TrainingJobs"),
+    "ProcessingJob": ("processing-job", "ProcessingJobs"),
+    "TransformJob": ("transform-job", "TransformJobs"),
+    "HyperParameterTuningJob": ("hyper-parameter-tuning-job", "TuningJobs"),
+}
 _RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
 
 
@@ -171,7 +178,8 @@ def _task_needs(platform: Platform, machine: Machine, state: State) -> list[Need
             f"{state.name}: which permissions {state.integration} needs is not written down in "
             f"{__name__}; add it from the Step Functions developer guide"
         )
-    return [Need(action, "*", state.name) for action in sorted(sdk.actions(service, operation))]
+    passed = [Need("iam:PassRole", role, state.name) for role in _roles(state)] if parsed["sdk"] else []
+    return [*(Need(action, "*", state.name) for action in sorted(sdk.actions(service, operation))), *passed]
 
 
 def _invoke(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
@@ -221,23 +229,33 @@ def _key_needs(platform: Platform, holder: str, property: str, state: State) -> 
     return [Need(action, text, state.name) for action in ("kms:Decrypt", "kms:GenerateDataKey")]
 
 
-def _training(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
-    job = f"arn:*:sagemaker:*:*:training-job/{state.text('TrainingJobName')}"
+def _job(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
+    """A job of SageMaker: https://docs.aws.amazon.com/step-functions/latest/dg/sagemaker-iam.html"""
+    noun = state.integration.removeprefix("sagemaker:create").partition(".")[0]
+    resource, rule = _JOBS[noun]
+    job = f"arn:*:sagemaker:*:*:{resource}/{state.text(f'{noun}Name')}"
     found = [
-        Need("sagemaker:CreateTrainingJob", job, state.name),
-        Need("iam:PassRole", state.text("RoleArn"), state.name),
+        Need(f"sagemaker:Create{noun}", job, state.name),
+        *(Need("iam:PassRole", each, state.name) for each in _roles(state)),
         # Step Functions' own policy for this integration has it.
         Need("sagemaker:ListTags", job, state.name, required=False),
     ]
-    if state.arguments.get("Tags"):
-        found.append(Need("sagemaker:AddTags", job, f"{state.name} tags its job"))
+    # Step Functions tags the jobs that it waits for, where it may.
+    tagged = bool(state.arguments.get("Tags"))
+    found.append(Need("sagemaker:AddTags", job, f"{state.name} tags its job", required=tagged))
     if pattern == ".sync":
         found += [
-            Need("sagemaker:DescribeTrainingJob", job, state.name),
-            Need("sagemaker:StopTrainingJob", job, state.name),
-            *_managed_rule("StepFunctionsGetEventsForSageMakerTrainingJobsRule", state),
+            Need(f"sagemaker:Describe{noun}", job, state.name),
+            Need(f"sagemaker:Stop{noun}", job, state.name),
+            *_managed_rule(f"StepFunctionsGetEventsForSageMaker{rule}Rule", state),
         ]
     return found
+
+
+def _roles(state: State) -> list[str]:
+    """The roles that a request gives to SageMaker; a transform job's is the model's own."""
+    parts = [part for part in walk(state.arguments) if isinstance(part, dict) and "RoleArn" in part]
+    return sorted({_JSONATA.sub("*", part["RoleArn"]) for part in parts})
 
 
 def _execution(platform: Platform, machine: Machine, state: State, pattern: str) -> list[Need]:
@@ -274,7 +292,7 @@ _SPECIAL: dict[tuple[str, str], _Rule] = {
     ("sqs", "SendMessage"): _send,
     ("s3", "PutObject"): _object,
     ("s3", "GetObject"): _object,
-    ("sagemaker", "CreateTrainingJob"): _training,
+    **{("sagemaker", f"Create{noun}"): _job for noun in _JOBS},
     ("stepfunctions", "StartExecution"): _execution,
     ("stepfunctions", "ListExecutions"): _executions,
     ("glue", "StartJobRun"): _glue_job,

@@ -165,6 +165,8 @@ def _range_faults(number: float, shape: Any, where: str, unit: str) -> Iterator[
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
+    # Java writes what is beyond the first 65,536 characters as pairs, Python as what they are.
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
     # Python has no Unicode categories: letters, separators and digits come close enough.
     for category, ours in ((r"\p{L}", r"\w"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d"), (r"\p{M}", r"\w")):
         pattern = pattern.replace(category, ours)

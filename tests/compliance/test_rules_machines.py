@@ -223,7 +223,7 @@ EXAMPLES: list[Example] = [
     (
         rules.unknown_calls,
         "a pattern whose needs nobody wrote down",
-        with_machine(states={"Work": task(Resource="arn:aws:states:::sagemaker:createTransformJob.sync")}),
+        with_machine(states={"Work": task(Resource="arn:aws:states:::sagemaker:createLabelingJob.sync")}),
         "not written down",
     ),
     (rules.unknown_calls, "known", with_machine(), None),

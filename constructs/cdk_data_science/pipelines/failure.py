@@ -10,7 +10,7 @@ from constructs import Construct
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
-from cdk_data_science.training.step import FAILURE
+from cdk_data_science.training.polling import FAILURE
 
 ROLLBACK_VARIABLE = "rollback"
 # Step Functions takes at most 32,768 characters as the cause of a failed execution.

@@ -132,6 +132,12 @@ class CapacityPlan:
         for other in self._jobs[1:]:
             other.check_type(problems)
         problems.check(
+            not self._retry.fallback_types or not self._job.instance_groups,
+            given="CapacityRetry(fallback_types=…) with instance_groups",
+            allowed="other types for jobs on one type",
+            write="fallback_types=[]",
+        )
+        problems.check(
             self._retry.on_demand_after is None or self._job.is_spot,
             given="on_demand_after for a job without max_wait",
             allowed="a fall back to On-Demand for Spot jobs, which have a max_wait",

@@ -14,12 +14,8 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems
+from cdk_data_science.training.kinds import LONGEST_PREFIX, PREFIX, TRAINING, job_names
 from cdk_data_science.training.role import METRICS_NAMESPACE
-from cdk_data_science.training.step import job_names
-from cdk_data_science.training.task import job_arn
-
-_PREFIX = re.compile(r"[a-z0-9](-?[a-z0-9])*")
-_LONGEST_PREFIX = 22
 
 
 class NamedJobs(Construct):
@@ -47,7 +43,7 @@ class NamedJobs(Construct):
         acknowledge_wildcards(
             role,
             self,
-            [job_arn(Stack.of(self), self.job_names)],
+            [TRAINING.arn(Stack.of(self), self.job_names)],
             "Jobs are named when they are created; the pattern holds those of one SpotTraining alone.",
         )
 
@@ -114,9 +110,9 @@ class NamedJobs(Construct):
 
     def _check_prefix(self, problems: Problems) -> None:
         problems.check(
-            len(self.job_name_prefix) <= _LONGEST_PREFIX
-            and _PREFIX.fullmatch(self.job_name_prefix) is not None,
+            len(self.job_name_prefix) <= LONGEST_PREFIX
+            and PREFIX.fullmatch(self.job_name_prefix) is not None,
             given=f"job_name_prefix={self.job_name_prefix!r}",
-            allowed=f"1 to {_LONGEST_PREFIX} lower-case letters, digits and single hyphens",
+            allowed=f"1 to {LONGEST_PREFIX} lower-case letters, digits and single hyphens",
             write='job_name_prefix="reviews"',
         )

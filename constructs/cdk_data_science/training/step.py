@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsii
-from aws_cdk import Duration, Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
-from cdk_data_science._tasks import Task, retry
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.capacity import (
     REQUESTED_VARIABLE,
@@ -22,29 +18,23 @@ from cdk_data_science.training.capacity import (
     CapacityRetry,
 )
 from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.kinds import RunName, job_names
+from cdk_data_science.training.polling import (
+    EVENTS_OF_A_LOOK,
+    EXISTS,
+    FAILURE,
+    MOST_LOOKS,
+    Watch,
+    fail,
+    from_input,
+)
 from cdk_data_science.training.report import NOTHING_SPENT, SPENT, SPENT_VARIABLE
-from cdk_data_science.training.task import TrainingJobTask, job_arn
+from cdk_data_science.training.tasks.training import TrainingJobTask
 from cdk_data_science.training.values import Channel
 
 JOB_VARIABLE = "job"
-FAILURE_VARIABLE = "failure"
-
-FAILURE: dict[str, Any] = {
-    FAILURE_VARIABLE: {
-        "error": "{% $states.errorOutput.Error %}",
-        "cause": "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}",
-        "state": "{% $states.context.State.Name %}",
-    }
-}
-"""What a Catch assigns: the error, its cause and the state that failed."""
-
 _TRY = f"{{% ${JOB_VARIABLE} & (${TRIES_VARIABLE} > 0 ? '-' & $string(${TRIES_VARIABLE}) : '') %}}"
-_EXISTS = ["SageMaker.ResourceInUseException", "SageMaker.ResourceInUse"]
-# A run's history holds 25,000 events, and a look makes nine.
-_MOST_LOOKS = 500
-_EVENTS_OF_A_LOOK = 9
 _EVENTS_OF_A_TRY = 20
-_SHORTEST_PAUSE_SECONDS = 30
 
 
 class TrainingStep(sfn.StateMachineFragment):
@@ -110,23 +100,21 @@ class TrainingStep(sfn.StateMachineFragment):
             scope,
             f"{id}: name the job",
             assign={
-                JOB_VARIABLE: _job_name(job_name_prefix),
+                JOB_VARIABLE: RunName(job_name_prefix).expression(),
                 TRIES_VARIABLE: 0,
                 REQUESTED_VARIABLE: "{% $states.context.State.EnteredTime %}",
                 SPENT_VARIABLE: NOTHING_SPENT,
             },
         )
         self._first.next(self.task)
-        failed = on_failure if on_failure is not None else _fail(scope, f"{id}: failed")
+        failed = on_failure if on_failure is not None else fail(scope, f"{id}: failed")
         ended = self._other_capacity(scope, id, plan, failed)
         self._found = sfn.Pass.jsonata(
-            scope, f"{id}: take its result", assign=_from_input(assign or {}) or None, outputs={}
+            scope, f"{id}: take its result", assign=from_input(assign or {}) or None, outputs={}
         )
-        look = self._look(scope, id, job_names(job_name_prefix), failed)
-        over = self._is_over(scope, id, job, look, ended)
-        self.task.next(over)
-        look.next(over)
-        self.task.add_catch(look, errors=_EXISTS, outputs={})
+        watch = Watch(scope, id, self.task.watched, found=self._found, ended=ended, failed=failed)
+        self.task.next(watch.over)
+        self.task.add_catch(watch.look, errors=list(EXISTS), outputs={})
         self.task.add_catch(ended, errors=["States.TaskFailed"], assign=FAILURE, outputs={})
         self.task.add_catch(failed, errors=["States.ALL"], assign=FAILURE, outputs={})
 
@@ -154,102 +142,10 @@ class TrainingStep(sfn.StateMachineFragment):
         choice.otherwise(failed)
         return choice
 
-    def _look(self, scope: Construct, id: str, names: str, failed: sfn.State) -> Task:
-        """Look at a job that a lost call has made."""
-        look = Task(
-            scope,
-            f"{id}: look for the job",
-            comment="The job exists: an earlier call made it, whose answer was lost",
-            integration="aws-sdk:sagemaker:describeTrainingJob",
-            arguments={"TrainingJobName": _TRY},
-            timeout=Duration.minutes(1),
-            statements=[
-                iam.PolicyStatement(
-                    actions=["sagemaker:DescribeTrainingJob"], resources=[job_arn(Stack.of(scope), names)]
-                )
-            ],
-            retry=[
-                retry(
-                    ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
-                    attempts=6,
-                    interval=Duration.seconds(2),
-                    ceiling=Duration.minutes(1),
-                )
-            ],
-            output="{% $states.result %}",
-        )
-        look.add_catch(failed, errors=["States.ALL"], assign=FAILURE, outputs={})
-        return look
-
-    def _is_over(
-        self, scope: Construct, id: str, job: TrainingJob, look: Task, ended: sfn.State
-    ) -> sfn.Choice:
-        """What comes after a look at the job; a job that was stopped has not succeeded, whoever says so."""
-        again = sfn.Wait.jsonata(scope, f"{id}: look again later", time=sfn.WaitTime.duration(_pause(job)))
-        again.next(look)
-        status = "$states.input.TrainingJobStatus"
-        choice = sfn.Choice.jsonata(scope, f"{id}: has the job ended?")
-        choice.when(sfn.Condition.jsonata(f"{{% {status} = 'Completed' %}}"), self._found)
-        choice.when(sfn.Condition.jsonata(f"{{% {status} in ['InProgress', 'Stopping'] %}}"), again)
-        choice.when(
-            sfn.Condition.jsonata("{% true %}"),
-            ended,
-            assign={
-                FAILURE_VARIABLE: {
-                    "error": "States.TaskFailed",
-                    "cause": "{% $string($states.input) %}",
-                    "state": self.task.id,
-                }
-            },
-            outputs={},
-        )
-        return choice
-
-
-def job_names(prefix: str) -> str:
-    """Return the pattern of the names of all jobs with a prefix.
-
-    Two hyphens end the prefix, which has single ones at most: so no prefix's pattern holds names of another.
-    """
-    return f"{prefix}--*"
-
-
-def _job_name(prefix: str) -> str:
-    # Longest: 22 of the prefix, 28 of the execution, 6 of the digest, 3 hyphens, and "-999" of the tries: 63.
-    return (
-        f"{{% '{prefix}--'"
-        " & $substring($replace($lowercase($states.context.Execution.Name), /[^a-z0-9]+/, '-'), 0, 28)"
-        " & '-' & $substring($hash($states.context.Execution.Id & $states.context.Execution.StartTime,"
-        " 'SHA-256'), 0, 6) %}"
-    )
-
-
-def _pause(job: TrainingJob) -> Duration:
-    """The time between two looks at a job."""
-    limit = job.max_wait if job.max_wait is not None else job.max_runtime
-    if limit.is_unresolved():
-        return Duration.minutes(5)
-    return Duration.seconds(max(_SHORTEST_PAUSE_SECONDS, math.ceil(limit.to_seconds() / _MOST_LOOKS)))
-
 
 def most_events(tries: int) -> int:
     """Return how many events the states add at most to the history of a run, which holds 25,000.
 
     One call of a run may lose its answer; a second one is not reckoned with.
     """
-    return tries * _EVENTS_OF_A_TRY + _MOST_LOOKS * _EVENTS_OF_A_LOOK
-
-
-def _from_input(value: Any) -> Any:
-    """The same expressions for a state that has as its input what a task has as its result."""
-    if isinstance(value, str):
-        return value.replace("$states.result", "$states.input")
-    if isinstance(value, Mapping):
-        return {name: _from_input(each) for name, each in value.items()}
-    return [_from_input(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _fail(scope: Construct, id: str) -> sfn.Fail:
-    return sfn.Fail.jsonata(
-        scope, id, error=f"{{% ${FAILURE_VARIABLE}.error %}}", cause=f"{{% ${FAILURE_VARIABLE}.cause %}}"
-    )
+    return tries * _EVENTS_OF_A_TRY + MOST_LOOKS * EVENTS_OF_A_LOOK

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
+from cdk_data_science.training.checks import check_uri
 
 _NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 
@@ -68,6 +70,18 @@ class Channel:
     content_type: str | None = None
     sharded: bool = False
     """Give each instance its own share of the objects instead of all of them."""
+    data_type: Literal["S3Prefix", "ManifestFile", "AugmentedManifestFile"] = "S3Prefix"
+    """What ``uri`` names: a prefix, a manifest of objects, or one whose lines hold attributes, too."""
+    attribute_names: Sequence[str] = ()
+    """1 to 16 attributes of an augmented manifest, in the order in which the container gets them."""
+    compressed: bool = False
+    """The objects are compressed with gzip, and SageMaker unpacks them; for Pipe mode."""
+    record_wrapper: bool = False
+    """Wrap each object as a RecordIO record, for algorithms that read nothing else; for Pipe mode."""
+    shuffle_seed: int | None = None
+    """Shuffle the objects, differently in each epoch, from this seed. Default: as S3 lists them."""
+    instance_groups: Sequence[str] = ()
+    """Groups of a cluster of unlike instances that get the channel. Default: all of them."""
 
     def check(self, problems: Problems, *, in_vpc: bool) -> None:
         """Report what SageMaker would refuse."""
@@ -82,6 +96,7 @@ class Channel:
             allowed="exactly one of uri and file_system",
         )
         if self.file_system is None:
+            self._check_objects(problems)
             return
         problems.check(
             in_vpc,
@@ -90,9 +105,9 @@ class Channel:
             write="vpc=vpc",
         )
         problems.check(
-            self.input_mode in (None, "File") and not self.sharded,
-            given=f"channel {self.name!r} on a file system with input_mode={self.input_mode!r}, "
-            f"sharded={self.sharded}",
+            self.input_mode in (None, "File") and not self._how_objects_are_read(),
+            given=f"channel {self.name!r} on a file system with input_mode={self.input_mode!r}"
+            + "".join(f", {name}" for name in self._how_objects_are_read()),
             allowed="file systems are mounted whole: no other input mode, no shares",
         )
         problems.check(
@@ -102,19 +117,57 @@ class Channel:
             write=f'directory="/{self.file_system.directory}"',
         )
 
+    def _how_objects_are_read(self) -> list[str]:
+        """The options that are given, of those that objects alone have."""
+        given = {
+            "sharded": self.sharded,
+            "data_type": self.data_type != "S3Prefix",
+            "attribute_names": self.attribute_names,
+            "compressed": self.compressed,
+            "record_wrapper": self.record_wrapper,
+            "shuffle_seed": self.shuffle_seed is not None,
+            "instance_groups": self.instance_groups,
+        }
+        return [name for name, value in given.items() if value]
+
+    def _check_objects(self, problems: Problems) -> None:
+        check_uri(problems, f"uri of channel {self.name!r}", self.uri)
+        augmented = self.data_type == "AugmentedManifestFile"
+        problems.check(
+            augmented == bool(self.attribute_names) and len(self.attribute_names) <= 16,
+            given=f"channel {self.name!r} with data_type={self.data_type!r} and "
+            f"{len(self.attribute_names)} attribute_names",
+            allowed="1 to 16 names with AugmentedManifestFile, and none without",
+        )
+        problems.check(
+            not (self.compressed or self.record_wrapper) or self.input_mode in (None, "Pipe"),
+            given=f"channel {self.name!r}: compressed or record_wrapper with input_mode={self.input_mode!r}",
+            allowed="Pipe mode: in other modes the container gets the objects as they are",
+            write='input_mode="Pipe"',
+        )
+
     def render(self) -> dict[str, Any]:
         """Return the channel as the SageMaker API has it."""
         channel: dict[str, Any] = {"ChannelName": self.name}
         if self.file_system is not None:
             channel["DataSource"] = self.file_system.render()
         else:
-            channel["DataSource"] = {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": self.uri,
-                    "S3DataDistributionType": "ShardedByS3Key" if self.sharded else "FullyReplicated",
-                }
+            objects: dict[str, Any] = {
+                "S3DataType": self.data_type,
+                "S3Uri": self.uri,
+                "S3DataDistributionType": "ShardedByS3Key" if self.sharded else "FullyReplicated",
             }
+            if self.attribute_names:
+                objects["AttributeNames"] = list(self.attribute_names)
+            if self.instance_groups:
+                objects["InstanceGroupNames"] = list(self.instance_groups)
+            channel["DataSource"] = {"S3DataSource": objects}
+        if self.compressed:
+            channel["CompressionType"] = "Gzip"
+        if self.record_wrapper:
+            channel["RecordWrapperType"] = "RecordIO"
+        if self.shuffle_seed is not None:
+            channel["ShuffleConfig"] = {"Seed": self.shuffle_seed}
         if self.input_mode is not None:
             channel["InputMode"] = self.input_mode
         if self.content_type is not None:

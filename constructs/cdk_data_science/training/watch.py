@@ -16,8 +16,8 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science.training.kinds import TRAINING
 from cdk_data_science.training.named_jobs import NamedJobs
-from cdk_data_science.training.task import job_arn
 
 NAMESPACE = "DataScience/Training"
 _HOUR = Duration.hours(1)
@@ -129,7 +129,7 @@ class TrainingWatch(Construct):
             iam.PolicyStatement(
                 sid="WhatIsBilled",
                 actions=["sagemaker:DescribeTrainingJob"],
-                resources=[job_arn(Stack.of(self), jobs.job_names)],
+                resources=[TRAINING.arn(Stack.of(self), jobs.job_names)],
             )
         )
         jobs.acknowledge_job_names(self.role)
