@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from settings.endpoint import Endpoint
+
 FOLDER = Path(__file__).resolve().parent
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -260,7 +262,7 @@ class Network(Section):
     """Availability zones, for example us-east-1a. Add further ones at the end."""
     cidr: str = "10.0.0.0/16"
     """The VPC's private range, /16 to /22, with room for four zones."""
-    inside: tuple[Literal["training", "inference", "pipeline"], ...] = ("training", "inference")
+    inside: tuple[Literal["training", "inference", "endpoint", "pipeline"], ...] = ("training", "inference")
     """What runs in it. Training and inference reach S3 alone, so that the source archive has to bring the
     packages that training needs (``make source-archive``). The pipeline's functions call four services more,
     by as many interface endpoints, unless there is a NAT gateway that leads everywhere."""
@@ -350,6 +352,7 @@ class Settings(Section):
     functions: Functions = Functions()
     training: Training | None = None
     inference: Inference | None = None
+    endpoint: Endpoint | None = None
     pipeline: Pipeline | None = None
     cost: Cost | None = None
     network: Network | None = None
@@ -394,7 +397,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Settings:
-        speaking = [name for name in ("inference", "pipeline", "cost") if getattr(self, name) is not None]
+        speaking = [
+            name for name in ("inference", "endpoint", "pipeline", "cost") if getattr(self, name) is not None
+        ]
         if speaking and self.alert_emails is None:
             raise ValueError(
                 f"alert_emails is missing, so nobody would hear of the alerts of {speaking}: write "
@@ -405,13 +410,14 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _image_is_in_the_region(self) -> Settings:
-        image = _ECR_IMAGE.match(self.training.image) if self.training is not None else None
-        if image and self.platform.region and image["region"] != self.platform.region:
-            raise ValueError(
-                f"training.image is in {image['region']}, but platform.region is {self.platform.region}: "
-                "SageMaker takes images from its own region only; name that region's image (the account in "
-                "front may be another one too)"
-            )
+        for name, part in (("training", self.training), ("endpoint", self.endpoint)):
+            image = _ECR_IMAGE.match(part.image) if part is not None else None
+            if image and self.platform.region and image["region"] != self.platform.region:
+                raise ValueError(
+                    f"{name}.image is in {image['region']}, but platform.region is {self.platform.region}: "
+                    "SageMaker takes images from its own region only; name that region's image (the account "
+                    "in front may be another one too)"
+                )
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from cdk_data_science.security import PermissionBoundary
 from settings.model import Settings
+from stacks.endpoint import EndpointStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.pipeline import PipelineStack
@@ -18,6 +19,7 @@ from stacks.training import TrainingStack
 # By stack: what its roles do that people and jobs must never do. Those of the stack of costs have none: they
 # attach the policy of a budget that is spent to roles, which every boundary denies.
 _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
+    EndpointStack: (),
     LakeStack: (),
     NetworkStack: ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
     TrainingStack: (),

@@ -10,6 +10,7 @@ from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
 from settings.model import Settings
 from stacks import boundaries, regions
 from stacks.cost import CostStack
+from stacks.endpoint import EndpointStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
@@ -31,7 +32,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     if settings.network is not None:
         network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
         stacks.append(network)
-    speaking = (settings.inference, settings.pipeline, settings.cost, settings.audit)
+    speaking = (settings.inference, settings.endpoint, settings.pipeline, settings.cost, settings.audit)
     if any(part is not None for part in speaking):
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
@@ -58,6 +59,19 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             env=env,
         )
         stacks.append(serving)
+    if settings.endpoint is not None and operations is not None:
+        stacks.append(
+            EndpointStack(
+                app,
+                f"{name}-endpoint",
+                settings=settings,
+                endpoint=settings.endpoint,
+                lake=lake.lake,
+                alerts=operations.alerts,
+                network=_inside(network, settings, "endpoint"),
+                env=env,
+            )
+        )
     if (
         settings.pipeline is not None
         and training is not None
@@ -116,7 +130,9 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
 
 
 def _inside(
-    network: NetworkStack | None, settings: Settings, part: Literal["training", "inference", "pipeline"]
+    network: NetworkStack | None,
+    settings: Settings,
+    part: Literal["training", "inference", "endpoint", "pipeline"],
 ) -> NetworkStack | None:
     """The network, if the settings put this part of the platform into it."""
     return network if settings.network is not None and part in settings.network.inside else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from aws_cdk import Duration, Names
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -49,15 +49,28 @@ class BuiltEndpoint(EndpointBase):
     _gpus: tuple[str, ...] = ()
     """Those with GPUs."""
 
-    def dashboard_widgets(self) -> list[cloudwatch.IWidget]:
+    def dashboard_widgets(self, *, hourly_usd: Mapping[str, float] | None = None) -> list[cloudwatch.IWidget]:
         """Graphs of requests, latency and saturation for a dashboard of yours, under the state of the alarms.
 
         ``cloudwatch.Dashboard(self, "Dashboard", widgets=[endpoint.dashboard_widgets()])``
+
+        Args:
+            hourly_usd: Price of one instance for an hour, by the names of variants on instances: draws what a
+                thousand requests cost. Default: not drawn.
+
+        Raises:
+            ConfigurationError: a variant that there is not, or a price that cannot be.
         """
         found: list[cloudwatch.IWidget] = []
         if self.alarms:
             found.append(_widgets.alarms(self._metrics_name, self.alarms))
         found += self._traffic_widgets()
+        if hourly_usd:
+            costs = [
+                self.metric_cost_per_thousand(name, hourly_usd=usd).with_(label=name)
+                for name, usd in hourly_usd.items()
+            ]
+            found.append(_widgets.lines("A thousand requests", costs, unit="USD"))
         if self._instances:
             utilization = [
                 ("CPU, added up", self.metric_cpu_utilization),

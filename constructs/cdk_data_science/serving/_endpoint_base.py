@@ -145,6 +145,35 @@ class EndpointBase(Construct):
         published of an asynchronous endpoint."""
         return self.metric("OverheadLatency", variant=variant, statistic=statistic)
 
+    def metric_cost_per_thousand(
+        self, variant: str | None = None, *, hourly_usd: float
+    ) -> cloudwatch.MathExpression:
+        """USD for a thousand requests, of a variant on instances, minute by minute.
+
+        SageMaker publishes the requests for each instance: what an instance costs in a minute, divided by
+        them, is what a request cost, however many instances there were. It has no value while nobody asks.
+
+        Args:
+            variant: Which one. Default: the only one.
+            hourly_usd: Price of one instance for an hour, more than 0.
+
+        Raises:
+            ConfigurationError: a price that cannot be.
+        """
+        problems = Problems("metric_cost_per_thousand", self)
+        problems.check(
+            is_token(hourly_usd) or hourly_usd > 0,
+            given=f"hourly_usd={hourly_usd}",
+            allowed="more than 0: the price of one instance for an hour",
+        )
+        problems.raise_if_any()
+        return cloudwatch.MathExpression(
+            expression=f"{1000 * hourly_usd / 60:.6g} / requests",
+            using_metrics={"requests": self.metric("InvocationsPerInstance", variant=variant)},
+            label="USD for a thousand requests",
+            period=Duration.minutes(1),
+        )
+
     def metric_cpu_utilization(self, variant: str | None = None) -> cloudwatch.Metric:
         """Per cent of the processors, added up: 400 for four that are busy. Instances only."""
         return self.metric("CPUUtilization", variant=variant, statistic="Average", namespace=INSTANCES)

@@ -300,6 +300,25 @@ def test_the_dashboard_draws_what_is_published_of_each_variant() -> None:
     assert drawn(stack, serverless) == {("main", name) for name in requests}
 
 
+def test_the_cost_of_a_thousand_requests_follows_from_the_requests_of_an_instance() -> None:
+    # GIVEN instances of 0.60 USD an hour, which is a cent a minute
+    stack = support.stack()
+    endpoint = endpoints.endpoint(stack)
+    widgets = endpoint.dashboard_widgets(hourly_usd={"main": 0.6})
+    drawn = json.dumps([stack.resolve(widget.to_json()) for widget in widgets])
+    # THEN a thousand requests cost ten dollars, divided by the requests of one instance in a minute
+    assert '"expression": "10 / requests"' in drawn
+    assert "InvocationsPerInstance" in drawn
+    # AND it is not drawn without a price
+    assert "InvocationsPerInstance" not in json.dumps(
+        [stack.resolve(widget.to_json()) for widget in endpoint.dashboard_widgets()]
+    )
+    with pytest.raises(ConfigurationError, match="hourly_usd=0"):
+        endpoint.metric_cost_per_thousand(hourly_usd=0)
+    with pytest.raises(ConfigurationError, match="given variant='other'"):
+        endpoint.dashboard_widgets(hourly_usd={"other": 1})
+
+
 def test_what_is_known_only_at_deployment_passes_unvalidated() -> None:
     stack = support.stack()
 
