@@ -36,6 +36,7 @@ FREE: dict[str, str] = {
     "CodeStarNotifications": "*",
     "Cognito": "*",
     "DataBrew": "*",
+    "DataSync": "LocationS3 Task",
     "EC2": (
         "DHCPOptions EgressOnlyInternetGateway EIPAssociation FlowLog GatewayRouteTableAssociation "
         "InternetGateway KeyPair LaunchTemplate LocalGatewayRoute NetworkAcl NetworkAclEntry "

@@ -4,7 +4,11 @@ from cdk_data_science.data_lake.crawler import CrawlerOutput, LakeCrawler
 from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
 from cdk_data_science.data_lake.etl import (
     DatabaseConnection,
+    DataProfile,
     JobConnection,
+    RecipeCondition,
+    RecipeJob,
+    RecipeStep,
     ScriptFile,
     ScriptObject,
     SparkJob,
@@ -13,6 +17,7 @@ from cdk_data_science.data_lake.etl import (
     Workers,
 )
 from cdk_data_science.data_lake.formats import Csv, Iceberg, IcebergPartition, Json, Parquet, TableFormat
+from cdk_data_science.data_lake.ingestion import BucketCopy, PartnerUpload
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
 from cdk_data_science.data_lake.lake_tag import LakeTag
 from cdk_data_science.data_lake.partitions import PartitionKey
@@ -46,10 +51,12 @@ __all__ = [
     "GATE_RULES",
     "GLUE_RULES",
     "QUALITY_NAMESPACE",
+    "BucketCopy",
     "Column",
     "CrawlerOutput",
     "Csv",
     "DataLake",
+    "DataProfile",
     "DatabaseConnection",
     "DateProjection",
     "EnumProjection",
@@ -69,9 +76,13 @@ __all__ = [
     "ObjectLock",
     "Parquet",
     "PartitionKey",
+    "PartnerUpload",
     "QualityResults",
     "QualityRules",
     "QueryWorkgroup",
+    "RecipeCondition",
+    "RecipeJob",
+    "RecipeStep",
     "Registration",
     "Schema",
     "ScriptFile",

@@ -11,14 +11,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import custom_resources as cr
 from constructs import Construct, IConstruct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
+from cdk_data_science._acknowledgements import acknowledge_inline_policy
+from cdk_data_science.data_lake._calls import acknowledge_calls
 
 if TYPE_CHECKING:
     from cdk_data_science.data_lake.zone_base import ZoneBase
 
 PARTITION_INDEX = "Custom::GluePartitionIndex"
-_BASIC = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-_PACKS = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
 
 
 class PartitionIndexes(Construct):
@@ -73,7 +72,7 @@ class PartitionIndexes(Construct):
                 call.node.add_dependency(made)
             before = (*before, call)
         acknowledge_inline_policy(self)
-        _acknowledge_function(self)
+        acknowledge_calls(self)
 
     @staticmethod
     def _policy(zone: ZoneBase, name: str) -> cr.AwsCustomResourcePolicy:
@@ -104,30 +103,3 @@ def _let_alter(
     if zone.catalog is None or principal is None:
         return ()
     return zone.catalog.permit_table(principal, name, ("ALTER",), after=(table,))
-
-
-def _acknowledge_function(scope: Construct) -> None:
-    """The function is one for all such calls of a stack, at the stack's top."""
-    function: IConstruct = Stack.of(scope).node.find_child("AWS679f53fac002430cb0da5b7982bd2287")
-    acknowledge(
-        function,
-        [
-            *(f"{pack}-LambdaInsideVPC" for pack in _PACKS),
-            *(f"{pack}-LambdaDLQ" for pack in _PACKS[:2]),
-            *(f"{pack}-LambdaConcurrency" for pack in _PACKS[:2]),
-        ],
-        "CloudFormation invokes the function when a table's index is made, waits for its answer and fails "
-        "with it. It calls Glue alone, for the tables that have indexes, and takes no other input.",
-    )
-    acknowledge(
-        function,
-        [f"AwsSolutions-IAM4[Policy::{_BASIC}]"],
-        "CDK makes the function and its role for all calls of a stack. The managed policy lets it write its "
-        "own log, and nothing else.",
-    )
-    acknowledge(
-        function,
-        [f"{pack}-CloudWatchLogGroupEncrypted" for pack in _PACKS],
-        "CloudWatch encrypts the log with its own key. It names tables and their partition keys, and "
-        "holds no data of the lake.",
-    )

@@ -17,6 +17,11 @@ TYPES = (
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::CloudTrail::Trail",
     "AWS::Config::ConfigRule",
+    "AWS::DataBrew::Dataset",
+    "AWS::DataBrew::Job",
+    "AWS::DataBrew::Recipe",
+    "AWS::DataSync::LocationS3",
+    "AWS::DataSync::Task",
     "AWS::EC2::EgressOnlyInternetGateway",
     "AWS::EC2::EIP",
     "AWS::EC2::FlowLog",
@@ -45,6 +50,7 @@ TYPES = (
     "AWS::SSM::Association",
     "AWS::XRay::Group",
     "Custom::ClosedDefaultSecurityGroup",
+    "Custom::DataBrewPublishedRecipe",
     "Custom::GluePartitionIndex",
 )
 
