@@ -8,14 +8,20 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk_data_science import AlertTopic
 from cdk_data_science.data_lake import (
+    BucketCopy,
     DatabaseConnection,
     DataLake,
+    DataProfile,
     LakeFormation,
+    PartnerUpload,
+    RecipeJob,
+    RecipeStep,
     ScriptFile,
     ScriptObject,
     SparkJob,
@@ -61,6 +67,32 @@ def jobs(scope: Construct, lake: DataLake, *, alerts: AlertTopic | None) -> None
         schedule="cron(0 4 * * ? *)",
         bookmarks=True,
         alerts=alerts,
+    )
+    profiles = ZoneFolder(zone=lake.raw, prefix="profiles/")
+    DataProfile(scope, "Profile", table=table, output=profiles, schedule="cron(0 4 * * ? *)", alerts=alerts)
+    trim = RecipeStep(operation="TRIM", parameters={"sourceColumn": "id"})
+    cleaned = ZoneFolder(zone=lake.raw, prefix="cleaned/")
+    RecipeJob(scope, "Recipe", table=table, steps=[trim], output=cleaned, alerts=alerts)
+    BucketCopy(
+        scope,
+        "Copy",
+        source=s3.Bucket.from_bucket_name(scope, "Source", "shop-exports"),
+        to=ZoneFolder(zone=lake.raw, prefix="copies/"),
+        schedule="cron(0 4 * * ? *)",
+        alerts=alerts,
+    )
+    PartnerUpload(
+        scope,
+        "Vendor",
+        folder=ZoneFolder(zone=lake.raw, prefix="vendor/"),
+        account="444455556666",
+        external_id="2f9c1d4e-8b7a-4c55-9d3e-61c0a7f0b821",
+    )
+    PartnerUpload(
+        scope,
+        "Partner",
+        folder=ZoneFolder(zone=lake.raw, prefix="partner/"),
+        roles=["arn:aws:iam::444455556666:role/exporter"],
     )
     StreamingJob(
         scope,
