@@ -16,6 +16,7 @@ from local_aws.cloudformation import (
     budgets,
     calls,
     conditions,
+    feature_groups,
     file_systems,
     hosting,
     math_alarms,
@@ -59,6 +60,9 @@ def _ours() -> Handlers:
             "update_with_logical_id": True,
             "delete": hosting.delete_endpoint,
         },
+        "AWS::SageMaker::FeatureGroup": _type(
+            feature_groups.create, feature_groups.delete, feature_groups.update
+        ),
         "AWS::FSx::FileSystem": _type(file_systems.create, file_systems.delete, file_systems.update),
         "AWS::FSx::DataRepositoryAssociation": _type(
             file_systems.create_link, file_systems.delete_link, file_systems.update_link

@@ -37,7 +37,7 @@ def install() -> None:
     from ministack.core import iam_actions
     from ministack.services import s3
 
-    from local_aws.sagemaker import runtime
+    from local_aws.sagemaker import feature_store, runtime
 
     pin_origin, resource_arn = app.pin_request_origin, iam_actions.extract_resource_arn
     action = iam_actions.extract_iam_action
@@ -60,6 +60,9 @@ def install() -> None:
             endpoint = runtime.endpoint_of(path)
             if endpoint is not None:
                 return f"arn:aws:sagemaker:{region}:{account_id}:endpoint/{endpoint.lower()}"
+            group = feature_store.group_of(path)
+            if group is not None:
+                return f"arn:aws:sagemaker:{region}:{account_id}:feature-group/{group.lower()}"
             return sagemaker_resource(body, region, account_id)
         if service == "fsx":
             return fsx_resource(headers, body, region, account_id)
@@ -97,6 +100,8 @@ def install() -> None:
     def known_action(service: str, method: str, path: str, *more: Any) -> Any:
         if service == "sagemaker" and runtime.endpoint_of(path) is not None:
             return "sagemaker:InvokeEndpoint"
+        if service == "sagemaker" and (operation := feature_store.action_of(method, path)) is not None:
+            return f"sagemaker:{operation}"
         return action(service, method, path, *more)
 
     iam_actions.extract_iam_action = known_action

@@ -10,6 +10,7 @@ from typing import Any
 from local_aws import moto_backend
 from local_aws.sagemaker import (
     endpoints,
+    feature_store,
     hosting,
     jobs,
     processing,
@@ -53,6 +54,11 @@ OPERATIONS: dict[str, Operation] = {
     **_operations(transform.JOBS),
     **_operations(tuning.JOBS),
     "ListTrainingJobsForHyperParameterTuningJob": tuning.list_children,
+    "CreateFeatureGroup": feature_store.create,
+    "DescribeFeatureGroup": feature_store.describe,
+    "UpdateFeatureGroup": feature_store.update,
+    "DeleteFeatureGroup": feature_store.delete,
+    "ListFeatureGroups": feature_store.list_groups,
     "CreateModel": hosting.create_model,
     "DescribeModel": hosting.MODELS.describe,
     "ListModels": hosting.MODELS.list_items,
@@ -82,6 +88,8 @@ async def handle(
 ) -> moto_backend.Answer:
     if runtime.endpoint_of(path) is not None:
         return await runtime.handle(path, headers, body)
+    if feature_store.action_of(method, path) is not None:
+        return await feature_store.handle(method, path, body, query)
     name = headers.get("x-amz-target", "").rpartition(".")[2]
     try:
         request = json.loads(body or b"{}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from local_aws.sagemaker import (
     endpoints,
+    feature_store,
     hosting,
     processing,
     registry,
@@ -24,6 +25,7 @@ _KNOWN = (
     hosting.MODELS.arns,
     hosting.CONFIGS.arns,
     endpoints.arns,
+    feature_store.arns,
 )
 _tags: dict[str, dict[str, str]] = {}
 
