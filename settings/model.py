@@ -10,9 +10,11 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from settings.endpoint import Endpoint
+from settings.section import Section
+from settings.studio import Studio, missing_network
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -28,12 +30,6 @@ _ECR_IMAGE = re.compile(r"^\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.a
 
 class SettingsError(Exception):
     """A settings file cannot be used; the message names the file, the keys and what is allowed."""
-
-
-class Section(BaseModel):
-    """One table of the file: unknown keys are mistakes, and values never change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
 
 
 class Platform(Section):
@@ -116,8 +112,8 @@ class Training(Section):
     max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 60
     max_wait_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 120
     """Longest time from creation to end, waiting for Spot capacity included."""
-    hyperparameters: dict[str, str | int | float | bool] = {}
-    metrics: dict[str, str] = {}
+    hyperparameters: dict[str, str | int | float | bool] = Field({})
+    metrics: dict[str, str] = Field({})
     """Metrics that SageMaker reads from the log: a name, and a regular expression with one group."""
 
     @model_validator(mode="after")
@@ -150,9 +146,9 @@ class Pipeline(Section):
     label_names: tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] | None = None
     """Labels are words: that of the negative class, then that of the positive one."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    minimum: dict[Literal["auroc", "accuracy"], Share] = {"auroc": 0.8}
+    minimum: dict[Literal["auroc", "accuracy"], Share] = Field({"auroc": 0.8})
     """What a model must reach on held-out rows to be registered and deployed."""
-    maximum: dict[Literal["log_loss", "brier"], Annotated[float, Field(ge=0)]] = {}
+    maximum: dict[Literal["log_loss", "brier"], Annotated[float, Field(ge=0)]] = Field({})
     """What it must not exceed there."""
     import_registry: bool = False
     """Go on with the registry group that an earlier deployment left, instead of making one."""
@@ -186,7 +182,7 @@ class BudgetPart(Section):
     """A budget of a part of the costs: what has the tags and is of the services."""
 
     monthly_limit_usd: Annotated[float, Field(gt=0, le=100_000_000)]
-    tags: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    tags: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field({})
     """Count only what has one of these values for each of these keys."""
     services: tuple[str, ...] = ()
     """Count only these, named as in Cost Explorer: Amazon SageMaker."""
@@ -238,7 +234,7 @@ class Cost(Section):
     anomaly_detection: bool = False
     """Follow unusual spending too. Monitors of tagged costs can be made in the management account only."""
     anomaly_minimum_usd: Annotated[float, Field(ge=0)] = 10
-    budgets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")], BudgetPart] = {}
+    budgets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")], BudgetPart] = Field({})
     """Further budgets by name, each of a part of the costs: a team, a person, a service."""
     savings_plans_coverage_percent: Annotated[float, Field(gt=0, le=100)] | None = None
     """Alert when Savings Plans cover less of what they could. Set it once there are some."""
@@ -246,9 +242,9 @@ class Cost(Section):
     """Alert when less of the Savings Plans is used."""
     stop_accelerators: StopAccelerators | None = None
     slack: Slack | None = None
-    allowed_tag_values: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    allowed_tag_values: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field({})
     """Values that a required tag may have where a construct overrides it; any for the others."""
-    tag_patterns: dict[str, str] = {}
+    tag_patterns: dict[str, str] = Field({})
     """Regular expressions for the values of required tags, where a list would be too long."""
 
 
@@ -312,7 +308,7 @@ class Security(Section):
         Annotated[
             tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:.+")], ...], Field(min_length=1)
         ],
-    ] = {}
+    ] = Field({})
     """Who may assume which role, by ARN. Without any, all four roles are there for identities of the account
     that IAM permits to assume them."""
 
@@ -358,6 +354,7 @@ class Settings(Section):
     network: Network | None = None
     security: Security | None = None
     audit: Audit | None = None
+    studio: Studio | None = None
 
     @property
     def training_reaches_internet(self) -> bool:
@@ -397,9 +394,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Settings:
-        speaking = [
-            name for name in ("inference", "endpoint", "pipeline", "cost") if getattr(self, name) is not None
-        ]
+        names = ("inference", "endpoint", "pipeline", "cost", "studio")
+        speaking = [name for name in names if getattr(self, name) is not None]
         if speaking and self.alert_emails is None:
             raise ValueError(
                 f"alert_emails is missing, so nobody would hear of the alerts of {speaking}: write "
@@ -428,6 +424,16 @@ class Settings(Section):
         elsewhere = [zone for zone in self.network.zones if zone[:-1] != region] if self.network else []
         if region and elsewhere:
             raise ValueError(f"network.zones names {elsewhere}, but {where} {region}")
+        return self
+
+    @model_validator(mode="after")
+    def _studio_has_its_network(self) -> Settings:
+        net = self.network
+        lacks = (
+            missing_network(len(net.zones), net.features, net.nat_gateways) if net else "a table [network]"
+        )
+        if self.studio is not None and lacks is not None:
+            raise ValueError(lacks if net else f"studio needs {lacks}")
         return self
 
     @model_validator(mode="after")

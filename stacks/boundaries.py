@@ -14,6 +14,7 @@ from stacks.network import NetworkStack
 from stacks.pipeline import PipelineStack
 from stacks.protection import ProtectionStack
 from stacks.serving import ServingStack
+from stacks.studio import StudioStack
 from stacks.training import TrainingStack
 
 # By stack: what its roles do that people and jobs must never do. Those of the stack of costs have none: they
@@ -36,6 +37,12 @@ _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
         "sqs:SendMessage",
     ),
 }
+_STUDIO = (
+    "ec2:DeleteSecurityGroup",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:RevokeSecurityGroupIngress",
+    "sqs:SendMessage",
+)
 _FUNCTIONS: dict[type[cdk.Stack], str] = {ServingStack: "inference", PipelineStack: "pipeline"}
 _IN_A_NETWORK = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
 """Lambda asks for this in the name of a function in a VPC."""
@@ -51,3 +58,8 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
         if also is not None:
             network = _IN_A_NETWORK if _FUNCTIONS.get(type(stack)) in inside else ()
             PermissionBoundary(stack, "Boundary", also=[*also, *network]).apply_to(stack)
+        if isinstance(stack, StudioStack):
+            # Its roles of apps are bounded as those of people; here are the functions that keep its house.
+            house = PermissionBoundary(stack, "Boundary", also=_STUDIO)
+            for part in (stack.domain.ending, stack.activity):
+                house.apply_to(part)

@@ -17,6 +17,7 @@ from stacks.operations import OperationsStack
 from stacks.pipeline import PipelineStack
 from stacks.protection import ProtectionStack
 from stacks.serving import ServingStack
+from stacks.studio import StudioStack, team_stacks
 from stacks.training import TrainingStack
 
 
@@ -32,8 +33,8 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     if settings.network is not None:
         network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
         stacks.append(network)
-    speaking = (settings.inference, settings.endpoint, settings.pipeline, settings.cost, settings.audit)
-    if any(part is not None for part in speaking):
+    speaking = ("inference", "endpoint", "pipeline", "cost", "audit", "studio")
+    if any(getattr(settings, part) is not None for part in speaking):
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
     if settings.training is not None:
@@ -91,6 +92,20 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             env=env,
         )
         stacks.append(pipeline)
+    if settings.studio is not None and network is not None and operations is not None:
+        studio = StudioStack(
+            app,
+            f"{name}-studio",
+            settings=settings,
+            studio=settings.studio,
+            network=network,
+            alerts=operations.alerts,
+            env=env,
+        )
+        stacks.append(studio)
+        stacks += team_stacks(
+            app, settings.studio, prefix=f"{name}-studio", domain=studio.domain, lake=lake.lake, env=env
+        )
     protection = None
     if settings.security is not None or settings.audit is not None:
         protection = ProtectionStack(

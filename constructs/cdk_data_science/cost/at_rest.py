@@ -23,6 +23,9 @@ _FREE_CUSTOM_RESOURCES = frozenset(
         "Custom::LogRetention",
         "Custom::S3AutoDeleteObjects",
         "Custom::S3BucketNotifications",
+        "Custom::StudioDomainEnd",
+        "Custom::StudioDomainLock",
+        "Custom::StudioUserEnd",
         "Custom::VpcRestrictDefaultSG",
     }
 )

@@ -2,6 +2,7 @@
 
 from cdk_data_science.studio.activity import StudioActivity
 from cdk_data_science.studio.domain import StudioDomain, StudioIdentity
+from cdk_data_science.studio.entry import StudioEntry
 from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import CustomImage, StudioImage
 from cdk_data_science.studio.instances import LIMITS, InstanceLimit
@@ -20,6 +21,7 @@ __all__ = [
     "SpaceApp",
     "StudioActivity",
     "StudioDomain",
+    "StudioEntry",
     "StudioIdentity",
     "StudioImage",
     "StudioLifecycleConfig",

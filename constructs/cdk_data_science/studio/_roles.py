@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science.security import PermissionBoundary
@@ -72,6 +72,7 @@ class SpacePermissions(Construct):
         id: str,
         *,
         role: iam.Role,
+        domain: IConstruct,
         domain_id: str,
         team: str,
         allowed_types: Sequence[str],
@@ -157,7 +158,7 @@ class SpacePermissions(Construct):
         )
         acknowledge_wildcards(
             self,
-            self,
+            domain,
             wildcards,
             "Spaces and apps are named when people make them. The pattern holds those of one domain, and "
             "conditions those of one owner, or of one team's shared spaces.",

@@ -294,9 +294,11 @@ class StudioDomain(Construct):
             home_efs_file_system_creation="Enabled" if self.defaults.home_file_system else "Disabled",
             tag_propagation="ENABLED",
         )
-        # A domain that an update replaces keeps its files; what ends it otherwise is decided by `end`.
+        # What `end` has not ended, because files would be lost, CloudFormation does not end either.
         domain.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
-        domain.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
+        domain.cfn_options.deletion_policy = (
+            CfnDeletionPolicy.DELETE if self.destroy else CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
+        )
         domain.node.add_dependency(lock, self.shared_role, nobody)
         return domain
 

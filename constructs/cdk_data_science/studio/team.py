@@ -13,7 +13,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
-from cdk_data_science.security import Persona, grant_duties
+from cdk_data_science.security import PermissionBoundary, Persona, grant_duties
 from cdk_data_science.security.duties import COST_TAG, TEAM_TAG, USER_TAG
 from cdk_data_science.studio import _roles
 from cdk_data_science.studio._settings import space_settings
@@ -38,7 +38,7 @@ class StudioTeam(Construct):
     ``cost-center``, and the profile ``studio-user``.
 
     Users are told apart by their names, in the template too: adding or removing one touches no other. A team
-    that outgrows one stack goes on in another: :class:`StudioTeam` with ``roles_of``.
+    that outgrows one stack goes on in another, with a further construct of the same name.
 
     Costs nothing at rest beside the volumes of spaces.
 
@@ -73,8 +73,7 @@ class StudioTeam(Construct):
         pipelines: State machines that ML engineers run. Default: none.
         workgroups: ARNs of Athena workgroups for queries. Default: none.
         in_network: Refuse jobs and models outside of a VPC. Default: no.
-        roles_of: The construct that has the team's first users, whose roles are used. Default: none, this has
-            roles of its own.
+        boundary: The boundary of the roles. Default: the domain's.
 
     Raises:
         ConfigurationError: For values that cannot work, all of them at once.
@@ -104,23 +103,21 @@ class StudioTeam(Construct):
         pipelines: Sequence[sfn.IStateMachine] = (),
         workgroups: Sequence[str] = (),
         in_network: bool = False,
-        roles_of: StudioTeam | None = None,
+        boundary: PermissionBoundary | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.name, self.cost_center, self._domain = name, cost_center, domain
         self._limits = {**LIMITS, **(limits or {})}
-        self._check(users, shared_spaces, roles_of)
+        self._check(users, shared_spaces)
         self._shares = bool(shared_spaces)
-        if roles_of is None:
-            self.roles = MappingProxyType(
-                {
-                    persona: self._role(persona, job_roles, pipelines, workgroups, in_network=in_network)
-                    for persona in Persona
-                    if any(user.persona is persona for user in users)
-                }
-            )
-        else:
-            self.roles = roles_of.roles
+        self._boundary = boundary if boundary is not None else domain.boundary
+        self.roles = MappingProxyType(
+            {
+                persona: self._role(persona, job_roles, pipelines, workgroups, in_network=in_network)
+                for persona in Persona
+                if any(user.persona is persona for user in users)
+            }
+        )
         for key, value in ((TEAM_TAG, name), (COST_TAG, cost_center)):
             Tags.of(self).add(key, value)
         self.profiles = MappingProxyType({user.name: self._profile(user) for user in users})
@@ -141,9 +138,7 @@ class StudioTeam(Construct):
             raise ConfigurationError(f"{self.node.path}: given {persona}; allowed: {known}")
         return self.roles[persona]
 
-    def _check(
-        self, users: Sequence[StudioUser], shared: Sequence[SharedSpace], roles_of: StudioTeam | None
-    ) -> None:
+    def _check(self, users: Sequence[StudioUser], shared: Sequence[SharedSpace]) -> None:
         problems = Problems("StudioTeam", self)
         problems.check(
             is_token(self.name) or bool(_TEAM.fullmatch(self.name)),
@@ -176,18 +171,6 @@ class StudioTeam(Construct):
         for space in shared:
             space.check(problems, self.name, names)
         self._check_spaces(problems, users, shared)
-        problems.check(
-            roles_of is None or roles_of.name == self.name,
-            given=f"roles_of team {None if roles_of is None else roles_of.name!r}",
-            allowed="the team's own first construct",
-        )
-        if roles_of is not None:
-            missing = sorted({user.persona.value for user in users} - {p.value for p in roles_of.roles})
-            problems.check(
-                not missing,
-                given=f"users who are {missing}, of whom the team's first construct has none",
-                allowed=f"those it has: {[p.value for p in roles_of.roles]}",
-            )
         problems.raise_if_any()
 
     def _check_spaces(
@@ -202,7 +185,7 @@ class StudioTeam(Construct):
             resources <= MOST_RESOURCES,
             given=f"{len(users)} users with {len(spaces)} spaces, {resources} resources",
             allowed=f"{MOST_RESOURCES} in one construct, of the 500 that a stack may have",
-            write=f"a further StudioTeam in another stack, with roles_of={self.node.id!r}",
+            write="the others in a further StudioTeam of the same name, in another stack",
         )
 
     def _role(
@@ -219,7 +202,7 @@ class StudioTeam(Construct):
             self,
             words,
             description=f"Apps of the {persona.replace('-', ' ')}s of team {self.name} in Studio",
-            boundary=self._domain.boundary,
+            boundary=self._boundary,
         )
         grant_duties(
             role,
@@ -235,6 +218,7 @@ class StudioTeam(Construct):
             self,
             f"{words}Spaces",
             role=role,
+            domain=self._domain,
             domain_id=self._domain.domain_id,
             team=self.name,
             allowed_types=self._limits[persona].allowed,
@@ -286,8 +270,9 @@ class StudioTeam(Construct):
             space_settings=space_settings(space, default_type),
         )
         Tags.of(resource).add(USER_TAG, owner)
-        policy = CfnDeletionPolicy.DELETE if self._domain.destroy else CfnDeletionPolicy.RETAIN
-        resource.cfn_options.deletion_policy = policy
+        resource.cfn_options.deletion_policy = (
+            CfnDeletionPolicy.DELETE if self._domain.destroy else CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
+        )
         resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         resource.node.add_dependency(self.profiles[owner])
         return resource

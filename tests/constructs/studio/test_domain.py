@@ -81,6 +81,7 @@ def test_the_lock_comes_before_the_domain_and_has_all_that_cloudformation_cannot
 
 def test_a_domain_that_is_replaced_all_the_same_is_kept() -> None:
     assert the_domain()["UpdateReplacePolicy"] == "Retain"
+    assert the_domain()["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_everything_ends_before_what_it_hangs_on() -> None:

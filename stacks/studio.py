@@ -1,0 +1,171 @@
+"""Work places: a Studio domain, and the people of each team in stacks of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_data_science import AlertTopic, DataLake, StudioActivity, StudioDomain, StudioTeam, StudioUser
+from cdk_data_science.security import JobKind, JobRole, PermissionBoundary, Persona
+from cdk_data_science.studio import IdleShutdown, StudioEntry, StudioIdentity
+from settings.model import Settings
+from settings.studio import Studio
+from settings.studio import StudioUser as Person
+from stacks.network import NetworkStack
+
+
+class StudioStack(cdk.Stack):
+    """The domain, the way into it, and who works in it. It stands on the network and on the alerts."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        studio: Studio,
+        network: NetworkStack,
+        alerts: AlertTopic,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            env=env,
+            description="Work places: a Studio domain",
+            termination_protection=not settings.platform.destroy_data,
+        )
+        self.domain = StudioDomain(
+            self,
+            "Studio",
+            vpc=network.network.vpc,
+            subnets=network.network.jobs,
+            security_groups=[network.network.security_groups.workload],
+            identity=StudioIdentity.IDENTITY_CENTER if studio.identity_center else StudioIdentity.IAM,
+            alerts=alerts,
+            idle=IdleShutdown(minutes=studio.idle_minutes, longest_minutes=studio.longest_idle_minutes),
+            canvas=studio.canvas,
+            volume_gb=studio.volume_gb,
+            largest_volume_gb=studio.largest_volume_gb,
+            home_file_system=studio.home_file_system,
+            may_be_replaced=studio.may_be_replaced,
+            destroy=settings.platform.destroy_data,
+        )
+        self.activity = StudioActivity(self, "Activity", domain=self.domain)
+        outputs = {
+            "DomainId": (self.domain.domain_id, "The Studio domain"),
+            "StudioUrl": (self.domain.url, "Where Studio is"),
+            "ActivityDashboard": (
+                self.activity.dashboard.dashboard_name,
+                "The dashboard of running apps and their owners",
+            ),
+        }
+        if not studio.identity_center:
+            entry = StudioEntry(self, "Entry", domain=self.domain, people=_people(studio))
+            outputs["EntryRoleArn"] = (
+                entry.role.role_arn,
+                "Role that opens one's own place in Studio, taken with the tag studio-user",
+            )
+        for name, (value, description) in outputs.items():
+            cdk.CfnOutput(self, name, value=value, description=description)
+
+
+class StudioTeamStack(cdk.Stack):
+    """The people of a team, or of a part of it, and the roles of their apps and jobs."""
+
+    team: StudioTeam
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        domain: StudioDomain,
+        lake: DataLake,
+        team: str,
+        cost_center: str,
+        people: Mapping[str, Person],
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(scope, id, env=env, description=f"Work places of team {team}")
+        users = [
+            StudioUser(
+                name=name,
+                persona=Persona(person.persona),
+                instance_type=person.instance_type,
+                identity=person.identity,
+            )
+            for name, person in people.items()
+        ]
+        boundary = PermissionBoundary(self, "Boundary")
+        jobs = JobRole(
+            self,
+            "Jobs",
+            kind=JobKind.TRAINING,
+            name_prefix=f"{team}-",
+            in_network=True,
+            boundary=boundary,
+        )
+        self.team = StudioTeam(
+            self,
+            "Team",
+            domain=domain,
+            name=team,
+            cost_center=cost_center,
+            users=users,
+            job_roles=[jobs.role],
+            in_network=True,
+            boundary=boundary,
+        )
+        cdk.CfnOutput(
+            self,
+            "JobRoleArn",
+            value=jobs.role.role_arn,
+            description=f"Role of the training jobs of team {team}",
+        )
+        self._grant(lake, jobs.role)
+
+    def _grant(self, lake: DataLake, jobs: iam.Role) -> None:
+        """What a persona of the platform sees; the team's own work, in place of the platform's."""
+        work = f"work/{self.team.name}/"
+        for persona, role in self.team.roles.items():
+            if persona is Persona.APPROVER:
+                lake.features.grant_read(role, "evaluations/")
+                continue
+            lake.raw.grant_read(role)
+            lake.curated.grant_read(role)
+            lake.features.grant_read_write(role, work)
+        lake.curated.grant_read(jobs)
+        lake.features.grant_read_write(jobs, work)
+
+
+def team_stacks(
+    app: cdk.App, studio: Studio, *, prefix: str, domain: StudioDomain, lake: DataLake, env: cdk.Environment
+) -> Iterator[cdk.Stack]:
+    """A stack for each team, and further ones for those who were put there."""
+    for team, about in studio.teams.items():
+        for number in sorted({user.stack for user in studio.users.values() if user.team == team}):
+            yield StudioTeamStack(
+                app,
+                f"{prefix}-{team}" if number == 1 else f"{prefix}-{team}-{number}",
+                domain=domain,
+                lake=lake,
+                team=team,
+                cost_center=about.cost_center,
+                people={
+                    name: user
+                    for name, user in studio.users.items()
+                    if user.team == team and user.stack == number
+                },
+                env=env,
+            )
+
+
+def _people(studio: Studio) -> iam.IPrincipal | None:
+    if not studio.people:
+        return None
+    principals = [iam.ArnPrincipal(arn) for arn in studio.people]
+    return principals[0] if len(principals) == 1 else iam.CompositePrincipal(*principals)

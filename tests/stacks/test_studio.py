@@ -1,0 +1,215 @@
+"""The platform with work places: what its stacks are, and that they keep every rule of the others."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk_data_science.cost import at_rest
+from settings.model import FOLDER, Settings, SettingsError, load
+from stacks import checks
+from stacks.platform import compose
+from tests.compliance import rules, test_boundaries, test_cfn_lint, test_platform
+from tests.compliance.assembly import ROOT, Assembly
+from tests.compliance.templates import as_list
+from tests.constructs import support
+from tests.stacks import stateful
+
+STUDIO = """
+[studio]
+idle_minutes = 90
+
+[studio.teams.reviews]
+cost_center = "4711"
+
+[studio.teams.payments]
+cost_center = "0815"
+
+[studio.users]
+ann = { team = "reviews" }
+ben = { team = "reviews", persona = "ml-engineer", instance_type = "ml.g5.xlarge" }
+cay = { team = "reviews", persona = "approver" }
+dot = { team = "payments" }
+eve = { team = "payments", stack = 2 }
+"""
+NAME = "ds-prod"
+OURS = ("studio", "studio-reviews", "studio-payments", "studio-payments-2")
+
+
+def settings(studio: str = STUDIO, **network: str) -> dict[str, Any]:
+    """The production platform with work places, and a network that has what they need."""
+    content = tomllib.loads((FOLDER / "prod.toml").read_text(encoding="utf-8") + studio)
+    content["network"] |= {"features": ["studio"]} | network
+    return {"environment": "prod", **content}
+
+
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    folder = tmp_path_factory.mktemp("studio")
+    app = support.app(outdir=folder)
+    compose(app, Settings.model_validate(settings()))
+    checks.attach(app)
+    app.synth()  # four packs and ours: a finding fails it
+    return Assembly(folder)
+
+
+def test_a_stack_for_the_domain_and_one_for_each_part_of_a_team(composed: Assembly) -> None:
+    found = {name.removeprefix(f"{NAME}-") for name in composed.templates}
+    assert {*OURS} <= found
+    people = {
+        stack: {
+            resource["Properties"]["UserProfileName"]
+            for resource in composed.templates[f"{NAME}-{stack}"]["Resources"].values()
+            if resource["Type"] == "AWS::SageMaker::UserProfile"
+        }
+        for stack in OURS[1:]
+    }
+    assert people == {
+        "studio-reviews": {"ann", "ben", "cay"},
+        "studio-payments": {"dot"},
+        "studio-payments-2": {"eve"},
+    }
+
+
+def test_the_stacks_stand_three_deep_and_nothing_stands_on_people(composed: Assembly) -> None:
+    def depth(stack: str) -> int:
+        return 1 + max((depth(other) for other in composed.dependencies[stack]), default=0)
+
+    assert max(depth(stack) for stack in composed.dependencies) <= 3
+    for stack in ("studio-reviews", "studio-payments-2"):
+        assert not any(f"{NAME}-{stack}" in others for others in composed.dependencies.values())
+    assert f"{NAME}-network" in composed.dependencies[f"{NAME}-studio"]
+
+
+def test_what_holds_files_is_kept_and_the_stack_is_protected(composed: Assembly) -> None:
+    found = {
+        resource.type: resource.document
+        for resource in composed.platform.resources(*stateful.WHAT_IS_LOST)
+        if resource.stack == f"{NAME}-studio"
+    }
+    assert {*found} == {"AWS::KMS::Key", "AWS::SageMaker::Domain"}
+    for document in found.values():
+        assert document["UpdateReplacePolicy"] == "Retain"
+        assert document["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate")
+    artifact = composed.manifest["artifacts"][f"{NAME}-studio"]["properties"]
+    assert artifact["terminationProtection"] is True
+
+
+def test_every_output_says_what_it_is(composed: Assembly) -> None:
+    outputs = {
+        name: output.get("Description", "")
+        for stack in OURS
+        for name, output in composed.templates[f"{NAME}-{stack}"].get("Outputs", {}).items()
+        if not name.startswith("PublishOutput")
+    }
+    assert {*outputs} >= {"DomainId", "StudioUrl", "ActivityDashboard", "EntryRoleArn", "JobRoleArn"}
+    assert all(len(description) > 10 for description in outputs.values())
+
+
+def test_idle_apps_end_when_the_settings_say(composed: Assembly) -> None:
+    (domain,) = composed.platform.resources("AWS::SageMaker::Domain")
+    lab = domain.properties["DefaultUserSettings"]["JupyterLabAppSettings"]["AppLifecycleManagement"]
+    assert lab["IdleSettings"]["IdleTimeoutInMinutes"] == 90
+
+
+@pytest.mark.parametrize("rule", test_platform.RULES, ids=lambda rule: rule.__name__)
+def test_the_rules_of_the_platform_hold(composed: Assembly, rule: Callable[[Any], Iterable[str]]) -> None:
+    test_platform.none(rule(composed.platform))
+
+
+def test_what_can_carry_tags_carries_them_and_nothing_has_every_resource(composed: Assembly) -> None:
+    test_platform.none(rules.missing_tags(composed.platform, load("prod").tags))
+    test_platform.none(rules.wildcard_resources(composed.platform, test_platform.ANY_RESOURCE))
+
+
+def test_names_are_fixed_where_the_service_asks_for_them_and_nowhere_else(composed: Assembly) -> None:
+    asked = {
+        "AWS::SageMaker::Domain.DomainName": "create-only, and locked",
+        "AWS::SageMaker::UserProfile.UserProfileName": "the person's own",
+    }
+    test_platform.none(rules.fixed_names(composed.platform, {**test_platform.FIXED_NAMES, **asked}))
+
+
+def test_cloudformation_finds_nothing(composed: Assembly) -> None:
+    for stack in OURS[:2]:
+        assert test_cfn_lint.problems(composed.templates[f"{NAME}-{stack}"]) == [], stack
+
+
+def test_every_role_is_bounded_and_its_boundary_holds_what_it_needs(composed: Assembly) -> None:
+    """A stack's roles have its own boundaries: the functions' is another than the people's."""
+    for stack in OURS[:3]:
+        template = composed.templates[f"{NAME}-{stack}"]
+        for key, role in test_boundaries.roles(template).items():
+            assert "PermissionsBoundary" in role["Properties"], key
+            assert test_boundaries.missing(template, key) == set(), key
+
+
+def test_the_functions_may_do_what_they_call_and_nothing_else(composed: Assembly) -> None:
+    services = {"efs": "elasticfilesystem"}
+    called = {"lambda:invokefunction"}
+    for path in (ROOT / "lambda" / "studio").glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        for service, operation in re.findall(r"\b(sagemaker|efs|ec2)\.([a-z]+_[a-z_]+)", source):
+            if operation != "get_paginator":
+                called.add(f"{services.get(service, service)}:{operation.replace('_', '')}")
+        of_lists = "ec2" if path.stem == "network" else "sagemaker"
+        for operation in re.findall(r'"((?:list|describe)_[a-z_]+)"', source):
+            called.add(f"{of_lists}:{operation.replace('_', '')}")
+    allowed = {
+        action.lower()
+        for policy in composed.platform.resources("AWS::IAM::Policy")
+        if policy.stack == f"{NAME}-studio" and policy.logical_id.startswith(("StudioEnding", "Activity"))
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        if not action.startswith(("kms:", "logs:", "sqs:"))
+    }
+    assert allowed == called
+
+
+def test_at_rest_it_costs_what_the_page_says(composed: Assembly) -> None:
+    lines = [line for line in at_rest.assembly_lines(composed.folder) if f"{NAME}-studio" in line.path]
+    assert [line.path for line in lines if line.monthly_usd is None] == []
+    assert sum(line.monthly_usd or 0 for line in lines) == pytest.approx(5.1, abs=0.05)
+
+
+# Settings that cannot work
+
+
+@pytest.mark.parametrize(
+    ("studio", "network", "message"),
+    [
+        (STUDIO.replace("90", "30"), {}, "studio.idle_minutes"),
+        (STUDIO.replace('"ml-engineer"', '"auditor"'), {}, "studio.users.ben.persona"),
+        (STUDIO.replace('dot = { team = "payments"', 'dot = { team = "search"'), {}, r"teams \['search'\]"),
+        (STUDIO.replace("dot = {", "Dot = {"), {}, "studio.users.Dot"),
+        (STUDIO.replace('"payments"', '"reviews"'), {}, r"teams \['payments'\] have no user"),
+        (STUDIO.replace("idle_minutes = 90", "identity_center = true"), {}, "users.ann needs an identity"),
+        (STUDIO + 'zoe = { team = "reviews", identity = "zoe" }', {}, "users.zoe has an identity"),
+        (STUDIO.replace("idle_minutes = 90", "volume_gb = 200"), {}, "largest_volume_gb is 100"),
+        (STUDIO.replace("90", "90\nlongest_idle_minutes = 60"), {}, "less than idle_minutes"),
+        (STUDIO, {"features": []}, r'write features = \["studio"\] in \[network\]'),
+        (STUDIO, {"zones": ["us-east-1a"]}, "zones of two zones or more"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_with_advice(
+    tmp_path: Path, studio: str, network: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((SettingsError, ValueError), match=message):
+        Settings.model_validate(settings(studio, **network))
+
+
+def test_studio_without_a_network_is_refused() -> None:
+    content = settings()
+    del content["network"]
+    with pytest.raises(ValueError, match=r"studio needs a table \[network\]"):
+        Settings.model_validate(content)
+
+
+def test_a_user_cannot_be_written_twice() -> None:
+    with pytest.raises(tomllib.TOMLDecodeError, match="Cannot overwrite a value"):
+        settings(STUDIO + 'ann = { team = "payments" }')
