@@ -5,6 +5,7 @@ from cdk_data_science._images import PrivateRegistry
 from cdk_data_science.serving._endpoint_base import IModelEndpoint
 from cdk_data_science.serving.artifact import Artifact, HubArtifact, ModelPackage
 from cdk_data_science.serving.async_endpoint import AsyncEndpoint, Backlog
+from cdk_data_science.serving.batch_transform import BatchTransform
 from cdk_data_science.serving.capture import CoreDumps, DataCapture
 from cdk_data_science.serving.component import InferenceComponent
 from cdk_data_science.serving.component_endpoint import ComponentEndpoint, ManagedInstances
@@ -38,6 +39,7 @@ __all__ = [
     "Artifact",
     "AsyncEndpoint",
     "Backlog",
+    "BatchTransform",
     "Canary",
     "Compiled",
     "ComponentEndpoint",
