@@ -11,6 +11,7 @@ from cdk_data_science.serving.component import InferenceComponent
 from cdk_data_science.serving.component_endpoint import ComponentEndpoint, ManagedInstances
 from cdk_data_science.serving.containers import Container
 from cdk_data_science.serving.copies import Compute, CopyScaling
+from cdk_data_science.serving.edge import EdgeFile, EdgeModel, EdgeProgram, EdgeRollout
 from cdk_data_science.serving.endpoint import ModelEndpoint
 from cdk_data_science.serving.http_api import Jwt, PredictionApi
 from cdk_data_science.serving.inference import ServerlessInference
@@ -49,6 +50,10 @@ __all__ = [
     "CopyScaling",
     "CoreDumps",
     "DataCapture",
+    "EdgeFile",
+    "EdgeModel",
+    "EdgeProgram",
+    "EdgeRollout",
     "FunctionNetwork",
     "HubArtifact",
     "HuggingFaceModel",

@@ -36,6 +36,7 @@ TYPES = (
     "AWS::GreengrassV2::ComponentVersion",
     "AWS::GreengrassV2::Deployment",
     "AWS::GuardDuty::Detector",
+    "AWS::IoT::RoleAlias",
     "AWS::LakeFormation::DataCellsFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::Macie::Session",
