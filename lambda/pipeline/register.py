@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Repeated runs register what is new; older versions than these are not looked through.
 _NEWEST_VERSIONS = 100
 _VALUE_CHARACTERS = 256
+# Where data are exported from a snapshot of a table, their key names both.
+_SNAPSHOT = re.compile(r"(?:^|/)table=([^/]+)/snapshot=([0-9]+)/")
 _NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
 
 
@@ -97,6 +99,7 @@ def _metadata(event: RegisterEvent) -> dict[str, str]:
         "data": objects.uri(data),
         "data.version": data.get("versionId") or "",
         "data.checksum": data.get("checksum") or "",
+        **_snapshot(data["key"]),
         "training_job": event["training_job"],
         "training_image": trained_by.get("image", ""),
         # The archive's version is the newest one that was there when the job began.
@@ -108,6 +111,12 @@ def _metadata(event: RegisterEvent) -> dict[str, str]:
     return {
         name: _NOT_ALLOWED.sub("_", value)[:_VALUE_CHARACTERS] for name, value in metadata.items() if value
     }
+
+
+def _snapshot(key: str) -> dict[str, str]:
+    """The table and the snapshot that the data were exported from."""
+    found = _SNAPSHOT.search(key)
+    return {} if found is None else {"data.table": found[1], "data.snapshot": found[2]}
 
 
 def _metric_entries(metrics: Mapping[str, Any]) -> dict[str, str]:

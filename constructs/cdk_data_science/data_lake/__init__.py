@@ -30,9 +30,12 @@ from cdk_data_science.data_lake.projections import (
 from cdk_data_science.data_lake.quality_results import QUALITY_NAMESPACE, QualityResults
 from cdk_data_science.data_lake.quality_rules import GATE_RULES, GLUE_RULES, QualityRules
 from cdk_data_science.data_lake.query_workgroup import QueryWorkgroup
+from cdk_data_science.data_lake.s3_tables import ManagedTable, TableBucket, TableNamespace
 from cdk_data_science.data_lake.schema import Column, Schema
+from cdk_data_science.data_lake.snapshot_export import SnapshotExport
 from cdk_data_science.data_lake.table import LakeTable
 from cdk_data_science.data_lake.table_base import TableBase
+from cdk_data_science.data_lake.table_maintenance import TableMaintenance
 from cdk_data_science.data_lake.table_quality import TableQuality
 from cdk_data_science.data_lake.zone import Zone
 from cdk_data_science.data_lake.zone_base import ZoneBase
@@ -73,6 +76,7 @@ __all__ = [
     "LakeFormation",
     "LakeTable",
     "LakeTag",
+    "ManagedTable",
     "ObjectLock",
     "Parquet",
     "PartitionKey",
@@ -87,11 +91,15 @@ __all__ = [
     "Schema",
     "ScriptFile",
     "ScriptObject",
+    "SnapshotExport",
     "SparkJob",
     "SparkJobTask",
     "StreamingJob",
     "TableBase",
+    "TableBucket",
     "TableFormat",
+    "TableMaintenance",
+    "TableNamespace",
     "TableQuality",
     "Workers",
     "Zone",

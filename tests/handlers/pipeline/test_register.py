@@ -66,6 +66,14 @@ def test_what_the_job_ran_is_registered_as_far_as_it_is_known(registry: Any) -> 
     assert not {"training_image", "code", "trained_at"} & set(metadata)
 
 
+def test_the_snapshot_that_the_data_were_exported_from_is_registered(registry: Any) -> None:
+    key = "reviews/table=amazon/snapshot=4358109269898191234/data.csv"
+    arn = register.handler(event(data={"bucket": BUCKET, "key": key}), CONTEXT)["model_package_arn"]
+    metadata = registry.describe_model_package(ModelPackageName=arn)["CustomerMetadataProperties"]
+    assert metadata["data.table"] == "amazon"
+    assert metadata["data.snapshot"] == "4358109269898191234"
+
+
 def test_the_same_model_is_registered_once_whatever_run_brings_it(registry: Any) -> None:
     first = register.handler(event(), CONTEXT)
     assert register.handler(event(), CONTEXT) == first
