@@ -29,7 +29,8 @@ def deploy(aws: LocalAws, stack: cdk.Stack) -> dict[str, str]:
     assert isinstance(app, cdk.App)
     assembly, name = app.synth(), stack.stack_name
     folder, s3 = Path(assembly.directory), aws.client("s3")
-    s3.create_bucket(Bucket=f"cdk-{_QUALIFIER}-assets-{ACCOUNT}-{REGION}")
+    bucket = f"cdk-{_QUALIFIER}-assets-{ACCOUNT}-{REGION}"
+    s3.create_bucket(Bucket=bucket)
     for file in json.loads((folder / f"{name}.assets.json").read_text())["files"].values():
         for place in file["destinations"].values():
             s3.put_object(
@@ -39,7 +40,10 @@ def deploy(aws: LocalAws, stack: cdk.Stack) -> dict[str, str]:
             )
     client = aws.client("cloudformation")
     template = json.dumps(assembly.get_stack_by_name(name).template)
-    client.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+    # As CDK does: the API takes 51,200 bytes at most.
+    s3.put_object(Bucket=bucket, Key=f"{name}.json", Body=template.encode())
+    url = f"https://s3.{REGION}.amazonaws.com/{bucket}/{name}.json"
+    client.create_stack(StackName=name, TemplateURL=url, Capabilities=["CAPABILITY_NAMED_IAM"])
     (described,) = client.describe_stacks(StackName=name)["Stacks"]
     if described["StackStatus"] != "CREATE_COMPLETE":
         events = client.describe_stack_events(StackName=name)["StackEvents"]

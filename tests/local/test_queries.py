@@ -17,7 +17,7 @@ from tests.local import assembly
 from tests.local.conftest import LocalAws, RoleSession, eventually, unique
 
 DENIED = {"AccessDenied", "AccessDeniedException"}
-SCHEMA = dict.fromkeys(HEADER, "string") | {"sentence_id": "int", "review_id": "int", "rating": "double"}
+SCHEMA = dict.fromkeys(HEADER, "string") | {"review_id": "int", "rating": "double"}
 
 
 class Catalog:

@@ -18,6 +18,7 @@ def install() -> None:
         object_events,
         object_keys,
         policy_variables,
+        query_results,
         request_conditions,
         role_boundaries,
         roles,
@@ -39,6 +40,7 @@ def install() -> None:
     custom_resources.install()
     object_events.install()
     object_keys.install()
+    query_results.install()
     event_targets.install()
     roles.install()
     stack_operations.install()

@@ -84,6 +84,14 @@ HOOKS = (
     Hook("services.athena", "_executions", "the workgroup of a query"),
     Hook("services.athena", "_named_queries", "the workgroup of a saved query"),
     Hook("services.athena", "_arn_workgroup", "the workgroup of a query", ("name",)),
+    Hook("services.athena", "_datum_text", "results of queries in S3", ("value",)),
+    Hook("services.athena", "_save_query_results", "results of queries in S3", ("query_id",)),
+    Hook(
+        "services.s3",
+        "_put_object",
+        "results of queries in S3",
+        ("bucket_name", "key", "body", "headers"),
+    ),
     Hook("services.budgets", "_budgets", "actions of budgets"),
     Hook("services.s3", "_multipart_uploads", "the key of an upload in parts"),
     Hook(
