@@ -20,6 +20,7 @@ from cdk_data_science.cost import (
     WorkingHours,
 )
 from cdk_data_science.data_lake import (
+    Archive,
     BucketCopy,
     Column,
     CrawlerOutput,
@@ -50,6 +51,7 @@ from cdk_data_science.data_lake import (
     RecipeCondition,
     RecipeJob,
     RecipeStep,
+    Replication,
     ScriptFile,
     ScriptObject,
     SnapshotExport,
@@ -98,6 +100,7 @@ __all__ = [
     "AcceleratorStop",
     "AlertTopic",
     "AnomalyDetection",
+    "Archive",
     "Artifact",
     "AsyncEndpoint",
     "BucketCopy",
@@ -148,6 +151,7 @@ __all__ = [
     "RecipeCondition",
     "RecipeJob",
     "RecipeStep",
+    "Replication",
     "RequiredTags",
     "ResearchNetwork",
     "Scaling",

@@ -48,12 +48,14 @@ from cdk_data_science.data_lake.zone_definition import (
 )
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
 from cdk_data_science.data_lake.zone_interface import IZone
+from cdk_data_science.data_lake.zone_storage import Archive, Replication
 
 __all__ = [
     "DEFAULT_ZONES",
     "GATE_RULES",
     "GLUE_RULES",
     "QUALITY_NAMESPACE",
+    "Archive",
     "BucketCopy",
     "Column",
     "CrawlerOutput",
@@ -88,6 +90,7 @@ __all__ = [
     "RecipeJob",
     "RecipeStep",
     "Registration",
+    "Replication",
     "Schema",
     "ScriptFile",
     "ScriptObject",

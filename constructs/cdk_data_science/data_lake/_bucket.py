@@ -11,8 +11,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science.data_lake.zone_definition import ObjectLock, ZoneDefinition
+from cdk_data_science.data_lake.zone_storage import ARCHIVE_CLASSES, Replication, replication_rule
 
 ACCESS_LOG_DAYS = 365
 _INVENTORY_FIELDS = (
@@ -57,6 +58,9 @@ def zone_bucket(
         versioned=definition.versioned,
         object_lock_default_retention=_lock(definition.object_lock),
         lifecycle_rules=_lifecycle(definition),
+        replication_rules=None
+        if definition.replication is None
+        else [replication_rule(definition.replication)],
         removal_policy=policy,
         auto_delete_objects=policy == RemovalPolicy.DESTROY,
     )
@@ -68,14 +72,34 @@ def zone_bucket(
             _send_inventory(bucket, access_logs, definition)
     _deny_other_encryption(bucket, key, unnamed_key_prefixes=definition.unnamed_key_prefixes)
     _keep_policy(bucket, policy)
-    acknowledge(
-        bucket,
-        _REPLICATION_RULES,
-        "Versions make every overwrite and deletion reversible within the zone. A second copy of the lake "
-        "doubles its storage price, and its region is a decision of the data's owner; replication can be "
-        "added to zone.bucket where it is taken.",
-    )
+    if definition.replication is None:
+        acknowledge(
+            bucket,
+            _REPLICATION_RULES,
+            "Versions make every overwrite and deletion reversible within the zone. A second copy of the "
+            "lake doubles its storage price, and its region is a decision of the data's owner, who takes it "
+            "by ZoneDefinition(replication=…).",
+        )
+    else:
+        _acknowledge_replication(bucket, definition.replication)
     return bucket
+
+
+def _acknowledge_replication(bucket: s3.Bucket, replication: Replication) -> None:
+    role = bucket.node.find_child("ReplicationRole")
+    acknowledge_inline_policy(role)
+    acknowledge(
+        role,
+        ("AwsSolutions-IAM5[Action::kms:GenerateDataKey*]", "AwsSolutions-IAM5[Action::kms:ReEncrypt*]"),
+        "CDK writes these actions of KMS with their variants, for the key of the copies alone.",
+    )
+    acknowledge_wildcards(
+        role,
+        bucket,
+        [bucket.arn_for_objects("*"), replication.bucket.arn_for_objects("*")],
+        "S3 copies whatever objects of the zone there are, with a role that may read this bucket's versions "
+        "and write copies to that one, and nothing else.",
+    )
 
 
 def access_log_bucket(scope: Construct, id: str, *, policy: RemovalPolicy) -> s3.Bucket:
@@ -140,7 +164,6 @@ def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
     def days(value: int | None) -> Duration | None:
         return None if value is None else Duration.days(value)
 
-    tiering = days(definition.intelligent_tiering_days)
     rule = s3.LifecycleRule(
         id="Zone",
         abort_incomplete_multipart_upload_after=days(definition.abort_upload_days),
@@ -152,15 +175,15 @@ def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
         and definition.noncurrent_expire_days is not None
         else None,
         noncurrent_version_expiration=days(definition.noncurrent_expire_days),
-        transitions=None
-        if tiering is None
-        else [s3.Transition(storage_class=s3.StorageClass.INTELLIGENT_TIERING, transition_after=tiering)],
+        transitions=_transitions(definition),
     )
     settings = (
         definition.abort_upload_days,
         definition.expire_days,
         definition.noncurrent_expire_days,
         definition.intelligent_tiering_days,
+        definition.infrequent_access_days,
+        definition.archive,
     )
     folders = [
         s3.LifecycleRule(
@@ -172,6 +195,24 @@ def _lifecycle(definition: ZoneDefinition) -> list[s3.LifecycleRule]:
         for folder in definition.expire_folders
     ]
     return [rule, *folders] if any(setting is not None for setting in settings) else folders
+
+
+def _transitions(definition: ZoneDefinition) -> list[s3.Transition] | None:
+    archive = definition.archive
+    ways = (
+        (s3.StorageClass.INTELLIGENT_TIERING, definition.intelligent_tiering_days),
+        (s3.StorageClass.INFREQUENT_ACCESS, definition.infrequent_access_days),
+        (
+            ARCHIVE_CLASSES[archive.depth if archive is not None else "instant"],
+            None if archive is None else archive.days,
+        ),
+    )
+    found = [
+        s3.Transition(storage_class=storage_class, transition_after=Duration.days(days))
+        for storage_class, days in ways
+        if days is not None
+    ]
+    return found or None
 
 
 def _send_events(bucket: s3.Bucket) -> None:

@@ -101,7 +101,7 @@ def check_policies(
         allowed="one folder, and all of its files",
     )
     problems.check(
-        isinstance(zone, Zone) and Stack.of(zone) is Stack.of(scope),
+        isinstance(zone, Zone) and zone.owns_bucket and Stack.of(zone) is Stack.of(scope),
         given=f"events of zone {zone.name!r}, which is not of this stack",
         allowed="a zone that was made in the crawler's stack: its bucket names the queue",
         write='recrawl="new_folders"',

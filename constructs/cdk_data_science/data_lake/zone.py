@@ -52,8 +52,11 @@ class Zone(ZoneBase):
     Follows https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html.
     """
 
-    bucket: s3.Bucket
+    bucket: s3.IBucket
     """Where the zone's objects are."""
+
+    owns_bucket: bool
+    """Whether the bucket was made here, and not brought along."""
 
     key: kms.IKey
     """What encrypts them. Writers that name a key must name this one."""
@@ -94,14 +97,18 @@ class Zone(ZoneBase):
 
         self.name = definition.name
         self.destroy = destroy
-        self.events = definition.events
+        self.owns_bucket = definition.bucket is None
+        self.events = definition.events and self.owns_bucket
         self.queues = {}
         self.key = key
         self.unnamed_key_prefixes = tuple(definition.unnamed_key_prefixes)
         policy = removal_policy(self, destroy=destroy)
-        self.bucket = _bucket.zone_bucket(
-            self, definition=definition, key=key, access_logs=access_logs, policy=policy
-        )
+        if definition.bucket is not None and definition.bucket.encryption_key is not None:
+            self.bucket, self.key = definition.bucket, definition.bucket.encryption_key
+        else:
+            self.bucket = _bucket.zone_bucket(
+                self, definition=definition, key=key, access_logs=access_logs, policy=policy
+            )
         self.database = self._make_database(definition, lake_formation, policy)
         self.database_name = self.database.ref
         self.registration = None
@@ -115,7 +122,7 @@ class Zone(ZoneBase):
                 governed=not lake_formation.hybrid,
             )
             self.catalog.after(self.registration.location)
-        self.node.default_child = self.bucket.node.default_child
+        self.node.default_child = self.bucket.node.default_child if self.owns_bucket else self.database
 
     @staticmethod
     def from_attributes(scope: Construct, id: str, attributes: ZoneAttributes) -> ZoneBase:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Literal
 
+from aws_cdk import aws_s3 as s3
+
 from cdk_data_science._validation import FOLDER, Problems, is_token, is_whole
+from cdk_data_science.data_lake.zone_storage import Archive, Replication, check_storage
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,254}")
@@ -67,6 +70,13 @@ class ZoneDefinition:
     """Age at which objects move to S3 Intelligent-Tiering, 0 or more. Default: 0, at once. Objects below
     128 KB stay at the frequent-access price and are not monitored, so that small files cost nothing extra."""
 
+    infrequent_access_days: int | None = None
+    """Age at which objects move to infrequent access, 30 or more, in place of Intelligent-Tiering: for zones
+    whose objects nobody reads after that. Default: never."""
+
+    archive: Archive | None = None
+    """When objects are archived. Default: never."""
+
     expire_days: int | None = None
     """Age at which objects are deleted, 1 or more and later than ``intelligent_tiering_days``. Default:
     never."""
@@ -86,6 +96,14 @@ class ZoneDefinition:
     inventory: Literal["daily", "weekly"] | None = None
     """Lists of the zone's objects and versions, with size, class and encryption, as Parquet beside the access
     logs. Needs ``access_logs``. 0.0025 USD for a million objects listed. Default: none."""
+
+    replication: Replication | None = None
+    """A second copy of the zone's objects elsewhere; needs ``versioned``. Default: none."""
+
+    bucket: s3.IBucket | None = None
+    """A bucket that is there already, with ``encryption_key``, in place of a new one: the zone gives it a
+    database, its place in Lake Formation and grants. Its policy, lifecycle, events and logs are its owner's
+    and none of the options above. Default: a new bucket."""
 
     database_name: str | None = None
     """Physical name of the zone's Glue database: lower-case letters, digits and underscores. Default:
@@ -139,7 +157,36 @@ class ZoneDefinition:
                 allowed="objects expire later than they change tier",
                 write="intelligent_tiering_days=None",
             )
+        check_storage(
+            problems,
+            zone,
+            tiering_days=self.intelligent_tiering_days,
+            infrequent_days=self.infrequent_access_days,
+            archive=self.archive,
+            expire_days=self.expire_days,
+            replication=self.replication,
+            versioned=self.versioned,
+        )
+        if self.bucket is not None:
+            self._check_bucket(problems, zone, self.bucket)
         self._check_folders(problems, zone)
+
+    def _check_bucket(self, problems: Problems, zone: str, bucket: s3.IBucket) -> None:
+        own = ("name", "bucket", "database_name", "unnamed_key_prefixes")
+        options = [each.name for each in fields(self) if each.name not in own]
+        plain = ZoneDefinition(name=self.name)
+        given = [name for name in options if getattr(self, name) != getattr(plain, name)]
+        problems.check(
+            not given,
+            given=f"{zone}: bucket with {', '.join(given)}",
+            allowed="a new bucket with options, or one that is there with its own",
+        )
+        problems.check(
+            bucket.encryption_key is not None,
+            given=f"{zone}: bucket without a key that is known",
+            allowed="a bucket with its key, which grants have to include",
+            write="s3.Bucket.from_bucket_attributes(…, encryption_key=key)",
+        )
 
     def _check_lock(self, problems: Problems, zone: str, lock: ObjectLock, *, destroy: bool) -> None:
         given = f"{zone}: object_lock={lock}"
