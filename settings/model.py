@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from settings.endpoint import Endpoint
+from settings.etl import Etl
 from settings.section import Section
 from settings.studio import Studio, missing_network
 
@@ -349,6 +350,7 @@ class Settings(Section):
     training: Training | None = None
     inference: Inference | None = None
     endpoint: Endpoint | None = None
+    etl: Etl | None = None
     pipeline: Pipeline | None = None
     cost: Cost | None = None
     network: Network | None = None
@@ -394,7 +396,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Settings:
-        names = ("inference", "endpoint", "pipeline", "cost", "studio")
+        names = ("inference", "endpoint", "etl", "pipeline", "cost", "studio")
         speaking = [name for name in names if getattr(self, name) is not None]
         if speaking and self.alert_emails is None:
             raise ValueError(

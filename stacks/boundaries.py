@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from cdk_data_science.security import PermissionBoundary
 from settings.model import Settings
 from stacks.endpoint import EndpointStack
+from stacks.etl import EtlStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.pipeline import PipelineStack
@@ -21,6 +22,7 @@ from stacks.training import TrainingStack
 # attach the policy of a budget that is spent to roles, which every boundary denies.
 _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
     EndpointStack: (),
+    EtlStack: ("datasync:StartTaskExecution",),
     LakeStack: (),
     NetworkStack: ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
     TrainingStack: (),

@@ -11,6 +11,7 @@ from settings.model import Settings
 from stacks import boundaries, regions
 from stacks.cost import CostStack
 from stacks.endpoint import EndpointStack
+from stacks.etl import EtlStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
@@ -33,10 +34,22 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     if settings.network is not None:
         network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
         stacks.append(network)
-    speaking = ("inference", "endpoint", "pipeline", "cost", "audit", "studio")
+    speaking = ("inference", "endpoint", "etl", "pipeline", "cost", "audit", "studio")
     if any(getattr(settings, part) is not None for part in speaking):
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
+    if settings.etl is not None and operations is not None:
+        stacks.append(
+            EtlStack(
+                app,
+                f"{name}-etl",
+                settings=settings,
+                etl=settings.etl,
+                lake=lake.lake,
+                alerts=operations.alerts,
+                env=env,
+            )
+        )
     if settings.training is not None:
         training = TrainingStack(
             app,

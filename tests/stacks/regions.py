@@ -14,7 +14,7 @@ from stacks.regions import DATA, regions
 SERVICES = frozenset(
     """
     AccessAnalyzer ApplicationAutoScaling Athena Batch Budgets CE Chatbot CloudTrail CloudWatch Config
-    DataBrew DataZone EC2 ECR EFS EKS EMRServerless Events FSx Glue IAM Kinesis KinesisAnalyticsV2
+    DataBrew DataSync DataZone EC2 ECR EFS EKS EMRServerless Events FSx Glue IAM Kinesis KinesisAnalyticsV2
     KinesisFirehose KMS LakeFormation Lambda Logs MSK MWAA NetworkFirewall QuickSight Redshift
     RedshiftServerless S3 S3Tables SageMaker Scheduler SecretsManager SNS SQS SSM StepFunctions
     """.split()  # noqa: SIM905 -- forty lines otherwise
