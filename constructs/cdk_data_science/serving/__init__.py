@@ -33,6 +33,7 @@ from cdk_data_science.serving.scaling import (
     TrackUtilization,
 )
 from cdk_data_science.serving.schedules import ScheduledCapacity
+from cdk_data_science.serving.shadow_experiment import ShadowExperiment
 from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "ScheduledCapacity",
     "ServerlessInference",
     "ServerlessVariant",
+    "ShadowExperiment",
     "Steps",
     "TrackConcurrency",
     "TrackInvocations",

@@ -49,6 +49,20 @@ class BuiltEndpoint(EndpointBase):
     _gpus: tuple[str, ...] = ()
     """Those with GPUs."""
 
+    @property
+    def given_name(self) -> str:
+        """The endpoint's name as text, where :attr:`endpoint_name` waits for the endpoint."""
+        return self._metrics_name
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """The names of the variants, shadows included."""
+        return self._variants
+
+    def admit(self, variant: InstanceVariant) -> None:
+        """Let the containers of another variant write this endpoint's log, and dumps if it keeps some."""
+        self._extend_roles([variant])
+
     def dashboard_widgets(self, *, hourly_usd: Mapping[str, float] | None = None) -> list[cloudwatch.IWidget]:
         """Graphs of requests, latency and saturation for a dashboard of yours, under the state of the alarms.
 
