@@ -237,7 +237,7 @@ class ShadowExperiment(Construct):
             role,
             self,
             [configs],
-            "SageMaker names the configurations that it makes for the test. They change nothing by themselves; "
+            "SageMaker names the configurations that it makes for the test. They change nothing alone; "
             "the endpoint that gets one is named.",
         )
         return role
