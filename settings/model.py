@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from settings.endpoint import Endpoint
 from settings.etl import Etl
+from settings.lake import Lake
 from settings.section import Section
 from settings.studio import Studio, missing_network
 
 FOLDER = Path(__file__).resolve().parent
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 PACKAGE_INDEX = {"files.pythonhosted.org", "pypi.org"}
@@ -45,48 +45,6 @@ class Platform(Section):
     destroy_data: bool = False
     """First of the two keys that let a deleted stack delete its data; the second is the context key
     ``cdk-data-science:destroyData``."""
-
-
-class Table(Section):
-    """A table of the lake's catalog, ``[lake.tables.<name>]``."""
-
-    zone: Literal["raw", "curated", "features", "models"]
-    """The zone that holds its objects."""
-    columns: Annotated[dict[str, str], Field(min_length=1)]
-    """Types by name, as Athena writes them; for CSV in the file's order."""
-    format: Literal["parquet", "csv", "json"] = "parquet"
-    """What the objects are. CSV has quotes, doubled within quotes, and one line of names."""
-    prefix: str | None = None
-    """Folder of the objects, ending in ``/``; without it, the table's name."""
-    description: str | None = None
-    """What the table holds."""
-
-
-class Lake(Section):
-    """The data lake."""
-
-    administrators: tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+")], ...] = ()
-    """ARNs of roles that administer Lake Formation beside the role that deploys."""
-    lake_formation: bool = True
-    """Register the zones with Lake Formation and give its permissions with every grant."""
-    tables: dict[str, Table] = Field(default_factory=dict)
-    """Tables of the catalog, by name; they are in the stack of the lake and are kept with it."""
-    runs_expire_days: Days | None = None
-    """Age at which what the pipeline's runs leave (``runs/`` and ``runs-train/`` of the features zone:
-    prepared data, scores, reports of the quality gate) is deleted; without it, never. Evaluations, which the
-    registry's versions name, are kept."""
-    checkpoints_expire_days: Days | None = None
-    """Age at which checkpoints (``checkpoints/`` of the models zone) are deleted; without it, never. Longer
-    than all tries of a run may take, each up to ``training.max_wait_minutes``: they share one folder."""
-
-    @model_validator(mode="after")
-    def _administrators_have_something_to_administer(self) -> Lake:
-        if self.administrators and not self.lake_formation:
-            raise ValueError(
-                "administrators are given, but lake_formation is false: there is nothing to administer; "
-                "leave one of the two out"
-            )
-        return self
 
 
 class Functions(Section):
@@ -398,6 +356,7 @@ class Settings(Section):
     def _somebody_is_told(self) -> Settings:
         names = ("inference", "endpoint", "etl", "pipeline", "cost", "studio")
         speaking = [name for name in names if getattr(self, name) is not None]
+        speaking += ["lake.quality"] if self.lake.quality is not None else []
         if speaking and self.alert_emails is None:
             raise ValueError(
                 f"alert_emails is missing, so nobody would hear of the alerts of {speaking}: write "

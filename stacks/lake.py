@@ -11,7 +11,8 @@ from constructs import Construct
 
 from cdk_data_science import Csv, DataLake, FolderExpiry, Json, LakeFormation, Parquet, ZoneDefinition
 from cdk_data_science.data_lake import DEFAULT_ZONES, TableFormat
-from settings.model import Lake, Settings
+from settings.lake import Lake
+from settings.model import Settings
 from stacks import checks
 
 FORMATS: dict[str, TableFormat] = {"parquet": Parquet(), "csv": Csv(escape='"'), "json": Json()}

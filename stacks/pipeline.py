@@ -11,6 +11,7 @@ from cdk_data_science import (
     DataLake,
     ModelRegistry,
     PipelineOptions,
+    QualityResults,
     QualityRules,
     ServerlessInference,
     Split,
@@ -37,6 +38,7 @@ class PipelineStack(cdk.Stack):
         lake: DataLake,
         training: SpotTraining,
         inference: ServerlessInference,
+        results: QualityResults | None,
         alerts: AlertTopic,
         network: NetworkStack | None,
         env: cdk.Environment,
@@ -74,6 +76,7 @@ class PipelineStack(cdk.Stack):
                 percent=pipeline.canary_percent, bake=cdk.Duration.seconds(round(pipeline.bake_minutes * 60))
             ),
             registry=self.registry,
+            results=results,
             options=PipelineOptions(
                 max_parallel_runs=pipeline.max_parallel_runs,
                 queue_timeout=cdk.Duration.minutes(pipeline.queue_timeout_minutes),

@@ -17,6 +17,7 @@ from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
 from stacks.pipeline import PipelineStack
 from stacks.protection import ProtectionStack
+from stacks.quality import QualityStack
 from stacks.serving import ServingStack
 from stacks.studio import StudioStack, team_stacks
 from stacks.training import TrainingStack
@@ -35,7 +36,8 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
         network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
         stacks.append(network)
     speaking = ("inference", "endpoint", "etl", "pipeline", "cost", "audit", "studio")
-    if any(getattr(settings, part) is not None for part in speaking):
+    quality = None
+    if any(getattr(settings, part) is not None for part in speaking) or settings.lake.quality is not None:
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
     if settings.etl is not None and operations is not None:
@@ -50,6 +52,18 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 env=env,
             )
         )
+    if settings.lake.quality is not None and operations is not None:
+        quality = QualityStack(
+            app,
+            f"{name}-quality",
+            settings=settings,
+            quality=settings.lake.quality,
+            lake=lake.lake,
+            alerts=operations.alerts,
+            network=_inside(network, settings, "pipeline"),
+            env=env,
+        )
+        stacks.append(quality)
     if settings.training is not None:
         training = TrainingStack(
             app,
@@ -100,6 +114,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             lake=lake.lake,
             training=training.training,
             inference=serving.inference,
+            results=None if quality is None else quality.results,
             alerts=operations.alerts,
             network=_inside(network, settings, "pipeline"),
             env=env,
