@@ -9,11 +9,13 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from botocore.exceptions import ClientError
 
 from cdk_data_science import Artifact, DataCapture, InstanceVariant, Model, ModelEndpoint, ZoneAttributes
 from cdk_data_science.data_lake import Zone
+from cdk_data_science.serving import CapturedTable
 from tests.constructs import support
 from tests.local.conftest import ACCOUNT, REGION, LocalAws, eventually
 from tests.local.test_hosting import IMAGE, Host
@@ -45,9 +47,18 @@ def template(host: Host) -> dict[str, Any]:
         key = host.archive(factor).removeprefix(f"s3://{bucket}/")
         model = Model(stack, name.title(), image=IMAGE, artifact=Artifact(zone=zone, key=key))
         variants.append(InstanceVariant(name=name, model=model, instance_type="ml.m5.large", weight=weight))
-    endpoint = ModelEndpoint(
-        stack, "Numbers", variants=variants, data_capture=DataCapture(zone=zone, prefix="library/captured/")
+    capture = DataCapture(zone=zone, prefix="library/captured/")
+    endpoint = ModelEndpoint(stack, "Numbers", variants=variants, data_capture=capture)
+    database = glue.CfnDatabase(
+        stack,
+        "Database",
+        catalog_id=ACCOUNT,
+        database_input=glue.CfnDatabase.DatabaseInputProperty(name="models"),
     )
+    table = CapturedTable(
+        stack, "Captured", endpoint=endpoint, capture=capture, name="captured", since="2026-01-01"
+    )
+    table.node.add_dependency(database)
     caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     endpoint.grant_invoke(caller)
     for name, value in (("Name", endpoint.endpoint_name), ("Role", caller.role_arn)):
@@ -72,6 +83,27 @@ def role_of(host: Host, stack: Stack) -> str:
         if each["ResourceType"] == "AWS::IAM::Role" and each["LogicalResourceId"].startswith("Doubles")
     ]
     return str(found)
+
+
+def query(host: Host, text: str) -> list[list[str]]:
+    """All rows of a query, without their heading."""
+    athena = host.aws.client("athena")
+    started = athena.start_query_execution(
+        QueryString=text,
+        QueryExecutionContext={"Database": "models"},
+        ResultConfiguration={"OutputLocation": f"s3://{host.bench.bucket}/library/results/"},
+    )["QueryExecutionId"]
+    status: dict[str, Any] = {}
+
+    def over() -> bool:
+        status.update(athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"])
+        return status["State"] not in ("QUEUED", "RUNNING")
+
+    eventually(over, 60, "the end of the query")
+    assert status["State"] == "SUCCEEDED", status
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=started)
+    rows = [row for page in pages for row in page["ResultSet"]["Rows"]]
+    return [[value.get("VarCharValue", "") for value in row["Data"]] for row in rows[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +154,16 @@ def test_traffic_is_split_by_weight_and_each_call_is_captured(host: Host) -> Non
 
     eventually(lambda: len(captured()) >= CALLS, 30, "all calls in the zone")
     assert captured() == sorted(answers)
+
+    # AND Athena reads them as a table: what was asked, and what was answered
+    rows = query(
+        host,
+        "SELECT capturedata.endpointinput.data, capturedata.endpointoutput.data, eventmetadata.inferenceid "
+        "FROM captured",
+    )
+    assert sorted((json.loads(a)[0], json.loads(b)[0], int(c)) for a, b, c in rows) == sorted(
+        (number, result, number) for number, _, result in answers
+    )
 
     # AND other artifacts, with roles of their own, take over under the same name
     before = stack.physical_id(role_of(host, stack))

@@ -7,6 +7,7 @@ from cdk_data_science.serving.artifact import Artifact, HubArtifact, ModelPackag
 from cdk_data_science.serving.async_endpoint import AsyncEndpoint, Backlog
 from cdk_data_science.serving.batch_transform import BatchTransform
 from cdk_data_science.serving.capture import CoreDumps, DataCapture
+from cdk_data_science.serving.captured_table import CapturedTable
 from cdk_data_science.serving.component import InferenceComponent
 from cdk_data_science.serving.component_endpoint import ComponentEndpoint, ManagedInstances
 from cdk_data_science.serving.containers import Container
@@ -43,6 +44,7 @@ __all__ = [
     "Backlog",
     "BatchTransform",
     "Canary",
+    "CapturedTable",
     "Compiled",
     "ComponentEndpoint",
     "Compute",
