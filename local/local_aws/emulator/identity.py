@@ -16,6 +16,8 @@ _NAMED = {
     "ProcessingJobName": "processing-job",
     "TransformJobName": "transform-job",
     "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
+    "AutoMLJobName": "automl-job",
+    "CompilationJobName": "compilation-job",
     "EndpointConfigName": "endpoint-config",
     "EndpointName": "endpoint",
     "ModelName": "model",
@@ -24,7 +26,7 @@ _NAMED = {
 }
 # Operations of Lambda that IAM calls otherwise.
 _LAMBDA_ACTIONS = {"Invoke": "InvokeFunction", "InvokeWithResponseStream": "InvokeFunction"}
-_BY_ARN = ("ModelPackageArn", "ResourceArn")
+_BY_ARN = ("ModelPackageArn", "PipelineExecutionArn", "ResourceArn")
 # Condition keys of an upload that a policy may ask for and that ministack leaves out.
 _ENCRYPTION_HEADERS = (
     "x-amz-server-side-encryption-aws-kms-key-id",
