@@ -406,7 +406,7 @@ def test_a_model_is_compiled(machines: Machines) -> None:
 
 def test_a_job_that_takes_too_long_is_stopped(machines: Machines) -> None:
     done = machines.run("Find")
-    assert (done["status"], done["error"]) == ("FAILED", "States.Timeout")
+    assert (done["status"], done["error"]) == ("FAILED", "States.Timeout"), done["cause"]
     sagemaker = machines.aws.client("sagemaker")
     (job,) = sagemaker.list_auto_ml_jobs(NameContains=machines.name)["AutoMLJobSummaries"]
     assert job["AutoMLJobStatus"] == "Stopped"

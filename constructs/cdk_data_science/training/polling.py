@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ EXISTS = ("SageMaker.ResourceInUseException", "SageMaker.ResourceInUse")
 MOST_LOOKS = 500
 EVENTS_OF_A_LOOK = 9
 _SHORTEST_PAUSE_SECONDS = 30
+_ACRONYM = re.compile("[A-Z]{2}")
 
 
 def pause(limit: Duration) -> Duration:
@@ -111,7 +113,7 @@ class Watch:
             scope, f"{id}: look again later", time=sfn.WaitTime.duration(pause(job.limit))
         )
         again.next(self.look)
-        status = f"$states.input.{job.kind.status_member}"
+        status = _member(job.kind.status_member)
         going = ", ".join(f"'{each}'" for each in job.kind.going)
         self.over.when(_condition(f"{status} = '{job.kind.succeeded}'"), found)
         if job.stop_after_limit:
@@ -130,7 +132,7 @@ class Watch:
         stop = self._call(
             f"{self._id}: stop the job",
             operation=self._job.kind.stop,
-            argument=f"{{% $states.input.{self._job.kind.name_member} %}}",
+            argument=self._job.name,
             comment="Its time is over",
             assign=self._failure("States.Timeout", f"The job took longer than {seconds} seconds"),
         )
@@ -255,6 +257,17 @@ def from_input(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: from_input(each) for name, each in value.items()}
     return [from_input(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _member(name: str) -> str:
+    """The expression for a member of a description.
+
+    An ``aws-sdk`` integration names results as the SDK for Java does, which has a way of its own with
+    acronyms: those are looked up in any case.
+    """
+    if _ACRONYM.search(name) is None:
+        return f"$states.input.{name}"
+    return f"$lookup($states.input, $keys($states.input)[$lowercase($) = '{name.lower()}'])"
 
 
 def _condition(expression: str) -> sfn.Condition:
