@@ -135,7 +135,6 @@ FREE: dict[str, str] = {
 UNKNOWN: dict[str, str] = {
     "AWS::Athena::CapacityReservation": "by the reserved processing units",
     "AWS::AutoScaling::AutoScalingGroup": "by the instances that it starts",
-    "AWS::Batch::ComputeEnvironment": "by the instances that it starts",
     "AWS::CloudFormation::CustomResource": "only its function knows what it makes",
     "AWS::CloudWatch::InsightRule": "by the rule and the events that match it",
     "AWS::Config::ConfigRule": "by the evaluations, which follow the account's changes",
@@ -167,7 +166,6 @@ UNKNOWN: dict[str, str] = {
     "AWS::RDS::DBCluster": "by its instances and their storage",
     "AWS::RDS::DBInstance": "by its type and storage",
     "AWS::Route53::HostedZone": "by the month",
-    "AWS::SageMaker::Cluster": "by its instances",
     "AWS::SageMaker::MlflowApp": "scales by itself; its prices are on SageMaker's page",
     "AWS::SageMaker::MlflowTrackingServer": "by its size",
     "AWS::SageMaker::PartnerApp": "by its tier",

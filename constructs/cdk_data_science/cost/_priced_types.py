@@ -182,6 +182,28 @@ def _analyzer(properties: Mapping[str, Any], template: Template) -> Quantities:
     return []
 
 
+def _cluster(properties: Mapping[str, Any], template: Template) -> Quantities:
+    """HyperPod's instances are there from its making on, and have prices of their own."""
+    groups = [*properties.get("InstanceGroups", ()), *properties.get("RestrictedInstanceGroups", ())]
+    counted = [
+        (template.number(group.get("InstanceCount"), "number of instances", 0), group.get("InstanceType"))
+        for group in groups
+    ]
+    there = [f"{count:g} x {type_}" for count, type_ in counted if count]
+    if there:
+        raise Undecided(f"no price for instances of HyperPod: {', '.join(there)}")
+    return []
+
+
+def _compute_environment(properties: Mapping[str, Any], template: Template) -> Quantities:
+    """Batch keeps as many processors as it is told to, jobs or not."""
+    resources = properties.get("ComputeResources", {})
+    kept = template.number(resources.get("MinvCpus"), "least number of vCPUs", 0)
+    if kept and not str(resources.get("Type", "")).startswith("FARGATE"):
+        raise Undecided(f"by the instances that it keeps for {kept:g} vCPUs")
+    return []
+
+
 def _parameter(properties: Mapping[str, Any], template: Template) -> Quantities:
     if template.value(properties.get("Tier", "Standard"), "tier") != "Standard":
         raise Undecided("no price for advanced parameters")
@@ -190,6 +212,7 @@ def _parameter(properties: Mapping[str, Any], template: Template) -> Quantities:
 
 PRICED: Mapping[str, Callable[[Mapping[str, Any], Template], Quantities]] = {
     "AWS::AccessAnalyzer::Analyzer": _analyzer,
+    "AWS::Batch::ComputeEnvironment": _compute_environment,
     "AWS::Budgets::BudgetsAction": _one("budgets.action"),
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::CompositeAlarm": _one("cloudwatch.composite-alarm"),
@@ -209,6 +232,7 @@ PRICED: Mapping[str, Callable[[Mapping[str, Any], Template], Quantities]] = {
     "AWS::Redshift::Cluster": _redshift,
     "AWS::SSM::Parameter": _parameter,
     "AWS::SageMaker::App": _app,
+    "AWS::SageMaker::Cluster": _cluster,
     "AWS::SageMaker::Endpoint": _endpoint,
     "AWS::SageMaker::FeatureGroup": _feature_group,
     "AWS::SageMaker::NotebookInstance": _notebook,

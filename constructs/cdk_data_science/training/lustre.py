@@ -178,8 +178,12 @@ class LustreScratch(Construct):
 
         For training: ``lustre.grant_mount(training.role, security_groups=training.security_groups)``.
         """
-        let_in(self.security_group, security_groups)
+        self.let_in(security_groups)
         return allow_describe(grantee)
+
+    def let_in(self, security_groups: Sequence[ec2.ISecurityGroup]) -> None:
+        """Let machines reach the file system from their security groups; a mount by hand needs no more."""
+        let_in(self.security_group, security_groups)
 
     def mount_command(self, *, at: str) -> str:
         """Return the shell command that mounts the file system, for a notebook's start script.
