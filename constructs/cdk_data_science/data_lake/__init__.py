@@ -1,5 +1,6 @@
 """The data lake: governed zones on S3 with their catalog."""
 
+from cdk_data_science.data_lake.catalog_encryption import CatalogEncryption
 from cdk_data_science.data_lake.crawler import CrawlerOutput, LakeCrawler
 from cdk_data_science.data_lake.data_lake import DataLake, ImportedDataLake
 from cdk_data_science.data_lake.etl import (
@@ -19,6 +20,7 @@ from cdk_data_science.data_lake.etl import (
 from cdk_data_science.data_lake.formats import Csv, Iceberg, IcebergPartition, Json, Parquet, TableFormat
 from cdk_data_science.data_lake.ingestion import BucketCopy, PartnerUpload
 from cdk_data_science.data_lake.lake_formation import LakeFormation, Registration
+from cdk_data_science.data_lake.lake_principal import LakePrincipal
 from cdk_data_science.data_lake.lake_tag import LakeTag
 from cdk_data_science.data_lake.partitions import PartitionKey
 from cdk_data_science.data_lake.projections import (
@@ -57,6 +59,7 @@ __all__ = [
     "QUALITY_NAMESPACE",
     "Archive",
     "BucketCopy",
+    "CatalogEncryption",
     "Column",
     "CrawlerOutput",
     "Csv",
@@ -76,6 +79,7 @@ __all__ = [
     "Json",
     "LakeCrawler",
     "LakeFormation",
+    "LakePrincipal",
     "LakeTable",
     "LakeTag",
     "ManagedTable",

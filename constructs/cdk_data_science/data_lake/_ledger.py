@@ -39,6 +39,9 @@ class Principal:
     label: str
     """Its part of logical ids: the same for two imports of one role."""
 
+    elsewhere: bool = False
+    """Whether it is another account, whose own administrators hand the permission on."""
+
 
 @dataclass(slots=True)
 class _Page:
@@ -102,7 +105,7 @@ class Ledger:
             ),
             resource=resource,
             permissions=[permission],
-            permissions_with_grant_option=[],
+            permissions_with_grant_option=[permission] if principal.elsewhere else [],
         )
         if page.granted:
             created.add_resource_dependency(next(reversed(page.granted.values())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from constructs import Construct, IConstruct
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._validation import ConfigurationError, is_token
 from cdk_data_science.data_lake._ledger import Ledger, Principal, Resource, container, digest
+from cdk_data_science.data_lake.lake_principal import LakePrincipal
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _MAXIMUM_FILTERS = 100  # of one principal on one table
 
 
@@ -88,7 +91,12 @@ class Catalog:
         stack = self._stack if construct is None else Stack.of(construct)
         self._refuse_elsewhere(construct, stack)
         return Principal(
-            identifier=identifier, construct=construct, stack=stack, label=digest(stack.resolve(identifier))
+            identifier=identifier,
+            construct=construct,
+            stack=stack,
+            label=digest(stack.resolve(identifier)),
+            # In the other account, nobody could use what its administrators may not hand on.
+            elsewhere=bool(_ACCOUNT.fullmatch(identifier)) and identifier != self._account,
         )
 
     def permit(self, principal: Principal, *, database: Sequence[str], tables: Sequence[str]) -> None:
@@ -247,8 +255,20 @@ def let_get_credentials(principal: Principal) -> None:
     )
 
 
+def without_policies(grantee: iam.IGrantable) -> bool:
+    """Whether Lake Formation alone knows the grantee: policies of IAM cannot name it."""
+    return isinstance(grantee, LakePrincipal)
+
+
+def lake_formation_alone(grantee: iam.IGrantable) -> iam.Grant:
+    """What a grant of S3, KMS or Glue is for whom policies cannot name: nothing."""
+    return iam.Grant.drop(grantee, "Lake Formation's permissions alone")
+
+
 def principal_construct(grantee: iam.IGrantable) -> IConstruct | None:
     """The role or user behind a grantee, if it is part of the app."""
+    if without_policies(grantee):
+        return None
     principal: Any = grantee.grant_principal
     return principal if hasattr(principal, "node") else None
 

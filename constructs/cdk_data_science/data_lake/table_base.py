@@ -10,7 +10,12 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._validation import Problems
-from cdk_data_science.data_lake._permissions import Cells, let_get_credentials
+from cdk_data_science.data_lake._permissions import (
+    Cells,
+    lake_formation_alone,
+    let_get_credentials,
+    without_policies,
+)
 from cdk_data_science.data_lake.column_types import ColumnType
 from cdk_data_science.data_lake.quality_rules import QualityRules
 from cdk_data_science.data_lake.row_filter import check_row_filter
@@ -128,7 +133,9 @@ class TableBase(Construct):
             )
             problems.raise_if_any()
         grant = self._grant_definition(grantee)
-        if not filtered:
+        if without_policies(grantee):
+            self.zone._check_lake_principal(None, ("SELECT",))
+        elif not filtered:
             grant = self.zone.grant_read(grantee, prefix=self.prefix).combine(grant)
         if catalog is None or principal is None:
             return grant
@@ -160,6 +167,9 @@ class TableBase(Construct):
         Args:
             grantee: A role, user or account; an AWS service gets S3 and KMS.
         """
+        if without_policies(grantee):
+            self.zone._check_lake_principal(None, ("INSERT",))
+            return self._permit_write(grantee, lake_formation_alone(grantee))
         stack = Stack.of(self.zone)
         changes = ("glue:UpdateTable",) if self.iceberg else _WRITE_PARTITIONS
         grant = self.zone.grant_read_write(grantee, prefix=self.prefix)
@@ -169,6 +179,9 @@ class TableBase(Construct):
                 grantee=grantee, actions=list(changes), resource_arns=self._definition_arns(stack)
             )
         )
+        return self._permit_write(grantee, grant)
+
+    def _permit_write(self, grantee: iam.IGrantable, grant: iam.Grant) -> iam.Grant:
         catalog = self.zone.catalog
         principal = None if catalog is None else catalog.principal(grantee)
         if catalog is None or principal is None:
@@ -266,6 +279,8 @@ class TableBase(Construct):
 
     def _grant_definition(self, grantee: iam.IGrantable) -> iam.Grant:
         """The definition of this table and no other, as far as Lake Formation lets the grantee see it."""
+        if without_policies(grantee):
+            return lake_formation_alone(grantee)
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(_READ_DEFINITION),

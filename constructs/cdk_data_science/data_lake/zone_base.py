@@ -14,7 +14,13 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
-from cdk_data_science.data_lake._permissions import Catalog, let_get_credentials, principal_construct
+from cdk_data_science.data_lake._permissions import (
+    Catalog,
+    lake_formation_alone,
+    let_get_credentials,
+    principal_construct,
+    without_policies,
+)
 from cdk_data_science.data_lake.formats import Parquet, TableFormat
 from cdk_data_science.data_lake.partitions import PartitionKey
 from cdk_data_science.data_lake.schema import Schema
@@ -217,7 +223,11 @@ class ZoneBase(Construct):
         key: tuple[str, ...],
         tables: tuple[str, ...],
     ) -> iam.Grant:
-        grant = self._grant_objects(grantee, prefix, objects=objects, bucket=bucket, key=key)
+        if without_policies(grantee):
+            self._check_lake_principal(prefix, tables)
+            grant = lake_formation_alone(grantee)
+        else:
+            grant = self._grant_objects(grantee, prefix, objects=objects, bucket=bucket, key=key)
         if prefix is not None or not tables or self.catalog is None:
             return grant
         principal = self.catalog.principal(grantee)
@@ -226,6 +236,22 @@ class ZoneBase(Construct):
         self.catalog.permit(principal, database=("DESCRIBE",), tables=tables)
         let_get_credentials(principal)
         return grant.combine(self.grant_definitions(grantee))
+
+    def _check_lake_principal(self, prefix: str | None, tables: tuple[str, ...]) -> None:
+        problems = Problems(f"Grant on {self.node.path}")
+        problems.check(
+            prefix is None and bool(tables),
+            given=f"a LakePrincipal on {'objects' if prefix is None else repr(prefix)}",
+            allowed="tables: objects and folders are a matter of S3, whose policies do not know it",
+            write="table.grant_select(…), or zone.grant_read(…) for all tables",
+        )
+        problems.check(
+            self.catalog is not None and self.catalog.governed is not False,
+            given=f"a LakePrincipal in zone {self.name!r}, where IAM decides",
+            allowed="zones where Lake Formation alone decides",
+            write="DataLake(…, lake_formation=LakeFormation(hybrid=False))",
+        )
+        problems.raise_if_any()
 
     def _grant_objects(
         self,
@@ -271,6 +297,8 @@ class ZoneBase(Construct):
     def grant_definitions(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal read the definitions of the database and its tables, as far as Lake Formation lets
         it see them. IAM alone: the other grants include it."""
+        if without_policies(grantee):
+            return lake_formation_alone(grantee)
         stack = Stack.of(self)
         tables_arn = stack.format_arn(
             service="glue", resource="table", resource_name=f"{self.database_name}/*"
