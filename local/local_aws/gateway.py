@@ -142,12 +142,18 @@ def _report(request: dict[str, Any]) -> dict[str, Any]:
 def _credentials(request: dict[str, Any]) -> dict[str, Any]:
     """A role's credentials, whoever its trust policy names: tests call as what they test."""
     from local_aws import identity
+    from local_aws.emulator import studio_access
 
     role = request.get("role", "")
     if not role.startswith("arn:"):
         message = f"{role!r} is not the ARN of a role"
         raise AdminError(message)
-    return dict(identity.role_credentials(role, request.get("session", "local-aws")))
+    user, domain = request.get("user"), request.get("domain")
+    if user is None or domain is None:
+        return dict(identity.role_credentials(role, request.get("session", "local-aws")))
+    # As Studio takes it for a user's apps.
+    keys = studio_access.session_keys(domain, user)
+    return dict(identity.role_credentials(role, f"studio-{domain}-{user}", keys))
 
 
 async def _read(receive: Receive) -> bytes:

@@ -26,17 +26,22 @@ def assume(role_arn: str, service: str, session_name: str, source_arn: str | Non
     return role_credentials(role_arn, session_name)
 
 
-def role_credentials(role_arn: str, session_name: str) -> dict[str, str]:
-    """The credentials of this role and session name, as the environment variables that SDKs read."""
+def role_credentials(
+    role_arn: str, session_name: str, studio_keys: dict[str, str] | None = None
+) -> dict[str, str]:
+    """The credentials of this role and session name, as the environment variables that SDKs read.
+
+    ``studio_keys``: the condition keys that Studio adds to the sessions of a user.
+    """
     with _lock:
         expires, credentials = _sessions.get((role_arn, session_name), (0.0, {}))
         if expires - time.time() < _RENEW_BEFORE:
-            expires, credentials = time.time() + _LIFETIME, _mint(role_arn, session_name)
+            expires, credentials = time.time() + _LIFETIME, _mint(role_arn, session_name, studio_keys or {})
             _sessions[role_arn, session_name] = (expires, credentials)
         return credentials
 
 
-def _mint(role_arn: str, session_name: str) -> dict[str, str]:
+def _mint(role_arn: str, session_name: str, studio_keys: dict[str, str]) -> dict[str, str]:
     from ministack.services import sts
 
     access_key = "ASIA" + secrets.token_hex(8).upper()
@@ -53,6 +58,7 @@ def _mint(role_arn: str, session_name: str) -> dict[str, str]:
             "SecretAccessKey": secret,
             "SessionToken": token,
             "Expiration": time.time() + _LIFETIME,
+            "StudioKeys": studio_keys,
         },
     )
     return {

@@ -121,11 +121,16 @@ class StudioTeam(Construct):
         for key, value in ((TEAM_TAG, name), (COST_TAG, cost_center)):
             Tags.of(self).add(key, value)
         self.profiles = MappingProxyType({user.name: self._profile(user) for user in users})
+        places: dict[str, list[sagemaker.CfnSpace]] = {user.name: [] for user in users}
         for user in users:
             for space in user.spaces:
-                self._space(f"{user.name}-{space.name}", space, user.name, user.instance_type)
+                made = self._space(f"{user.name}-{space.name}", space, user.name, user.instance_type)
+                places[user.name].append(made)
         for shared in shared_spaces:
-            self._space(f"{name}-{shared.name}", shared, shared.owner, shared.instance_type)
+            made = self._space(f"{name}-{shared.name}", shared, shared.owner, shared.instance_type)
+            places[shared.owner].append(made)
+        for owner, spaces in places.items():
+            self._end(owner, spaces)
 
     def role(self, persona: Persona) -> iam.Role:
         """The role of a persona's apps.
@@ -245,15 +250,18 @@ class StudioTeam(Construct):
         profile.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         if Stack.of(self) is Stack.of(self._domain):
             profile.node.add_dependency(self._domain.end)
+        return profile
+
+    def _end(self, user: str, spaces: Sequence[sagemaker.CfnSpace]) -> None:
+        """End a user's apps before CloudFormation deletes their spaces, and spaces before their profile."""
         end = self._domain.ending.end_user(
             self,
-            f"End-{user.name}",
+            f"End-{user}",
             domain_id=self._domain.domain_id,
-            user=user.name,
+            user=user,
             destroy=self._domain.destroy,
         )
-        end.node.add_dependency(profile)
-        return profile
+        end.node.add_dependency(self.profiles[user], *spaces)
 
     def _space(
         self, name: str, space: PrivateSpace | SharedSpace, owner: str, default_type: str

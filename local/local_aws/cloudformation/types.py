@@ -24,6 +24,7 @@ from local_aws.cloudformation import (
     queries,
     recorded,
     security_groups,
+    studio,
     validation,
 )
 
@@ -86,6 +87,7 @@ def _ours() -> Handlers:
         ),
         "AWS::EC2::SecurityGroupEgress": _type(security_groups.create_egress, security_groups.delete_egress),
         "Custom::S3AutoDeleteObjects": _type(_emptying_create, _emptying_delete),
+        **studio.handlers(),
         **recorded.handlers(),
     }
 

@@ -25,12 +25,14 @@ def install() -> None:
         services,
         stack_operations,
         step_functions,
+        studio_access,
     )
 
     hooks.require_all()
     services.install()
     identity.install()
     request_conditions.install()
+    studio_access.install()
     policy_variables.install()
     budget_actions.install()
     call_log.install()

@@ -57,6 +57,17 @@ HOOKS = (
         "app", "pin_request_origin", "loopback counts as secure transport", ("source_ip", "secure_transport")
     ),
     Hook("core.router", "SERVICE_PATTERNS", "requests of services that ministack lacks find their handler"),
+    Hook(
+        "core.iam_evaluator",
+        "evaluate_trust_policy",
+        "variables of trust policies",
+        ("trust_doc", "caller_arn", "ctx"),
+    ),
+    Hook("core.iam_evaluator", "_principal_keys", "who a person in Studio is", ("credential",)),
+    Hook("services.sts", "_sessions", "what a session of Studio carries"),
+    Hook("services.efs", "_mount_targets", "the file system of a mount target"),
+    Hook("services.ec2", "_security_groups", "the VPC of a security group"),
+    Hook("services.ec2", "_network_interfaces", "the VPC of a network interface"),
     Hook("core.iam_actions", "SERVICE_TO_IAM_NAMESPACE", "IAM for services that ministack lacks"),
     Hook("core.iam_actions", "extract_resource_arn", "IAM on SageMaker's resources", (*_ACTION, "region")),
     Hook(

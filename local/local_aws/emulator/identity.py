@@ -71,8 +71,7 @@ def install() -> None:
         arn = str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
         if service == "logs":
             return logs_resource(arn, headers, body)
-        if service == "elasticfilesystem" and arn == "*" and "FileSystemId" in query_params:
-            number = _first(query_params["FileSystemId"])
+        if service == "elasticfilesystem" and (number := file_system_of(path, query_params)) is not None:
             return f"arn:aws:elasticfilesystem:{region}:{account_id}:file-system/{number}"
         if service in ("athena", "glue"):
             return catalog_resources.resource(arn, service, headers, body)
@@ -112,6 +111,19 @@ def install() -> None:
     iam_actions._lambda_action = lambda_operation
     iam_actions._s3_object_context = with_encryption_key
     iam_actions.extract_resource_arn = own_resource
+
+
+def file_system_of(path: str, query: dict[str, Any]) -> str | None:
+    """The file system that a call about it, or about one of its mount targets, is authorized on."""
+    from ministack.services import efs
+
+    if "FileSystemId" in query:
+        return str(_first(query["FileSystemId"]))
+    parts = path.strip("/").split("/")
+    if "mount-targets" in parts[:-1]:
+        target = efs._mount_targets.get(parts[parts.index("mount-targets") + 1])
+        return str(target["FileSystemId"]) if target else None
+    return None
 
 
 def _asked_for(upload: dict[str, Any]) -> dict[str, str]:

@@ -19,6 +19,8 @@ def install() -> None:
         if service == "iam" and "PolicyArn" in params:
             given = params["PolicyArn"]
             found |= {"iam:PolicyARN": given[0] if isinstance(given, list) else given}
+        if service == "ec2":
+            found |= _vpc_of(params)
         if service == "sagemaker":
             found |= _of_sagemaker(_parsed(body))
         return found
@@ -49,6 +51,19 @@ def budget_resource(request: Any, account: str) -> str:
     action = request.get("ActionId")
     suffix = f"/action/{action}" if isinstance(action, str) else ""
     return f"arn:aws:budgets::{account}:budget/{name}{suffix}"
+
+
+def _vpc_of(params: dict[str, Any]) -> dict[str, str]:
+    """The VPC of the security group or network interface that a request is about."""
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import ec2
+
+    for member, known in (("GroupId", ec2._security_groups), ("NetworkInterfaceId", ec2._network_interfaces)):
+        given = params.get(member)
+        found = known.get(given[0] if isinstance(given, list) and given else given)
+        if found:
+            return {"ec2:Vpc": f"arn:aws:ec2:{get_region()}:{get_account_id()}:vpc/{found['VpcId']}"}
+    return {}
 
 
 _SAGEMAKER_KEYS = {

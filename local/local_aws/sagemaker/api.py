@@ -16,6 +16,8 @@ from local_aws.sagemaker import (
     processing,
     registry,
     runtime,
+    studio,
+    studio_images,
     tagging,
     training,
     transform,
@@ -73,13 +75,15 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeEndpoint": endpoints.describe,
     "ListEndpoints": endpoints.list_endpoints,
     "DeleteEndpoint": endpoints.delete,
+    **studio.OPERATIONS,
+    **studio_images.OPERATIONS,
 }
 _TAGGING: dict[str, Operation] = {
     "AddTags": tagging.add,
     "ListTags": tagging.list_tags,
     "DeleteTags": tagging.delete,
 }
-_TAGGED = {name for name in OPERATIONS if name.startswith("Create")}
+_TAGGED = {name for name in OPERATIONS if name.startswith("Create")} - {"CreatePresignedDomainUrl"}
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 

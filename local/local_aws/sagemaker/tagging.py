@@ -10,6 +10,8 @@ from local_aws.sagemaker import (
     hosting,
     processing,
     registry,
+    studio,
+    studio_images,
     training,
     transform,
     tuning,
@@ -25,6 +27,10 @@ _KNOWN = (
     hosting.MODELS.arns,
     hosting.CONFIGS.arns,
     endpoints.arns,
+    studio.arns,
+    studio_images.IMAGES.arns,
+    studio_images.APP_CONFIGS.arns,
+    studio_images.SCRIPTS.arns,
     feature_store.arns,
 )
 _tags: dict[str, dict[str, str]] = {}

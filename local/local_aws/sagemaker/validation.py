@@ -53,6 +53,11 @@ def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
     return frozenset(shape.members if shape is not None else ())
 
 
+def shape_members(shape: str, service: str = "sagemaker") -> frozenset[str]:
+    """The names of the members of a structure."""
+    return frozenset(_model(service).shape_for(shape).members)
+
+
 def _violations(value: Any, shape: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     allowed = _PYTHON_TYPES.get(kind, (object,))

@@ -93,9 +93,24 @@ def test_everything_ends_before_what_it_hangs_on() -> None:
     for resource in found.values():
         if resource["Type"] == "AWS::SageMaker::UserProfile":
             assert end_id in resource["DependsOn"]
-        if resource["Type"] in ("Custom::StudioUserEnd", "AWS::SageMaker::Space"):
+        if resource["Type"] == "AWS::SageMaker::Space":
             (profile,) = resource["DependsOn"]
             assert found[profile]["Type"] == "AWS::SageMaker::UserProfile"
+    # A user's apps end before CloudFormation deletes the spaces that they are in.
+    ends = {
+        each["Properties"]["UserProfileName"]: {
+            found[key]["Properties"].get("SpaceName") or found[key]["Properties"]["UserProfileName"]
+            for key in each["DependsOn"]
+        }
+        for each in found.values()
+        if each["Type"] == "Custom::StudioUserEnd"
+    }
+    assert ends == {
+        "ann": {"ann", "ann-lab"},
+        "ben": {"ben", "reviews-board"},
+        "cay": {"cay"},
+        "dot": {"dot"},
+    }
 
 
 @pytest.mark.parametrize(

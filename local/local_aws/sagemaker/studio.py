@@ -1,0 +1,402 @@
+"""Studio's API: domains, profiles, spaces and apps as state, and what a domain makes in a VPC for real.
+
+Nothing runs in an app. What ends, ends in the order that Studio asks for: a space has no apps, a profile no
+spaces, a domain neither. An app is `Deleting` for a moment before it is gone.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Any
+
+from local_aws import context
+from local_aws.sagemaker import jobs, validation
+from local_aws.sagemaker.errors import ApiError, in_use, invalid
+from local_aws.sagemaker.paging import page
+
+DELETING_SECONDS = 0.5
+_Request = dict[str, Any]
+_Item = dict[str, Any]
+
+_domains: dict[str, _Item] = {}
+_profiles: dict[tuple[str, str], _Item] = {}
+_spaces: dict[tuple[str, str], _Item] = {}
+_apps: dict[tuple[str, str, str, str], _Item] = {}
+_lock = threading.RLock()
+
+
+def create_domain(request: _Request) -> _Request:
+    validation.check("CreateDomain", request)
+    with _lock:
+        if any(each["DomainName"] == request["DomainName"] for each in _domains.values()):
+            raise in_use(f"A domain with the name {request['DomainName']} already exists.")
+        number = "d-" + "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
+        item = _kept(request) | {
+            "DomainId": number,
+            "DomainArn": f"{jobs.arn_prefix()}domain/{number}",
+            "Url": f"https://{number}.studio.{jobs.region()}.sagemaker.aws",
+            "Status": "InService",
+            **_times(),
+        }
+        _domains[number] = item
+    if request.get("HomeEfsFileSystemCreation", "Enabled") == "Enabled":
+        item["HomeEfsFileSystemId"] = _home(item)
+    return {"DomainArn": item["DomainArn"], "DomainId": number, "Url": item["Url"]}
+
+
+def describe_domain(request: _Request) -> _Request:
+    validation.check("DescribeDomain", request)
+    return _answer("DescribeDomain", _domain(request))
+
+
+def list_domains(request: _Request) -> _Request:
+    validation.check("ListDomains", request)
+    return _listed(_domains.values(), request, "Domains", "DomainId", "DomainDetails")
+
+
+def update_domain(request: _Request) -> _Request:
+    validation.check("UpdateDomain", request)
+    item = _domain(request)
+    changes = _kept(request)
+    if "DomainSettingsForUpdate" in changes:
+        changes["DomainSettings"] = changes.pop("DomainSettingsForUpdate")
+    item.update(changes | {"LastModifiedTime": time.time()})
+    return {"DomainArn": item["DomainArn"]}
+
+
+def delete_domain(request: _Request) -> _Request:
+    validation.check("DeleteDomain", request)
+    item = _domain(request)
+    with _lock:
+        if any(domain == item["DomainId"] for domain, _ in (*_profiles, *_spaces)):
+            raise in_use(f"Unable to delete {item['DomainId']}: it has user profiles or spaces.")
+        del _domains[item["DomainId"]]
+    retained = request.get("RetentionPolicy", {}).get("HomeEfsFileSystem", "Retain") == "Retain"
+    if "HomeEfsFileSystemId" in item and not retained:
+        _end_home(item["HomeEfsFileSystemId"])
+    return {}
+
+
+def create_profile(request: _Request) -> _Request:
+    validation.check("CreateUserProfile", request)
+    domain, name = _domain(request), request["UserProfileName"]
+    if (domain["AuthMode"] == "SSO") is not ("SingleSignOnUserValue" in request):
+        raise invalid("SingleSignOnUserValue is for domains with AuthMode SSO, and needed there.")
+    with _lock:
+        if (domain["DomainId"], name) in _profiles:
+            raise in_use(f"A user profile with the name {name} already exists.")
+        arn = f"{jobs.arn_prefix()}user-profile/{domain['DomainId']}/{name.lower()}"
+        _profiles[domain["DomainId"], name] = _kept(request) | {
+            "UserProfileArn": arn,
+            "Status": "InService",
+            **_times(),
+        }
+    return {"UserProfileArn": arn}
+
+
+def describe_profile(request: _Request) -> _Request:
+    validation.check("DescribeUserProfile", request)
+    return _answer("DescribeUserProfile", _profile(request))
+
+
+def list_profiles(request: _Request) -> _Request:
+    validation.check("ListUserProfiles", request)
+    return _listed(_profiles.values(), request, "UserProfiles", "UserProfileName", "UserProfileDetails")
+
+
+def update_profile(request: _Request) -> _Request:
+    validation.check("UpdateUserProfile", request)
+    item = _profile(request)
+    item.update(_kept(request) | {"LastModifiedTime": time.time()})
+    return {"UserProfileArn": item["UserProfileArn"]}
+
+
+def delete_profile(request: _Request) -> _Request:
+    validation.check("DeleteUserProfile", request)
+    item = _profile(request)
+    domain, name = item["DomainId"], item["UserProfileName"]
+    with _lock:
+        owned = [n for (d, n), space in _spaces.items() if d == domain and owner(space) == name]
+        if owned or any(_in(app, "UserProfileName", name) for app in _running(domain)):
+            raise in_use(f"Unable to delete {name}: it has spaces {owned} or apps.")
+        del _profiles[domain, name]
+    return {}
+
+
+def create_space(request: _Request) -> _Request:
+    validation.check("CreateSpace", request)
+    domain, name = _domain(request), request["SpaceName"]
+    if "OwnershipSettings" in request:
+        _profile(
+            {
+                "DomainId": domain["DomainId"],
+                "UserProfileName": request["OwnershipSettings"]["OwnerUserProfileName"],
+            }
+        )
+    with _lock:
+        if (domain["DomainId"], name) in _spaces:
+            raise in_use(f"A space with the name {name} already exists.")
+        arn = f"{jobs.arn_prefix()}space/{domain['DomainId']}/{name.lower()}"
+        _spaces[domain["DomainId"], name] = _kept(request) | {
+            "SpaceArn": arn,
+            "Status": "InService",
+            **_times(),
+        }
+    return {"SpaceArn": arn}
+
+
+def describe_space(request: _Request) -> _Request:
+    validation.check("DescribeSpace", request)
+    return _answer("DescribeSpace", _space(request))
+
+
+def list_spaces(request: _Request) -> _Request:
+    validation.check("ListSpaces", request)
+    summaries = [
+        space
+        | {
+            "OwnershipSettingsSummary": space.get("OwnershipSettings", {}),
+            "SpaceSharingSettingsSummary": space.get("SpaceSharingSettings", {}),
+        }
+        for space in _spaces.values()
+    ]
+    return _listed(summaries, request, "Spaces", "SpaceName", "SpaceDetails")
+
+
+def update_space(request: _Request) -> _Request:
+    validation.check("UpdateSpace", request)
+    item = _space(request)
+    item.update(_kept(request) | {"LastModifiedTime": time.time()})
+    return {"SpaceArn": item["SpaceArn"]}
+
+
+def delete_space(request: _Request) -> _Request:
+    validation.check("DeleteSpace", request)
+    item = _space(request)
+    with _lock:
+        if any(_in(app, "SpaceName", item["SpaceName"]) for app in _running(item["DomainId"])):
+            raise in_use(f"Unable to delete {item['SpaceName']}: it has apps.")
+        del _spaces[item["DomainId"], item["SpaceName"]]
+    return {}
+
+
+def create_app(request: _Request) -> _Request:
+    validation.check("CreateApp", request)
+    domain = _domain(request)
+    _profile(request) if "UserProfileName" in request else _space(request)
+    key = _app_key(request)
+    with _lock:
+        if key in _apps and _status(_apps[key]) != "Deleted":
+            raise in_use(f"An app with the name {request['AppName']} already exists.")
+        arn = f"{jobs.arn_prefix()}app/{domain['DomainId']}/{'/'.join(key[1:])}".lower()
+        _apps[key] = _kept(request) | {"AppArn": arn, "Status": "InService", "CreationTime": time.time()}
+    return {"AppArn": arn}
+
+
+def describe_app(request: _Request) -> _Request:
+    validation.check("DescribeApp", request)
+    item = _app(request)
+    return _answer("DescribeApp", item | {"Status": _status(item)})
+
+
+def list_apps(request: _Request) -> _Request:
+    validation.check("ListApps", request)
+    apps = [app | {"Status": _status(app)} for app in _apps.values()]
+    return _listed(apps, request, "Apps", "AppName", "AppDetails")
+
+
+def delete_app(request: _Request) -> _Request:
+    validation.check("DeleteApp", request)
+    item = _app(request)
+    if _status(item) == "Deleted":
+        raise _missing("app")
+    item.setdefault("Deleted", time.monotonic() + DELETING_SECONDS)
+    return {}
+
+
+def presigned_url(request: _Request) -> _Request:
+    validation.check("CreatePresignedDomainUrl", request)
+    domain = _domain(request)
+    _profile(request)
+    return {"AuthorizedUrl": f"{domain['Url']}/auth?token={secrets.token_urlsafe(24)}"}
+
+
+def arns() -> set[str]:
+    """The ARNs of what is here."""
+    found = {each["DomainArn"] for each in _domains.values()}
+    found |= {each["UserProfileArn"] for each in _profiles.values()}
+    found |= {each["SpaceArn"] for each in _spaces.values()}
+    return found | {each["AppArn"] for each in _apps.values()}
+
+
+def space_of(domain: str, name: str) -> _Item | None:
+    """A space, for the conditions of policies."""
+    return _spaces.get((domain, name))
+
+
+def owner(space: _Item) -> str | None:
+    """The name of the user who owns a space."""
+    found: str | None = space.get("OwnershipSettings", {}).get("OwnerUserProfileName")
+    return found
+
+
+def _home(domain: _Item) -> str:
+    """The file system of home directories, its mount targets, and the two groups between it and apps."""
+    efs, ec2, number = context.client("efs"), context.client("ec2"), domain["DomainId"]
+    groups = {
+        side: ec2.create_security_group(
+            GroupName=f"security-group-for-{side}-nfs-{number}",
+            Description=f"[DO NOT DELETE] {side} NFS of {number}",
+            VpcId=domain["VpcId"],
+        )["GroupId"]
+        for side in ("inbound", "outbound")
+    }
+    for side, call in (
+        ("inbound", ec2.authorize_security_group_ingress),
+        ("outbound", ec2.authorize_security_group_egress),
+    ):
+        (other,) = (group for name, group in groups.items() if name != side)
+        rule = {
+            "IpProtocol": "tcp",
+            "FromPort": 2049,
+            "ToPort": 2049,
+            "UserIdGroupPairs": [{"GroupId": other}],
+        }
+        call(GroupId=groups[side], IpPermissions=[rule])
+    tags = [{"Key": "ManagedByAmazonSageMakerResource", "Value": domain["DomainArn"]}]
+    made = efs.create_file_system(CreationToken=number, Encrypted=True, Tags=tags)
+    for subnet in domain["SubnetIds"]:
+        efs.create_mount_target(
+            FileSystemId=made["FileSystemId"], SubnetId=subnet, SecurityGroups=[groups["inbound"]]
+        )
+    ec2.create_network_interface(
+        SubnetId=domain["SubnetIds"][0],
+        Groups=[groups["outbound"]],
+        Description=f"[DO NOT DELETE] ENI managed by SageMaker for Studio Domain ({number})",
+    )
+    return str(made["FileSystemId"])
+
+
+def _end_home(number: str) -> None:
+    from botocore.exceptions import ClientError
+
+    efs = context.client("efs")
+    try:
+        for target in efs.describe_mount_targets(FileSystemId=number)["MountTargets"]:
+            efs.delete_mount_target(MountTargetId=target["MountTargetId"])
+        efs.delete_file_system(FileSystemId=number)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "FileSystemNotFound":
+            raise
+
+
+def _domain(request: _Request) -> _Item:
+    item = _domains.get(request["DomainId"])
+    if item is None:
+        raise _missing("domain")
+    return item
+
+
+def _profile(request: _Request) -> _Item:
+    item = _profiles.get((request["DomainId"], request["UserProfileName"]))
+    if item is None:
+        raise _missing("user profile")
+    return item
+
+
+def _space(request: _Request) -> _Item:
+    item = _spaces.get((request["DomainId"], request["SpaceName"]))
+    if item is None:
+        raise _missing("space")
+    return item
+
+
+def _app(request: _Request) -> _Item:
+    item = _apps.get(_app_key(request))
+    if item is None:
+        raise _missing("app")
+    return item
+
+
+def _app_key(request: _Request) -> tuple[str, str, str, str]:
+    place = request.get("SpaceName") or request.get("UserProfileName")
+    if place is None:
+        raise invalid("SpaceName or UserProfileName must be given.")
+    return request["DomainId"], place, request["AppType"], request["AppName"]
+
+
+def _status(app: _Item) -> str:
+    ended = app.get("Deleted")
+    if ended is None:
+        return str(app["Status"])
+    return "Deleted" if time.monotonic() >= ended else "Deleting"
+
+
+def _running(domain: str) -> list[_Item]:
+    return [app for app in _apps.values() if app["DomainId"] == domain and _status(app) != "Deleted"]
+
+
+def _in(app: _Item, member: str, name: str) -> bool:
+    return app.get(member) == name
+
+
+def _missing(what: str) -> ApiError:
+    return ApiError("ResourceNotFound", f"The {what} does not exist.")
+
+
+def _kept(request: _Request) -> _Item:
+    return {name: value for name, value in request.items() if name != "Tags"}
+
+
+def _times() -> dict[str, float]:
+    now = time.time()
+    return {"CreationTime": now, "LastModifiedTime": now}
+
+
+def _answer(operation: str, item: _Item) -> _Request:
+    known = validation.members(operation)
+    return {name: value for name, value in item.items() if name in known}
+
+
+def _listed(items: Any, request: _Request, member: str, name: str, shape: str) -> _Request:
+    filters = {
+        f"{n}Equals": n for n in ("DomainId", "UserProfileName", "SpaceName") if f"{n}Equals" in request
+    }
+    known = validation.shape_members(shape)
+    answer = page(
+        [{"LastModifiedTime": 0.0} | each for each in items],
+        request,
+        member=member,
+        name=name,
+        sort={"CreationTime": "CreationTime", "LastModifiedTime": "LastModifiedTime"},
+        filters=filters,
+        default_order="Ascending",
+    )
+    answer[member] = [{n: v for n, v in each.items() if n in known} for each in answer[member]]
+    return answer
+
+
+OPERATIONS = {
+    "CreateDomain": create_domain,
+    "DescribeDomain": describe_domain,
+    "ListDomains": list_domains,
+    "UpdateDomain": update_domain,
+    "DeleteDomain": delete_domain,
+    "CreateUserProfile": create_profile,
+    "DescribeUserProfile": describe_profile,
+    "ListUserProfiles": list_profiles,
+    "UpdateUserProfile": update_profile,
+    "DeleteUserProfile": delete_profile,
+    "CreateSpace": create_space,
+    "DescribeSpace": describe_space,
+    "ListSpaces": list_spaces,
+    "UpdateSpace": update_space,
+    "DeleteSpace": delete_space,
+    "CreateApp": create_app,
+    "DescribeApp": describe_app,
+    "ListApps": list_apps,
+    "DeleteApp": delete_app,
+    "CreatePresignedDomainUrl": presigned_url,
+}
