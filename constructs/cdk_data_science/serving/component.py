@@ -192,7 +192,7 @@ class InferenceComponent(Construct):
                 ),
             ),
         )
-        adapter.add_dependency(self.component)
+        adapter.add_resource_dependency(self.component)
         adapter.node.add_dependency(self._endpoint.role)
         return adapter
 

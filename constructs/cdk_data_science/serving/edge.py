@@ -255,7 +255,7 @@ class EdgeModel(Construct):
                 ),
             ),
         )
-        made.add_dependency(self.component)
+        made.add_resource_dependency(self.component)
         return made
 
 

@@ -90,7 +90,11 @@ def create_config(request: dict[str, Any]) -> dict[str, Any]:
     if len(names) != len(set(names)):
         raise invalid("Variant names must be unique within an endpoint configuration.")
     for variant in request["ProductionVariants"]:
-        if "ModelName" not in variant:
-            raise invalid(f"Variant {variant['VariantName']}: ModelName must be given on the local AWS.")
-        MODELS.find(variant["ModelName"])
+        if "ModelName" in variant:
+            MODELS.find(variant["ModelName"])
+        elif "ExecutionRoleArn" not in request:
+            raise invalid(
+                f"Variant {variant['VariantName']} has no ModelName: instances for components need the "
+                "ExecutionRoleArn of the configuration."
+            )
     return CONFIGS.create(request)
