@@ -30,8 +30,8 @@ env: setup ## Print what a shell needs to run cdk by itself: eval "$(make env)".
 	@echo "unset PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONPATH"
 
 .PHONY: local
-local: setup ## Deploy the platform to a local AWS, train on real reviews, predict.
-	@python tools/run_local.py
+local: setup ## Deploy the platform to a local AWS, train on real reviews, predict. MLFLOW=1 starts MLflow, too.
+	@python tools/run_local.py $(if $(MLFLOW),--mlflow)
 
 .PHONY: local-down
 local-down: ## End the local AWS and everything it started.
@@ -89,7 +89,7 @@ format: setup ## Format the code and mend what the linter can mend.
 .PHONY: lock
 lock: setup ## Renew the lock files (Python, local AWS, Lambda assets).
 	@uv lock && uv lock --project local
-	@for folder in lambda/*/; do uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	@for folder in lambda/*/ local/local_aws/tracking/; do uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 "$$folder/requirements.in" --output-file "$$folder/requirements.txt"; done
 
 .PHONY: clean

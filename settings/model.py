@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from settings.audit import Audit
 from settings.endpoint import Endpoint
 from settings.etl import Etl
 from settings.lake import Lake
+from settings.mlflow import Mlflow
 from settings.section import Section
 from settings.studio import Studio, missing_network
 
@@ -111,6 +113,9 @@ class Pipeline(Section):
     """What it must not exceed there."""
     import_registry: bool = False
     """Go on with the registry group that an earlier deployment left, instead of making one."""
+    approval_minutes: Annotated[int, Field(ge=1, le=30 * 24 * 60)] | None = None
+    """A person has to approve each model within this time, before it is deployed; without it, the thresholds
+    decide alone."""
     max_parallel_runs: Annotated[int, Field(ge=1, le=200)] = 1
     """Runs that go on at a time; the others wait for their turn, the oldest first."""
     queue_timeout_minutes: Annotated[int, Field(ge=1, le=30 * 24 * 60)] = 24 * 60
@@ -272,24 +277,6 @@ class Security(Section):
     that IAM permits to assume them."""
 
 
-class Audit(Section):
-    """A locked trail of every call and of every read and write in the lake. It costs 0.10 USD for 100,000
-    reads and writes, 0.50 USD a GB in its log group, and 1 USD a month for its key."""
-
-    management_events: bool = True
-    """Record calls that manage resources. The first copy in an account is free, a second one costs 2 USD for
-    100,000: false where the organization has a trail."""
-    lock_days: Annotated[int, Field(ge=0, le=36_500)] = 365
-    """How long nothing of the trail can be deleted; 0 locks nothing, for accounts that are torn down."""
-    compliance_lock: bool = False
-    """Let nobody end the lock early, the account's root included."""
-    config_rules: bool = False
-    """Add AWS Config's rules about what the platform builds. The region needs a configuration recorder."""
-    access_analyzer: bool = True
-    """Find what is open to others. An account can have one such analyzer in a region: false where it has one,
-    or the deployment fails."""
-
-
 class Settings(Section):
     """One environment of the platform. Leave a table out and its stack is not made."""
 
@@ -314,6 +301,7 @@ class Settings(Section):
     network: Network | None = None
     security: Security | None = None
     audit: Audit | None = None
+    mlflow: Mlflow | None = None
     studio: Studio | None = None
 
     @property
@@ -385,6 +373,13 @@ class Settings(Section):
         elsewhere = [zone for zone in self.network.zones if zone[:-1] != region] if self.network else []
         if region and elsewhere:
             raise ValueError(f"network.zones names {elsewhere}, but {where} {region}")
+        return self
+
+    @model_validator(mode="after")
+    def _jobs_reach_mlflow(self) -> Settings:
+        # A local AWS brings jobs to its MLflow whatever their network is.
+        if self.mlflow is not None and not (self.training_reaches_internet or self.functions.build_for_host):
+            self.mlflow.check_reach(() if self.network is None else self.network.features)
         return self
 
     @model_validator(mode="after")

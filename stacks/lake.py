@@ -1,4 +1,4 @@
-"""What must survive: the zones, their key, their catalog."""
+"""What must survive: the zones, their key, their catalog, what was recorded of runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science import Csv, DataLake, FolderExpiry, Json, LakeFormation, Parquet, ZoneDefinition
+from cdk_data_science import (
+    Csv,
+    DataLake,
+    FolderExpiry,
+    Json,
+    LakeFormation,
+    Mlflow,
+    Parquet,
+    ZoneDefinition,
+)
 from cdk_data_science.data_lake import DEFAULT_ZONES, TableFormat
+from cdk_data_science.studio import TrackingServer
+from settings import mlflow
 from settings.lake import Lake
 from settings.model import Settings
 from stacks import checks
@@ -81,6 +92,26 @@ class LakeStack(cdk.Stack):
             value=self.lake.key.key_arn,
             description="Key of all zones, for clients that have to name one when they upload",
         )
+        self.mlflow = None if settings.mlflow is None else self._recorder(settings, settings.mlflow)
+
+    def _recorder(self, settings: Settings, asked: mlflow.Mlflow) -> Mlflow:
+        """MLflow is here because it holds what cannot be made again: no later stack takes it down."""
+        recorder = Mlflow(
+            self,
+            "Mlflow",
+            artifacts=self.lake.models,
+            name=settings.platform.name,
+            server=None if asked.server is None else TrackingServer(size=asked.server),
+            maintenance=asked.maintenance,
+            destroy=settings.platform.destroy_data,
+        )
+        cdk.CfnOutput(
+            self,
+            "MlflowArn",
+            value=recorder.arn,
+            description="MLflow's tracking URI (MLFLOW_TRACKING_URI) for clients with sagemaker-mlflow",
+        )
+        return recorder
 
 
 def _zones(lake: Lake) -> Iterator[ZoneDefinition]:

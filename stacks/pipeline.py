@@ -18,7 +18,7 @@ from cdk_data_science import (
     SpotTraining,
     TrainingPipeline,
 )
-from cdk_data_science.pipelines import IModelRegistry
+from cdk_data_science.pipelines import IModelRegistry, ManualApproval
 from settings.model import Pipeline, Settings
 from stacks import checks
 from stacks.network import NetworkStack
@@ -77,6 +77,9 @@ class PipelineStack(cdk.Stack):
             ),
             registry=self.registry,
             results=results,
+            approval=None
+            if pipeline.approval_minutes is None
+            else ManualApproval(timeout=cdk.Duration.minutes(pipeline.approval_minutes)),
             options=PipelineOptions(
                 max_parallel_runs=pipeline.max_parallel_runs,
                 queue_timeout=cdk.Duration.minutes(pipeline.queue_timeout_minutes),

@@ -71,6 +71,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             settings=settings,
             training=settings.training,
             lake=lake.lake,
+            mlflow=lake.mlflow,
             network=_inside(network, settings, "training"),
             env=env,
         )

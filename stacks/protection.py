@@ -10,7 +10,8 @@ from constructs import Construct
 
 from cdk_data_science import AlertTopic, DataLake, SpotTraining
 from cdk_data_science.security import AuditLock, AuditTrail, DataAccess, LockMode, Persona, Personas
-from settings.model import Audit, Security, Settings
+from settings.audit import Audit
+from settings.model import Security, Settings
 
 
 class ProtectionStack(cdk.Stack):

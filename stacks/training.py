@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_data_science import ConfigurationError, DataLake, SourceCode, SpotTraining
+from cdk_data_science import ConfigurationError, DataLake, Mlflow, SourceCode, SpotTraining
 from settings.model import Settings, Training
 from stacks.network import NetworkStack
 
@@ -24,6 +24,7 @@ class TrainingStack(cdk.Stack):
         settings: Settings,
         training: Training,
         lake: DataLake,
+        mlflow: Mlflow | None,
         network: NetworkStack | None,
         env: cdk.Environment,
     ) -> None:
@@ -44,6 +45,8 @@ class TrainingStack(cdk.Stack):
             max_wait=cdk.Duration.minutes(training.max_wait_minutes),
             hyperparameters={key: str(value) for key, value in training.hyperparameters.items()},
             metrics=training.metrics,
+            tracking=mlflow,
+            experiment=None if settings.mlflow is None else settings.mlflow.experiment,
             vpc=None if network is None else network.network.vpc,
             subnets=None if network is None else network.network.jobs,
             security_groups=None if network is None else network.network.security_groups.jobs,

@@ -98,6 +98,9 @@ def deploy(variables: dict[str, str], stages: Stages) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the platform on this machine.")
     parser.add_argument("--port", type=int, default=int(os.environ.get("LOCAL_AWS_PORT", "4566")))
+    parser.add_argument(
+        "--mlflow", action="store_true", help="start MLflow beside it, for the runs of training"
+    )
     parser.add_argument("--json", type=Path, help="write the seconds of each stage to this file")
     arguments = parser.parse_args()
     endpoint = f"http://127.0.0.1:{arguments.port}"
@@ -107,7 +110,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with stages.stage("Start the local AWS"):
-            run([str(LOCAL_AWS), "up", "--port", str(arguments.port)])
+            beside = ["--mlflow"] if arguments.mlflow else []
+            run([str(LOCAL_AWS), "up", "--port", str(arguments.port), *beside])
         variables = environment()
         deploy(variables, stages)
         deployed = True
@@ -125,6 +129,9 @@ def main() -> int:
         return 130 if interrupted else 1
     total = sum(stages.seconds.values())
     print(f"\nDone in {total:.0f} s. The local AWS stays up at {endpoint}; `make local-down` ends it.")
+    page = variables.get("MLFLOW_TRACKING_URI")
+    if page is not None:
+        print(f"The run is in MLflow, with its parameters, metrics and model: {page}")
     if arguments.json:
         arguments.json.write_text(json.dumps(stages.seconds, indent=2) + "\n", encoding="utf-8")
     return 0

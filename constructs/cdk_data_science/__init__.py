@@ -94,7 +94,7 @@ from cdk_data_science.serving import (
     ServerlessVariant,
     TrackInvocations,
 )
-from cdk_data_science.studio import StudioActivity, StudioDomain, StudioTeam, StudioUser
+from cdk_data_science.studio import Mlflow, StudioActivity, StudioDomain, StudioTeam, StudioUser
 from cdk_data_science.training import SourceCode, SpotTraining
 
 __all__ = [
@@ -138,6 +138,7 @@ __all__ = [
     "LakePrincipal",
     "LakeTable",
     "LakeTag",
+    "Mlflow",
     "Model",
     "ModelEndpoint",
     "ModelPackage",

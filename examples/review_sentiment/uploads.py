@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SOURCE = Path(__file__).with_name("source")
-SOURCE_FILES = ("export.py", "requirements.txt", "train.py")
+SOURCE_FILES = ("export.py", "requirements.txt", "tracking.py", "train.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

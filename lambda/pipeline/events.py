@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class S3Object(TypedDict):
@@ -174,7 +174,9 @@ class EvaluateResult(TypedDict):
 class TrainedBy(TypedDict):
     """What a training job ran, and when it began to."""
 
+    arn: NotRequired[str]
     image: NotRequired[str]
+    parameters: NotRequired[dict[str, str]]
     source: NotRequired[str]
     started: NotRequired[str]
 
@@ -190,6 +192,7 @@ class RegisterEvent(TypedDict):
     trained_by: NotRequired[TrainedBy]
     image: NotRequired[str | None]
     report: NotRequired[S3Object | None]
+    approval: NotRequired[Literal["Approved", "PendingManualApproval"]]
 
 
 class RegisterResult(TypedDict):

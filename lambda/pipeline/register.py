@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import card
 import objects
 from clients import sagemaker
 from events import RegisterEvent, RegisterResult
@@ -61,11 +63,13 @@ def _request(event: RegisterEvent) -> CreateModelPackageInputTypeDef:
     request: CreateModelPackageInputTypeDef = {
         "ModelPackageGroupName": event["group"],
         "ModelPackageDescription": f"Trained by {event['run']} on {objects.uri(event['data'])}"[:1024],
-        # It has passed the thresholds; what is not approved is never registered.
-        "ModelApprovalStatus": "Approved",
+        # It has passed the thresholds; what has not is never registered. Where a person decides, too, it
+        # waits for that.
+        "ModelApprovalStatus": event.get("approval", "Approved"),
         "ClientToken": once[:32],
         "CustomerMetadataProperties": _metadata(event),
         "MetadataProperties": {"GeneratedBy": event["training_job"]},
+        "ModelCard": {"ModelCardContent": json.dumps(card.content(event)), "ModelCardStatus": "Draft"},
     }
     image = event.get("image")
     if image:
@@ -105,6 +109,7 @@ def _metadata(event: RegisterEvent) -> dict[str, str]:
         # The archive's version is the newest one that was there when the job began.
         "code": trained_by.get("source", ""),
         "trained_at": trained_by.get("started", ""),
+        "parameters": " ".join(f"{k}={v}" for k, v in sorted(trained_by.get("parameters", {}).items())),
         **_metric_entries(event["metrics"]),
     }
     # The registry takes 256 letters, digits and a few signs as a value, and none that is empty.

@@ -52,6 +52,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="seconds between SIGTERM and SIGKILL for stopped and interrupted jobs (default 120, as in AWS)",
     )
+    up.add_argument(
+        "--mlflow",
+        type=_port,
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="start MLflow, too, for the runs of jobs; its page is at this port (default: one above --port)",
+    )
     up.add_argument("--json", action="store_true", help="print where it listens as JSON")
 
     down = _command(commands, "down", _down, "end it and everything that it started")
@@ -131,13 +139,20 @@ def _listed(ended: list[launcher.Ended]) -> list[dict[str, Any]]:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    mlflow = 0 if arguments.mlflow is None else arguments.mlflow or arguments.port + 1
     settings = Settings(
-        state_dir=arguments.state_dir, port=arguments.port, spot_notice_seconds=arguments.spot_notice
+        state_dir=arguments.state_dir,
+        port=arguments.port,
+        spot_notice_seconds=arguments.spot_notice,
+        mlflow_port=mlflow,
     )
+    if mlflow and not arguments.json:
+        print("Starting with MLflow, which is installed the first time: that takes a minute …", flush=True)
     launched = launcher.up(settings)
     there = launched.settings
     if arguments.json:
         answer = {"endpoint": there.endpoint, "state_dir": str(there.state_dir), "started": launched.started}
+        answer |= {"mlflow": there.mlflow_url}
         answer |= {"outdated": launched.outdated, "ended": _listed(launched.left)}
         print(json.dumps(answer))
     elif launched.started:
@@ -145,6 +160,8 @@ def _up(arguments: argparse.Namespace) -> int:
             print(f"Ended what a killed instance had left behind: {left}.")
         print(f"The local AWS is up at {there.endpoint} ({launched.seconds:.1f} s).")
         print(f"  account {there.account}, region {there.region}, state in {there.state_dir}")
+        if there.mlflow_url is not None:
+            print(f"  MLflow's page is at {there.mlflow_url}")
         print('  to point your tools at it: eval "$(local-aws env)"')
     else:
         print(f"The local AWS is up already at {there.endpoint} (state in {there.state_dir}).")

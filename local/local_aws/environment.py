@@ -19,6 +19,7 @@ def variables(status: dict[str, Any]) -> dict[str, str]:
         "CDK_DEFAULT_ACCOUNT": status["account"],
         "CDK_DEFAULT_REGION": status["region"],
         "CDK_DISABLE_CLI_TELEMETRY": "true",
+        **({"MLFLOW_TRACKING_URI": status["mlflow"]} if status["mlflow"] else {}),
     }
 
 

@@ -83,6 +83,7 @@ class Gateway:
             "region": self._settings.region,
             "state_dir": str(self._settings.state_dir),
             "moto": moto_backend.port(),
+            "mlflow": self._settings.mlflow_url,
             "training_jobs": training.counts(),
             "jobs": waiting.counts(),
             "endpoints": endpoints.count(),

@@ -41,6 +41,15 @@ def role_credentials(
         return credentials
 
 
+def caller(access_key: str) -> dict[str, str]:
+    """Who has these credentials, as SageMaker shows it of who made or changed something."""
+    from ministack.services import sts
+
+    session = sts._sessions.get(access_key) or {}
+    root = f"arn:aws:iam::{context.settings().account}:root"
+    return {"Arn": session.get("Arn", root), "PrincipalId": session.get("UserId", context.settings().account)}
+
+
 def _mint(role_arn: str, session_name: str, studio_keys: dict[str, str]) -> dict[str, str]:
     from ministack.services import sts
 

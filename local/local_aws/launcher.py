@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from local_aws import processes
+from local_aws import processes, tracking
 from local_aws.settings import HOST, MARKER, STATE_DIR_VARIABLE, Settings, sources_hash
 
 STATUS_PATH = "/_local_aws/status"
@@ -73,12 +73,20 @@ def up(settings: Settings) -> Launched:
     if running is not None:
         there = Settings.load(Path(running["state_dir"]))
         if there is not None:
+            if settings.mlflow_port and not there.mlflow_port:
+                message = (
+                    f"the local AWS is up at {there.endpoint} without MLflow, which is started with it only. "
+                    "End it (what is deployed is lost) and start it anew: "
+                    f"local-aws down --state-dir {there.state_dir} && local-aws up --mlflow"
+                )
+                raise LaunchError(message)
             seconds = time.monotonic() - began
             outdated = there.sources != sources_hash()
             return Launched(there, started=False, seconds=seconds, outdated=outdated)
     _refuse_taken_state_dir(settings)
     left = end_leftovers()
-    _refuse_taken_port(settings.port)
+    for port in filter(None, (settings.port, settings.mlflow_port)):
+        _refuse_taken_port(port)
     clean(settings.state_dir)
     settings = replace(settings, sources=sources_hash())
     _start(settings)
@@ -119,7 +127,12 @@ def clean(state_dir: Path) -> int:
     if settings is not None:
         ended = processes.end_all(settings.instance)
         settings.pid_file.unlink(missing_ok=True)
-        for folder in (settings.temp_dir, settings.jobs_dir, settings.file_systems_dir):
+        for folder in (
+            settings.temp_dir,
+            settings.jobs_dir,
+            settings.file_systems_dir,
+            settings.mlflow_dir,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
     return ended
 
@@ -218,6 +231,11 @@ def _start(settings: Settings) -> None:
             )
         settings.pid_file.write_text(f"{server.pid}\n")
         _wait_until_ready(settings, server)
+        if settings.mlflow_port:
+            tracking.start(settings, _environment(settings))
+    except tracking.TrackingError as error:
+        clean(settings.state_dir)
+        raise LaunchError(str(error)) from error
     except BaseException:  # Ctrl-C and SIGTERM included: leave nothing running
         clean(settings.state_dir)
         raise

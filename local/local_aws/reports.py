@@ -33,6 +33,7 @@ def show_status(status: dict[str, Any]) -> None:
         ("endpoint", status["endpoint"]),
         ("account", f"{status['account']}, {status['region']}"),
         ("state", status["state_dir"]),
+        ("mlflow", status["mlflow"] or "not started (local-aws up --mlflow)"),
         *((f"{kind} jobs", _counted(counts)) for kind, counts in status["jobs"].items()),
         ("endpoints", str(status["endpoints"])),
         ("moto", f"port {status['moto']}" if status["moto"] else "not started (starts when needed)"),

@@ -2,8 +2,8 @@
 
 An instance is a state folder. The folder holds ``instance.json`` (this settings object), ``emulator.pid``,
 ``emulator.log``, ``jobs/`` (one work folder a training job), ``file-systems/`` (one folder a
-file system that jobs mount) and ``tmp/`` (unpacked functions). Nothing of
-what is deployed is kept: the state of the emulated services lives in memory.
+file system that jobs mount), ``mlflow/`` (its database and files, with its log beside) and ``tmp/`` (unpacked
+functions). Nothing of what is deployed is kept: the state of the emulated services lives in memory.
 """
 
 from __future__ import annotations
@@ -49,12 +49,22 @@ class Settings:
     spot_notice_seconds: float = 120.0
     """Seconds between SIGTERM and SIGKILL when a job is stopped or its Spot capacity is taken away."""
     checkpoint_sync_seconds: float = 1.0
+    mlflow_port: int = 0
+    """Port of MLflow beside it; 0 where none was asked for."""
     sources: str = ""
     """Which code of ours started it: see ``sources_hash``."""
 
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def mlflow_url(self) -> str | None:
+        return f"http://{HOST}:{self.mlflow_port}" if self.mlflow_port else None
+
+    @property
+    def mlflow_dir(self) -> Path:
+        return self.state_dir / "mlflow"
 
     @property
     def settings_file(self) -> Path:

@@ -149,3 +149,61 @@ def test_creating_a_package_is_allowed_by_policy_only(local_aws: LocalAws, group
     local_aws.session_for_role(allowed).client("sagemaker").create_model_package(**package(group))
     with pytest.raises(ClientError, match="AccessDenied"):
         local_aws.session_for_role(denied).client("sagemaker").create_model_package(**package(group))
+
+
+def test_who_approved_a_version_is_kept_with_why(sagemaker: Any, group: str, local_aws: LocalAws) -> None:
+    # GIVEN a version that waits, and a role that may approve
+    arn = sagemaker.create_model_package(**package(group))["ModelPackageArn"]
+    role = local_aws.role("sagemaker", allow("sagemaker:UpdateModelPackage", resource=arn))
+    approver = local_aws.session_for_role(role).client("sagemaker")
+    # WHEN it approves
+    approver.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="better on every group"
+    )
+    # THEN the version says who it was, and why
+    described = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert role.rpartition("/")[2] in described["LastModifiedBy"]["IamIdentity"]["Arn"]
+    assert described["ApprovalDescription"] == "better on every group"
+    assert described["CreatedBy"]["IamIdentity"]["Arn"].endswith(":root")
+
+
+def test_a_group_has_a_policy_for_other_accounts(sagemaker: Any, group: str) -> None:
+    with pytest.raises(ClientError, match="Cannot find"):
+        sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)
+    statement = {"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sagemaker:*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sagemaker.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy=policy)
+    assert sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)["ResourcePolicy"] == policy
+    sagemaker.delete_model_package_group_policy(ModelPackageGroupName=group)
+    with pytest.raises(ClientError, match="Cannot find"):
+        sagemaker.get_model_package_group_policy(ModelPackageGroupName=group)
+
+
+@pytest.mark.parametrize("policy", ["no policy", '{"Statement": [{"Effect": "Allow", "Action": "*"}]}'])
+def test_what_is_no_policy_of_a_group_is_refused(sagemaker: Any, group: str, policy: str) -> None:
+    with pytest.raises(ClientError, match="policy of"):
+        sagemaker.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy=policy)
+
+
+def test_a_policy_is_deployed_changed_and_taken_away(sagemaker: Any, local_aws: LocalAws) -> None:
+    name = unique("shared")
+    cloudformation = local_aws.client("cloudformation")
+
+    def deploy(operation: str, account: str | None) -> None:
+        properties: dict[str, Any] = {"ModelPackageGroupName": name}
+        if account is not None:
+            statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sagemaker:CreateModel"}
+            properties["ModelPackageGroupPolicy"] = {"Version": "2012-10-17", "Statement": [statement]}
+        group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": properties}
+        body = json.dumps({"Resources": {"Group": group}})
+        getattr(cloudformation, f"{operation}_stack")(StackName=name, TemplateBody=body)
+        waiter = cloudformation.get_waiter(f"stack_{operation}_complete")
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+    for operation, account in (("create", "444455556666"), ("update", "777788889999")):
+        deploy(operation, account)
+        kept = sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)["ResourcePolicy"]
+        assert json.loads(kept)["Statement"][0]["Principal"]["AWS"] == account
+    deploy("update", None)
+    with pytest.raises(ClientError, match="Cannot find"):
+        sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)

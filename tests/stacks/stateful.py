@@ -37,6 +37,7 @@ WHAT_IS_LOST = {
     "AWS::S3::Bucket": "its objects",
     "AWS::SageMaker::Domain": "its user profiles and their files",
     "AWS::SageMaker::FeatureGroup": "its online features",
+    "AWS::SageMaker::MlflowApp": "its experiments",
     "AWS::SageMaker::MlflowTrackingServer": "its experiments",
     "AWS::SageMaker::ModelPackageGroup": "its registered model versions",
     "AWS::SecretsManager::Secret": "its value",

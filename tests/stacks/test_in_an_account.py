@@ -85,12 +85,15 @@ def test_the_commands_name_stacks_and_outputs_that_exist(
 
 TOLD = {
     "AWS::Glue::Database": ("databases",),
+    "AWS::IAM::Policy": ("with its role",),
+    "AWS::IAM::Role": ("with its role",),
     "AWS::KMS::Key": ("keys of logs", "the lake's key"),
     "AWS::LakeFormation::DataLakeSettings": ("Lake Formation administrators",),
     "AWS::Lambda::Version": ("published versions",),
     "AWS::Logs::LogGroup": ("log groups",),
     "AWS::S3::Bucket": ("zones with", "access logs"),
     "AWS::S3::BucketPolicy": ("their policies", "access logs"),
+    "AWS::SageMaker::MlflowApp": ("MLflow",),
     "AWS::SageMaker::ModelPackageGroup": ("registry group",),
 }
 """What the table calls each kind of resource."""

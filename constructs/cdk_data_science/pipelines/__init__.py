@@ -4,6 +4,7 @@ model."""
 from cdk_data_science._functions import FunctionNetwork
 from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.outputs import (
+    APPROVAL,
     ARTIFACT,
     COUNTS,
     DATA,
@@ -26,6 +27,7 @@ from cdk_data_science.pipelines.pipeline import Pipeline
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
 from cdk_data_science.pipelines.registry import IModelRegistry, ModelRegistry
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
+from cdk_data_science.pipelines.steps.approve import Approve, ManualApproval
 from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate
 from cdk_data_science.pipelines.steps.package import PackageModel
@@ -39,6 +41,7 @@ from cdk_data_science.pipelines.training_pipeline import TrainingPipeline
 from cdk_data_science.pipelines.trigger import DataTrigger
 
 __all__ = [
+    "APPROVAL",
     "ARTIFACT",
     "COUNTS",
     "DATA",
@@ -55,12 +58,14 @@ __all__ = [
     "SHA256",
     "TRAIN",
     "TRAINING_JOB",
+    "Approve",
     "DataTrigger",
     "Deploy",
     "Evaluate",
     "FunctionNetwork",
     "IModelRegistry",
     "Location",
+    "ManualApproval",
     "ModelRegistry",
     "Output",
     "PackageModel",

@@ -122,6 +122,7 @@ class Pipeline(Construct):
             evaluations_prefix=f"{work_prefix}evaluations/",
             functions=functions,
             failure=self._failure.entry,
+            alerts=self.alerts,
         )
         self.log_group = logs.LogGroup(
             self,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from aws_cdk import Names, RemovalPolicy, Stack
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct, IConstruct
@@ -14,6 +16,9 @@ from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
 
 _NAME = re.compile(r"[a-z0-9](-*[a-z0-9]){0,62}")
+_ACCOUNT = re.compile(r"\d{12}")
+_STATUSES = ("Approved", "PendingManualApproval", "Rejected")
+_READ_VERSIONS = ("sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages")
 
 
 class IModelRegistry(Protocol):
@@ -32,6 +37,9 @@ class IModelRegistry(Protocol):
 
     def grant_register(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal add versions to the group, and read them."""
+
+    def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal approve and reject versions, and read them."""
 
 
 class _Registry(Construct):
@@ -56,7 +64,66 @@ class _Registry(Construct):
         """Let a principal add versions to the group, and read them."""
         return self.grant_read(grantee).combine(self._grant(grantee, "sagemaker:CreateModelPackage"))
 
-    def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+    def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal approve and reject versions, and read them.
+
+        Each of its changes has to say ``Approved`` or ``Rejected``: a version cannot be set back to wait, and
+        nothing about it can be changed without a decision on it, which CloudTrail records with the
+        principal's name. IAM has no condition on what else the same call changes, the description and the
+        metadata: keep :meth:`grant_register` from who approves.
+        """
+        decision = {"StringEquals": {"sagemaker:ModelApprovalStatus": ["Approved", "Rejected"]}}
+        return self.grant_read(grantee).combine(
+            self._grant(grantee, "sagemaker:UpdateModelPackage", conditions=decision)
+        )
+
+    def on_version(
+        self, id: str, *, target: events.IRuleTarget, statuses: Sequence[str] = _STATUSES
+    ) -> events.Rule:
+        """Send a target an event when a version is registered, approved or rejected.
+
+        SageMaker may send more than one event for a change, and sends one for a change of something else of
+        the version, too: what is done on it has to be safe to do twice.
+
+        Args:
+            target: What gets the event. Its ``detail`` has the version's ARN (``ModelPackageArn``), number,
+                status and metadata.
+            statuses: Approval statuses to tell of: ``Approved``, ``PendingManualApproval``, ``Rejected``.
+
+        Raises:
+            ConfigurationError: a status that no version has.
+        """
+        problems = Problems("ModelRegistry.on_version", self)
+        for status in statuses:
+            problems.check(
+                is_token(status) or status in _STATUSES,
+                given=f"status {status!r}",
+                allowed=", ".join(_STATUSES),
+            )
+        problems.check(bool(statuses), given="no statuses", allowed="at least one")
+        problems.raise_if_any()
+        return events.Rule(
+            self,
+            id,
+            description="Versions of a model",
+            event_pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Model Package State Change"],
+                detail={
+                    "ModelPackageGroupName": [self.group_name],
+                    "ModelApprovalStatus": list(statuses),
+                },
+            ),
+            targets=[target],
+        )
+
+    def on_approved(self, id: str, *, target: events.IRuleTarget) -> events.Rule:
+        """Send a target an event when a version is approved, by a person or a pipeline."""
+        return self.on_version(id, target=target, statuses=["Approved"])
+
+    def _grant(
+        self, grantee: iam.IGrantable, *actions: str, conditions: Mapping[str, Any] | None = None
+    ) -> iam.Grant:
         versions = _arn(self, "model-package", f"{self.group_name}/*")
         principal: Any = grantee.grant_principal
         if Construct.is_construct(principal):
@@ -68,7 +135,10 @@ class _Registry(Construct):
                 "group.",
             )
         return iam.Grant.add_to_principal(
-            grantee=grantee, actions=list(actions), resource_arns=[self.group_arn, versions]
+            grantee=grantee,
+            actions=list(actions),
+            resource_arns=[self.group_arn, versions],
+            conditions=conditions,
         )
 
 
@@ -93,15 +163,27 @@ class ModelRegistry(_Registry):
         group_name: 1 to 63 lower-case letters, digits and hyphens; made from the construct's place if not
             given.
         description: At most 1024 characters.
+        readers: Accounts that may list and read the versions. What a version names stays closed to them:
+            the model's objects and their key are opened by the zone, as in
+            ``lake.models.grant_read(iam.AccountPrincipal("444455556666"), "models/")``.
+        deployers: Accounts that may also create SageMaker models from the versions (``CreateModel``). Which
+            of their principals may, each account decides for itself, as with readers.
 
     Raises:
-        ConfigurationError: a name or description that SageMaker would refuse.
+        ConfigurationError: a name, description or account that SageMaker would refuse.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, group_name: str | None = None, description: str | None = None
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        group_name: str | None = None,
+        description: str | None = None,
+        readers: Sequence[str] = (),
+        deployers: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("ModelRegistry", self)
@@ -114,18 +196,50 @@ class ModelRegistry(_Registry):
             given=f"description of {len(description or '')} characters",
             allowed="at most 1024",
         )
+        _check_accounts(problems, Stack.of(self).account, readers, deployers)
         problems.raise_if_any()
         self.group = sagemaker.CfnModelPackageGroup(
             self,
             "Group",
             model_package_group_name=group_name,
             model_package_group_description=description,
+            model_package_group_policy=self._policy(group_name, readers, deployers),
         )
         # A group that a failed deployment left behind would be in the way of the next one: it is empty.
         self.group.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.group_name = group_name
         self.group_arn = self.group.attr_model_package_group_arn
         self.node.default_child = self.group
+
+    def _policy(
+        self, group_name: str, readers: Sequence[str], deployers: Sequence[str]
+    ) -> iam.PolicyDocument | None:
+        """What other accounts may do. The group is named by its name: its policy cannot wait for it."""
+        group = _arn(self, "model-package-group", group_name)
+        versions = _arn(self, "model-package", f"{group_name}/*")
+        statements = []
+        for sid, accounts, actions in (
+            ("Read", (*readers, *deployers), _READ_VERSIONS),
+            ("Deploy", deployers, ("sagemaker:CreateModel",)),
+        ):
+            principals = [iam.AccountPrincipal(account) for account in dict.fromkeys(accounts)]
+            if not principals:
+                continue
+            if sid == "Read":
+                statements.append(
+                    iam.PolicyStatement(
+                        sid="ReadGroup",
+                        principals=principals,
+                        actions=["sagemaker:DescribeModelPackageGroup"],
+                        resources=[group],
+                    )
+                )
+            statements.append(
+                iam.PolicyStatement(
+                    sid=f"{sid}Versions", principals=principals, actions=[*actions], resources=[versions]
+                )
+            )
+        return iam.PolicyDocument(statements=statements) if statements else None
 
     @staticmethod
     def from_group_name(scope: Construct, id: str, group_name: str) -> IModelRegistry:
@@ -147,6 +261,26 @@ class _ImportedRegistry(_Registry):
         problems.raise_if_any()
         self.group_name = group_name
         self.group_arn = _arn(self, "model-package-group", group_name)
+
+
+def _check_accounts(problems: Problems, own: str, readers: Sequence[str], deployers: Sequence[str]) -> None:
+    for name, accounts in (("readers", readers), ("deployers", deployers)):
+        for account in accounts:
+            problems.check(
+                is_token(account) or _ACCOUNT.fullmatch(account) is not None,
+                given=f"{name} with {account!r}",
+                allowed="the 12 digits of an account",
+            )
+            problems.check(
+                is_token(own) or account != own,
+                given=f"{name} with this account, {account}",
+                allowed="other accounts: who may read here, IAM decides",
+                write="registry.grant_read(role)",
+            )
+    for account in sorted(set(readers) & set(deployers)):
+        problems.check(
+            False, given=f"{account} as reader and deployer", allowed="one of the two: deployers read, too"
+        )
 
 
 def _check_name(problems: Problems, group_name: str) -> None:

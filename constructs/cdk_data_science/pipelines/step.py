@@ -18,6 +18,7 @@ from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science._validation import ConfigurationError, Problems
 from cdk_data_science.data_lake import IZone
+from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.pipelines.failure import FAILURE
 from cdk_data_science.pipelines.outputs import Output
 from cdk_data_science.training import Channel, SpotTraining, TrainingStep
@@ -145,6 +146,7 @@ class StepContext:
         evaluations_prefix: str,
         functions: FunctionOptions,
         failure: sfn.State,
+        alerts: AlertTopic,
     ) -> None:
         self.name = name
         """The pipeline's name, by which its metrics call it."""
@@ -152,6 +154,7 @@ class StepContext:
         self.work = work
         self.functions = functions
         self.failure = failure
+        self.alerts = alerts
         self._runs_prefix = runs_prefix
         self._train_prefix = train_prefix
         self._evaluations_prefix = evaluations_prefix

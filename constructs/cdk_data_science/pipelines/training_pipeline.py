@@ -12,6 +12,7 @@ from cdk_data_science.pipelines.pipeline import Pipeline
 from cdk_data_science.pipelines.pipeline_options import PipelineOptions
 from cdk_data_science.pipelines.registry import IModelRegistry
 from cdk_data_science.pipelines.step import Step
+from cdk_data_science.pipelines.steps.approve import Approve, ManualApproval
 from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate
 from cdk_data_science.pipelines.steps.package import PackageModel
@@ -98,6 +99,8 @@ class TrainingPipeline(Pipeline):
         results: Table and metrics that keep the outcome of each quality rule; the run's report alone if not
             given.
         inference_image: Image that serves the model on SageMaker, for the registry.
+        approval: A person has to approve each model before it is deployed; the thresholds decide alone if not
+            given. Without ``deploy_to``, the run ends with a version that waits for the decision.
         options: What every :class:`Pipeline` has.
 
     Raises:
@@ -125,9 +128,10 @@ class TrainingPipeline(Pipeline):
         registry: IModelRegistry | None = None,
         results: QualityResults | None = None,
         inference_image: str | None = None,
+        approval: ManualApproval | None = None,
         options: PipelineOptions | None = None,
     ) -> None:
-        register = Register(registry, image=inference_image)
+        register = Register(registry, image=inference_image, approved=approval is None)
         steps: list[Step] = [
             QualityGate(rules, results=results),
             Prepare(split),
@@ -137,6 +141,8 @@ class TrainingPipeline(Pipeline):
             Evaluate(minimum=minimum, maximum=maximum),
             register,
         ]
+        if approval is not None and deploy_to is not None:
+            steps.append(Approve(register, approval=approval))
         if deploy_to is not None:
             steps.append(Deploy(deploy_to, rollout=rollout))
         super().__init__(scope, id, data=data, prefix=prefix, work=work, steps=steps, options=options)

@@ -25,6 +25,7 @@ _SERVICES = (
     "logs",
     "s3",
     "sagemaker",
+    "sagemaker-mlflow",
     "states",
     "xray",
 )

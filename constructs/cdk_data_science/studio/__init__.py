@@ -1,5 +1,6 @@
-"""Where data scientists work: a Studio domain, its teams and people, and who runs what."""
+"""Where data scientists work: a Studio domain, its teams and people, who runs what, and what was recorded."""
 
+from cdk_data_science._tracking import IExperimentTracking
 from cdk_data_science.studio.activity import StudioActivity
 from cdk_data_science.studio.domain import StudioDomain, StudioIdentity
 from cdk_data_science.studio.entry import StudioEntry
@@ -7,15 +8,18 @@ from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import CustomImage, StudioImage
 from cdk_data_science.studio.instances import LIMITS, InstanceLimit
 from cdk_data_science.studio.lifecycle import LifecycleScript, StudioLifecycleConfig
+from cdk_data_science.studio.mlflow import Mlflow, TrackingServer
 from cdk_data_science.studio.team import StudioTeam
 from cdk_data_science.studio.users import PrivateSpace, SharedSpace, SpaceApp, StudioUser
 
 __all__ = [
     "LIMITS",
     "CustomImage",
+    "IExperimentTracking",
     "IdleShutdown",
     "InstanceLimit",
     "LifecycleScript",
+    "Mlflow",
     "PrivateSpace",
     "SharedSpace",
     "SpaceApp",
@@ -27,4 +31,5 @@ __all__ = [
     "StudioLifecycleConfig",
     "StudioTeam",
     "StudioUser",
+    "TrackingServer",
 ]

@@ -39,7 +39,6 @@ from cdk_data_science.training.tasks.start_pipeline import StartPipelineTask
 from cdk_data_science.training.tasks.training import TrainingJobTask
 from cdk_data_science.training.tasks.transform import TransformJob, TransformJobTask, TransformStep
 from cdk_data_science.training.tasks.tuning import TUNING_REPORT, TuningJobTask, TuningStep
-from cdk_data_science.training.tracking import MlflowTracking
 from cdk_data_science.training.tuning_definition import TuningDefinition
 from cdk_data_science.training.tuning_values import (
     AutomaticRange,
@@ -77,7 +76,6 @@ __all__ = [
     "LustreLink",
     "LustreScratch",
     "LustreStep",
-    "MlflowTracking",
     "Objective",
     "PrivateRegistry",
     "ProcessingCode",

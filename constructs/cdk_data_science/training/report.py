@@ -32,6 +32,7 @@ REPORT = (
     " ? $fromMillis($began < 100000000000 ? $began * 1000 : $began) : $began,"
     ' "image": $job.AlgorithmSpecification.TrainingImage,'
     ' "source": $job.HyperParameters.sagemaker_submit_directory,'
+    ' "parameters": $sift($job.HyperParameters, function($v, $k) { $not($contains($k, "sagemaker_")) }),'
     ' "instanceType": $job.ResourceConfig.InstanceType,'
     ' "instances": $job.ResourceConfig.InstanceCount,'
     ' "spot": $job.EnableManagedSpotTraining = true,'

@@ -13,6 +13,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._images import PrivateRegistry
+from cdk_data_science._tracking import IExperimentTracking
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import InstanceUse, facts, instance_types
@@ -20,9 +21,9 @@ from cdk_data_science.training import network, places
 from cdk_data_science.training.capacity import CapacityPlan, CapacityRetry
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.named_jobs import NamedJobs
+from cdk_data_science.training.recording import check_tracking, recorded
 from cdk_data_science.training.role import allow_registry, allow_volume_key, job_role
 from cdk_data_science.training.step import TrainingStep, most_events
-from cdk_data_science.training.tracking import MlflowTracking
 from cdk_data_science.training.values import Channel, SourceCode
 
 _TENSORBOARD = "tensorboard"
@@ -104,12 +105,14 @@ class SpotTraining(NamedJobs):
             to 30.
         tensorboard: Keep what the program writes into ``/opt/ml/output/tensorboard``, a profiler's traces for
             example, under ``<checkpoints_prefix>tensorboard/``: the API takes no key for it either.
-        mlflow: Where the program records its experiment: gives the container the variables that MLflow's
-            client reads, and the role the permission to record. Default: nowhere.
         job_name_prefix: Beginning of the job names: 1 to 22 lower-case letters, digits and single hyphens,
             used by no other construct of the account and region. Two hyphens end it, so that the permissions
             for ``reviews`` never hold jobs of ``reviews-prod``. Made from the construct's place in the app if
             not given.
+        tracking: Where the program records its runs, such as :class:`~cdk_data_science.Mlflow`: its variables
+            are given to the containers, and the role may record there. Containers in a VPC need a way to it.
+        experiment: The experiment that runs belong to (``MLFLOW_EXPERIMENT_NAME``), at most 256 characters;
+            ``job_name_prefix`` if not given.
 
     Raises:
         ConfigurationError: values that SageMaker would refuse, all of them at once.
@@ -147,10 +150,13 @@ class SpotTraining(NamedJobs):
         private_registry: PrivateRegistry | None = None,
         internal_error_retries: int = 0,
         tensorboard: bool = False,
-        mlflow: MlflowTracking | None = None,
         job_name_prefix: str | None = None,
+        tracking: IExperimentTracking | None = None,
+        experiment: str | None = None,
     ) -> None:
         super().__init__(scope, id, job_name_prefix=job_name_prefix)
+        environment = dict(environment or {})
+        recording = {} if tracking is None else recorded(tracking, experiment or self.job_name_prefix)
         self.output = output
         self.checkpoints = checkpoints
         self.source = source
@@ -162,13 +168,14 @@ class SpotTraining(NamedJobs):
         problems = Problems("SpotTraining", self)
         self._check(problems)
         places.check_source(source, hyperparameters or {}, problems)
-        if mlflow is not None:
-            mlflow.check(problems)
         problems.check(
             vpc is not None or (subnets is None and security_groups is None),
             given="subnets or security_groups without vpc",
             allowed="both belong to a VPC",
             write="vpc=vpc",
+        )
+        check_tracking(
+            problems, recording, experiment=experiment, given=environment, isolated=network_isolation
         )
         self.role = job_role(self, "Role", job_names=self.job_names, image=image)
         self.network = (
@@ -201,7 +208,7 @@ class SpotTraining(NamedJobs):
                 **(hyperparameters or {}),
                 **places.script_mode(source, Stack.of(self).region),
             },
-            environment={**({} if mlflow is None else mlflow.environment), **(environment or {})},
+            environment={**environment, **recording},
             metrics=metrics or {},
             network=self.network,
             network_isolation=network_isolation,
@@ -227,10 +234,10 @@ class SpotTraining(NamedJobs):
             checkpoints_prefix=checkpoints_prefix,
             source=source,
         )
+        if tracking is not None:
+            tracking.grant_log(self.role)
         if private_registry is not None:
             allow_registry(self.role, private_registry)
-        if mlflow is not None:
-            mlflow.grant_write(self.role)
         for key in plan.volume_keys:
             allow_volume_key(self.role, key)
 

@@ -6,7 +6,7 @@ Spot capacity an interrupted job goes on from the last one, and its model has th
 that was never interrupted.
 
 Lines such as `cv_auroc=0.8312 fold=2` are for the job's metric definitions (`cv_auroc=([0-9.]+)`): one for
-each fold, and the mean at the end.
+each fold, and the mean at the end. Where `MLFLOW_TRACKING_URI` is set, the run is recorded in MLflow, too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
+import onnx
 import sklearn  # type: ignore[import-untyped]
 from export import write_model
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
@@ -33,6 +34,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from tracking import Recorder
 
 COLUMNS = ("id", "group", "label", "text")
 LABELS = ("negative", "positive")
@@ -92,19 +94,23 @@ class Examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     folders = Folders.from_environment()
     terminated = _on_sigterm()
+    recorder = Recorder.from_environment()
     try:
         # The order of a sum must not depend on the number of cores, or equal data gives unequal models. And
         # vectors of this size are added faster than threads are woken.
         with threadpool_limits(limits=1):
-            train(parse_hyperparameters(arguments), folders, terminated=terminated)
+            train(parse_hyperparameters(arguments), folders, terminated=terminated, recorder=recorder)
     except TerminatedError:
+        recorder.end("KILLED")
         print("Terminated: the next attempt goes on from the last checkpoint.", flush=True)
         return EXIT_TERMINATED
     except Exception as error:  # noqa: BLE001 - whatever it was, the failure file is how the job tells it
         expected = isinstance(error, TrainingError)
         _write_atomically(folders.failure, str(error) if expected else traceback.format_exc())
         print(error if expected else traceback.format_exc(), file=sys.stderr, flush=True)
+        recorder.end("FAILED")
         return 1
+    recorder.end()
     return 0
 
 
@@ -125,7 +131,9 @@ def parse_hyperparameters(arguments: Sequence[str] | None) -> Hyperparameters:
     )
 
 
-def train(parameters: Hyperparameters, folders: Folders, *, terminated: Callable[[], bool]) -> None:
+def train(
+    parameters: Hyperparameters, folders: Folders, *, terminated: Callable[[], bool], recorder: Recorder
+) -> None:
     """Cross-validate, fit the best on everything, export."""
     examples = read_examples(folders.train)
     positives = examples.labels.count("positive")
@@ -133,11 +141,16 @@ def train(parameters: Hyperparameters, folders: Folders, *, terminated: Callable
     print(f"rows={len(examples.texts)} groups={groups} positives={positives}", flush=True)
     if groups < parameters.folds:
         raise TrainingError(f"{groups} groups cannot be divided into {parameters.folds} folds.")
+    tried = " ".join(f"{c:g}" for c in parameters.regularization)
+    recorder.begin(
+        {"folds": parameters.folds, "ngrams": parameters.ngrams, "regularization": tried},
+        {"rows": str(len(examples.texts)), "groups": str(groups), "positives": str(positives)},
+    )
 
     checkpoint = Checkpoint.load(
         folders.checkpoints / CHECKPOINT, fingerprint=_fingerprint(parameters, examples)
     )
-    results = cross_validate(parameters, examples, checkpoint, terminated=terminated)
+    results = cross_validate(parameters, examples, checkpoint, terminated=terminated, recorder=recorder)
     best, metrics = choose(results)
     print(f"regularization={best:g} " + " ".join(f"cv_{k}={v:.6f}" for k, v in metrics.items()), flush=True)
 
@@ -145,14 +158,19 @@ def train(parameters: Hyperparameters, folders: Folders, *, terminated: Callable
     model.fit([text.lower() for text in examples.texts], examples.labels)
     if terminated():
         raise TerminatedError
+    found = {**{f"cv_{key}": value for key, value in metrics.items()}, "regularization": best}
     manifest = write_model(
         folders.model,
         model,
         name=parameters.name,
         texts=examples.texts,
-        metrics={**{f"cv_{key}": value for key, value in metrics.items()}, "regularization": best},
+        metrics=found,
     )
     _write_atomically(folders.output_data / CHECKPOINT, json.dumps(results, indent=2, sort_keys=True) + "\n")
+    recorder.file(folders.output_data / CHECKPOINT)
+    recorder.model(
+        folders.model, name=parameters.name, version=onnx.__version__, metrics=found, step=parameters.folds
+    )
     print(
         f"parity_max_abs_diff={manifest['parity']['max_abs_diff']:.2e} sha256={manifest['sha256']}",
         flush=True,
@@ -215,7 +233,12 @@ def _classifier(regularization: float) -> LogisticRegression:
 
 
 def cross_validate(
-    parameters: Hyperparameters, examples: Examples, checkpoint: Checkpoint, *, terminated: Callable[[], bool]
+    parameters: Hyperparameters,
+    examples: Examples,
+    checkpoint: Checkpoint,
+    *,
+    terminated: Callable[[], bool],
+    recorder: Recorder,
 ) -> dict[str, list[Metrics]]:
     """For each value of C the metrics of each fold. All sentences of a review are in the same fold."""
     fold_of = assign_folds(examples.groups, parameters.folds)
@@ -236,7 +259,9 @@ def cross_validate(
             classifier = _classifier(regularization).fit(words, labels[inside])
             metrics[f"{regularization:g}"] = _metrics(labels[outside], classifier.predict_proba(unseen)[:, 1])
         checkpoint.add(metrics)
-        print(f"cv_auroc={max(m['auroc'] for m in metrics.values()):.6f} fold={fold}", flush=True)
+        best = max(m["auroc"] for m in metrics.values())
+        print(f"cv_auroc={best:.6f} fold={fold}", flush=True)
+        recorder.metrics({"cv_auroc": best}, step=fold)
         if terminated():
             raise TerminatedError
     return {c: [fold[c] for fold in checkpoint.folds] for c in checkpoint.folds[0]}

@@ -20,6 +20,7 @@ from local_aws.cloudformation import (
     file_systems,
     hosting,
     math_alarms,
+    mlflow,
     parameters,
     queries,
     recorded,
@@ -61,6 +62,10 @@ def _ours() -> Handlers:
             "update_with_logical_id": True,
             "delete": hosting.delete_endpoint,
         },
+        "AWS::SageMaker::MlflowApp": _type(mlflow.create_app, mlflow.delete_app, mlflow.update_app),
+        "AWS::SageMaker::MlflowTrackingServer": _type(
+            mlflow.create_server, mlflow.delete_server, mlflow.update_server
+        ),
         "AWS::SageMaker::FeatureGroup": _type(
             feature_groups.create, feature_groups.delete, feature_groups.update
         ),
@@ -120,17 +125,17 @@ def _parsed(value: Any) -> Any:
 
 
 def _group_create(logical_id: str, props: Props, stack: str) -> Created:
-    _warn_of_policy(props)
     arn = calls.call("sagemaker", "CreateModelPackageGroup", _without(props, "ModelPackageGroupPolicy"))[
         "ModelPackageGroupArn"
     ]
+    _put_policy(props, {})
     return arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
 
 
 def _group_update(physical_id: str, old: Props, new: Props, stack: str) -> Created:
     if old["ModelPackageGroupName"] != new["ModelPackageGroupName"]:
         return _group_create("", new, stack)
-    _warn_of_policy(new)
+    _put_policy(new, old)
     if new.get("Tags"):
         calls.call("sagemaker", "AddTags", {"ResourceArn": physical_id, "Tags": new["Tags"]})
     return physical_id, {"ModelPackageGroupArn": physical_id, "ModelPackageGroupStatus": "Completed"}
@@ -143,14 +148,15 @@ def _group_delete(physical_id: str, props: Props) -> None:
     )
 
 
-def _warn_of_policy(props: Props) -> None:
-    if "ModelPackageGroupPolicy" in props:
-        import logging
-
-        logging.getLogger("local_aws").warning(
-            "ModelPackageGroupPolicy of %s is not kept: there is one account only",
-            props["ModelPackageGroupName"],
-        )
+def _put_policy(props: Props, before: Props) -> None:
+    """A policy as text or as an object; one that is gone from the template is taken away."""
+    name = {"ModelPackageGroupName": props["ModelPackageGroupName"]}
+    policy = props.get("ModelPackageGroupPolicy")
+    if policy:
+        text = policy if isinstance(policy, str) else json.dumps(policy)
+        calls.call("sagemaker", "PutModelPackageGroupPolicy", name | {"ResourcePolicy": text})
+    elif before.get("ModelPackageGroupPolicy"):
+        calls.call("sagemaker", "DeleteModelPackageGroupPolicy", name)
 
 
 # Lake Formation

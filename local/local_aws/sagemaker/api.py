@@ -9,10 +9,12 @@ from typing import Any
 
 from local_aws import moto_backend
 from local_aws.sagemaker import (
+    callers,
     endpoints,
     feature_store,
     hosting,
     jobs,
+    mlflow,
     processing,
     registry,
     runtime,
@@ -47,6 +49,9 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeModelPackageGroup": registry.describe_group,
     "ListModelPackageGroups": registry.list_groups,
     "DeleteModelPackageGroup": registry.delete_group,
+    "PutModelPackageGroupPolicy": registry.put_policy,
+    "GetModelPackageGroupPolicy": registry.get_policy,
+    "DeleteModelPackageGroupPolicy": registry.delete_policy,
     "CreateModelPackage": registry.create_package,
     "DescribeModelPackage": registry.describe_package,
     "ListModelPackages": registry.list_packages,
@@ -77,6 +82,7 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteEndpoint": endpoints.delete,
     **studio.OPERATIONS,
     **studio_images.OPERATIONS,
+    **mlflow.OPERATIONS,
 }
 _TAGGING: dict[str, Operation] = {
     "AddTags": tagging.add,
@@ -122,7 +128,11 @@ def _perform(
         raise invalid("The request must be an object.")
     if name.startswith("Create"):
         _check_role(request, headers)
-    answer = operation(request)
+    token = callers.remember(headers)
+    try:
+        answer = operation(request)
+    finally:
+        callers.forget(token)
     return tagging.keep(answer, request) if name in _TAGGED else answer
 
 

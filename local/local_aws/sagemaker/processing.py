@@ -16,7 +16,7 @@ from typing import Any
 
 from local_aws import context, identity
 from local_aws.emulator import trust
-from local_aws.sagemaker import children, environments, jobs, script_mode
+from local_aws.sagemaker import children, environments, jobs, mlflow, script_mode
 from local_aws.sagemaker.logs import JobLog
 from local_aws.sagemaker.storage import DataError, JobStorage, Location, unpack
 
@@ -131,7 +131,7 @@ class _Run:
         return children.supervise(command, folder, variables, self._log.write, self._wanted)[1]
 
     def _variables(self) -> dict[str, str]:
-        given = self._request.get("Environment", {})
+        given = mlflow.translate(self._request.get("Environment", {}), self._log.write)
         return script_mode.base_environment(
             self._layout, self._credentials, context.settings().endpoint, context.settings().region
         ) | {

@@ -1,16 +1,18 @@
 """The model registry: model package groups, and model packages with versions and approval.
 
 Runs: versions counted within a group, ARNs as AWS forms them, ClientToken idempotence, approval with its
-EventBridge event, everything that a request gave kept and described. Not there: cross-account policies.
+EventBridge event and who gave it, everything that a request gave kept and described. State: policies of
+groups for other accounts, of which there are none here.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
 
-from local_aws.sagemaker import events, validation
+from local_aws.sagemaker import callers, events, validation
 from local_aws.sagemaker.errors import ApiError, invalid
 from local_aws.sagemaker.paging import page
 
@@ -18,6 +20,7 @@ _lock = threading.RLock()
 _groups: dict[str, dict[str, Any]] = {}
 _packages: dict[str, dict[str, Any]] = {}
 _last_version: dict[str, int] = {}
+_policies: dict[str, str] = {}
 _by_token: dict[str, tuple[dict[str, Any], str]] = {}
 
 _PACKAGE_MEMBERS = (
@@ -58,7 +61,7 @@ def create_group(request: dict[str, Any]) -> dict[str, Any]:
             "ModelPackageGroupName": name,
             "ModelPackageGroupArn": arn,
             "CreationTime": time.time(),
-            "CreatedBy": {},
+            "CreatedBy": callers.context_of_user(),
             "ModelPackageGroupStatus": "Completed",
             **_given(request, "ModelPackageGroupDescription"),
         }
@@ -88,6 +91,38 @@ def delete_group(request: dict[str, Any]) -> dict[str, Any]:
             message = f"Model Package Group {arn} is not empty: delete its model packages first."
             raise ApiError("ConflictException", message)
         del _groups[group["ModelPackageGroupArn"]]
+        _policies.pop(group["ModelPackageGroupArn"], None)
+    return {}
+
+
+def put_policy(request: dict[str, Any]) -> dict[str, Any]:
+    validation.check("PutModelPackageGroupPolicy", request)
+    arn = str(_group(request["ModelPackageGroupName"])["ModelPackageGroupArn"])
+    try:
+        statements = json.loads(request["ResourcePolicy"])["Statement"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise invalid(f"The policy of {arn} is no policy document: {error!r}") from error
+    for statement in statements:
+        if "Principal" not in statement:
+            raise invalid(f"The policy of {arn} has a statement without a principal")
+    with _lock:
+        _policies[arn] = request["ResourcePolicy"]
+    return {"ModelPackageGroupArn": arn}
+
+
+def get_policy(request: dict[str, Any]) -> dict[str, Any]:
+    validation.check("GetModelPackageGroupPolicy", request)
+    arn = str(_group(request["ModelPackageGroupName"])["ModelPackageGroupArn"])
+    if arn not in _policies:
+        raise invalid(f"Cannot find a resource policy of {arn}")
+    return {"ResourcePolicy": _policies[arn]}
+
+
+def delete_policy(request: dict[str, Any]) -> dict[str, Any]:
+    validation.check("DeleteModelPackageGroupPolicy", request)
+    arn = str(_group(request["ModelPackageGroupName"])["ModelPackageGroupArn"])
+    with _lock:
+        _policies.pop(arn, None)
     return {}
 
 
@@ -153,6 +188,7 @@ def update_package(request: dict[str, Any]) -> dict[str, Any]:
         else:
             package.pop("CustomerMetadataProperties", None)
         package["LastModifiedTime"] = time.time()
+        package["LastModifiedBy"] = callers.context_of_user()
         arn = str(package["ModelPackageArn"])
     if package.get("ModelApprovalStatus") != approval_before:
         events.model_package_changed(arn, _event(package))
@@ -197,7 +233,7 @@ def _record(request: dict[str, Any], resource: str) -> dict[str, Any]:
     return known | {
         "ModelPackageArn": _arn(resource),
         "CreationTime": time.time(),
-        "CreatedBy": {},
+        "CreatedBy": callers.context_of_user(),
         "ModelPackageStatus": "Completed",
         "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
     }

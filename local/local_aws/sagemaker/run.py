@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_aws import context, identity
-from local_aws.sagemaker import children, environments, file_systems, script_mode
+from local_aws.sagemaker import children, environments, file_systems, mlflow, script_mode
 from local_aws.sagemaker.jobs import JobFailed
 from local_aws.sagemaker.logs import JobLog
 from local_aws.sagemaker.storage import CheckpointSync, DataError, JobStorage, Location, unpack
@@ -131,7 +131,8 @@ class Attempt:
     def _run_script(self, python: Path, program: str) -> tuple[Ending, int]:
         variables = script_mode.environment(
             self.layout,
-            self._request,
+            self._request
+            | {"Environment": mlflow.translate(self._request.get("Environment", {}), self._log.write)},
             self._job.arn,
             self._credentials,
             context.settings().endpoint,

@@ -8,6 +8,7 @@ from local_aws.sagemaker import (
     endpoints,
     feature_store,
     hosting,
+    mlflow,
     processing,
     registry,
     studio,
@@ -31,6 +32,7 @@ _KNOWN = (
     studio_images.IMAGES.arns,
     studio_images.APP_CONFIGS.arns,
     studio_images.SCRIPTS.arns,
+    mlflow.arns,
     feature_store.arns,
 )
 _tags: dict[str, dict[str, str]] = {}

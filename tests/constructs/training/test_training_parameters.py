@@ -36,7 +36,7 @@ BY_PARAMETERS = {
     "ExperimentConfig",  # experiments live in MLflow
     "ServerlessJobConfig",  # fine-tuning without an image of one's own
     "ModelPackageConfig",
-    "MlflowConfig",  # MlflowTracking tells the program where to record
+    "MlflowConfig",  # `tracking` tells the program where to record
     "SessionChainingConfig",
 }
 GROUPS = [

@@ -1,4 +1,4 @@
-"""TrainingWatch, QuotaAlarm and MLflow: what is watched, who is told, and what a job may record."""
+"""TrainingWatch and QuotaAlarm: what is watched, and who is told."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_data_science import AlertTopic, ConfigurationError, DataLake
-from cdk_data_science.training import MlflowTracking, QuotaAlarm, TrainingWatch
+from cdk_data_science.training import QuotaAlarm, TrainingWatch
 from tests.constructs import machines, nag, support
-from tests.constructs.training.stacks import job, run, training
-
-SERVER = "arn:aws:sagemaker:eu-west-1:111122223333:mlflow-tracking-server/team"
+from tests.constructs.training.stacks import run, training
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +24,6 @@ def app() -> cdk.App:
         stack,
         lake,
         job_name_prefix="reviews",
-        environment={"MLFLOW_EXPERIMENT_NAME": "own"},
-        mlflow=MlflowTracking(arn=SERVER, experiment="reviews"),
     )
     TrainingWatch(stack, "Watch", jobs=spot, alerts=alerts, most_lost=2)
     QuotaAlarm(stack, "Quota", instance_type="ml.p4d.24xlarge", alerts=alerts)
@@ -112,18 +108,6 @@ def test_the_quota_is_the_accounts_own(watched: cdk.Stack) -> None:
     assert found["Threshold"] == 80
 
 
-def test_a_job_finds_mlflow_and_its_own_variables_win(watched: cdk.Stack) -> None:
-    variables = job(watched)["Environment"]
-    assert variables == {"MLFLOW_TRACKING_URI": SERVER, "MLFLOW_EXPERIMENT_NAME": "own"}
-
-
-def test_a_job_may_record_runs_and_delete_or_register_nothing(watched: cdk.Stack) -> None:
-    found = machines.statements(watched, "TrainingRole")
-    (record,) = (s for s in found if "sagemaker-mlflow:LogMetric" in machines.actions([s]))
-    assert record["Resource"] == SERVER
-    assert not any("Delete" in action or "Register" in action for action in machines.actions([record]))
-
-
 def test_no_rule_pack_finds_anything_that_is_not_acknowledged() -> None:
     app = support.app()
     stack = support.stack(app)
@@ -153,15 +137,3 @@ def test_a_negative_number_of_losses_is_refused() -> None:
     stack = support.stack()
     with pytest.raises(ConfigurationError, match="0 or more"):
         TrainingWatch(stack, "Watch", jobs=training(stack), most_lost=-1)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"arn": "arn:aws:sagemaker:eu-west-1:111122223333:endpoint/team"}, "tracking server or app"),
-        ({"arn": SERVER, "experiment": ""}, "1 to 256 characters"),
-    ],
-)
-def test_what_is_no_place_to_record_in_is_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        training(support.stack(), mlflow=MlflowTracking(**options))

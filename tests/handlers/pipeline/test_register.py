@@ -1,12 +1,17 @@
 """The registry: one version for each model."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
+from cfnlint.jsonschema import StandardValidator
 from handlers.pipeline.asset import register
 from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
+
+from tests.compliance import cloudformation
 
 GROUP = "reviews"
 ARN = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{GROUP}"
@@ -103,10 +108,83 @@ def test_the_request_is_one_that_the_service_accepts(lake: Lake, monkeypatch: py
         stub.add_response("create_model_package", {"ModelPackageArn": f"{ARN}/7"}, {
             "ModelPackageGroupName": GROUP, "ModelPackageDescription": ANY, "ModelApprovalStatus": "Approved",
             "ClientToken": ANY, "CustomerMetadataProperties": ANY, "MetadataProperties": ANY,
-            "InferenceSpecification": ANY, "ModelMetrics": ANY})  # fmt: skip
+            "InferenceSpecification": ANY, "ModelCard": ANY, "ModelMetrics": ANY})  # fmt: skip
         assert register.handler(long, CONTEXT) == {"model_package_arn": f"{ARN}/7", "version": 7}
     request = register._request(long)
     assert len(request["ClientToken"]) <= 36
     assert len(request["ModelPackageDescription"]) <= 1024
     assert all(0 < len(value) <= 256 for value in request["CustomerMetadataProperties"].values())
     assert request["ClientToken"] == register._request(long)["ClientToken"]
+
+
+def test_a_model_that_waits_for_a_person_is_not_approved(registry: Any) -> None:
+    arn = register.handler(event(approval="PendingManualApproval"), CONTEXT)["model_package_arn"]
+    assert registry.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] == (
+        "PendingManualApproval"
+    )
+
+
+def test_the_parameters_are_part_of_the_record(registry: Any) -> None:
+    ran = {"parameters": {"ngrams": "2", "folds": "5"}}
+    arn = register.handler(event(trained_by=ran), CONTEXT)["model_package_arn"]
+    known = registry.describe_model_package(ModelPackageName=arn)
+    assert known["CustomerMetadataProperties"]["parameters"] == "folds=5 ngrams=2"
+
+
+@pytest.mark.parametrize("trained_by", [None, {}])
+def test_a_card_needs_no_more_than_the_event_has(trained_by: Any) -> None:
+    changes = {} if trained_by is None else {"trained_by": trained_by}
+    assert list(_card_problems(event(**changes))) == []
+
+
+def test_the_card_is_one_that_sagemaker_shows() -> None:
+    # GIVEN a model with all that is known of it, and texts that are too long
+    ran = {
+        "arn": f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{RUN}",
+        "image": "1.dkr.ecr.us-east-1.amazonaws.com/a:1",
+        "parameters": {"folds": "5", "empty": "", "long": "x" * 2000},
+        "source": f"s3://{BUCKET}/source/sourcedir.tar.gz",
+        "started": "2026-11-02T10:00:00.000Z",
+    }
+    whole = event(
+        trained_by=ran,
+        data={"bucket": BUCKET, "key": "k" * 2000, "versionId": "v1", "checksum": "CRC32:x==:9"},
+        report={"bucket": BUCKET, "key": "report.json"},
+    )
+    # THEN its card has the shape of SageMaker's model cards
+    assert list(_card_problems(whole)) == []
+    content = json.loads(register._request(whole)["ModelCard"]["ModelCardContent"])
+    # AND tells what the model was made of, and how good it is
+    job = content["training_details"]["training_job_details"]
+    assert job["training_arn"] == ran["arn"]
+    assert [each["name"] for each in job["user_provided_hyper_parameters"]] == ["folds", "long"]
+    details = content["additional_information"]["custom_details"]
+    assert (details["code"], details["data_version"]) == (ran["source"], "v1")
+    (group,) = content["evaluation_details"][0]["metric_groups"]
+    assert {"name": "auroc", "type": "number", "value": 0.8361234} in group["metric_data"]
+    # AND a range of numbers, which cards have no form for, is left to the metadata
+    assert "auroc_ci95" not in [each["name"] for each in group["metric_data"]]
+
+
+def _card_problems(given: dict[str, Any]) -> Iterator[str]:
+    """What CloudFormation's schema of model cards says against the card of an event."""
+    schema = cloudformation.schema("AWS::SageMaker::ModelCard")
+    assert schema is not None
+    content = json.loads(register._request(given)["ModelCard"]["ModelCardContent"])
+    rules = {"$ref": "#/definitions/Content", "definitions": schema["definitions"]}
+    for error in StandardValidator(rules).iter_errors(_in_capitals(content)):
+        yield error.message
+
+
+def _in_capitals(value: Any) -> Any:
+    """The names of a card as CloudFormation writes them; what people name stays."""
+    if isinstance(value, list):
+        return [_in_capitals(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        "".join(part.capitalize() for part in name.split("_")): (
+            content if name in ("custom_details", "metadata") else _in_capitals(content)
+        )
+        for name, content in value.items()
+    }

@@ -27,13 +27,22 @@ class Register(Step):
     Args:
         registry: The group; a new one if not given.
         image: Image that serves the model on SageMaker; none if it is served by a function only.
+        approved: Whether the pipeline's thresholds approve the model. If not, the version waits for a person
+            (:class:`Approve`).
     """
 
     name = "Register"
 
-    def __init__(self, registry: IModelRegistry | None = None, *, image: str | None = None) -> None:
+    def __init__(
+        self,
+        registry: IModelRegistry | None = None,
+        *,
+        image: str | None = None,
+        approved: bool = True,
+    ) -> None:
         self._registry = registry
         self._image = image
+        self._approved = approved
 
     @property
     def registry(self) -> IModelRegistry:
@@ -82,8 +91,9 @@ class Register(Step):
             "training_job": f"{{% {TRAINING_JOB.variable}.name %}}",
             # What the job ran; without script mode there is no source.
             "trained_by": f"{{% $sift({TRAINING_JOB.variable}, function($v, $k) {{ "
-            "$k in ['image', 'source', 'started'] }) %}",
+            "$k in ['arn', 'image', 'parameters', 'source', 'started'] }) %}",
             "report": EVALUATION.expression,
+            "approval": "Approved" if self._approved else "PendingManualApproval",
         }
         if self._image is not None:
             payload["image"] = self._image
