@@ -35,6 +35,7 @@ from cdk_data_science.data_lake.query_workgroup import QueryWorkgroup
 from cdk_data_science.data_lake.s3_tables import ManagedTable, TableBucket, TableNamespace
 from cdk_data_science.data_lake.schema import Column, Schema
 from cdk_data_science.data_lake.snapshot_export import SnapshotExport
+from cdk_data_science.data_lake.spark_workgroup import SparkWorkgroup
 from cdk_data_science.data_lake.table import LakeTable
 from cdk_data_science.data_lake.table_base import TableBase
 from cdk_data_science.data_lake.table_maintenance import TableMaintenance
@@ -101,6 +102,7 @@ __all__ = [
     "SnapshotExport",
     "SparkJob",
     "SparkJobTask",
+    "SparkWorkgroup",
     "StreamingJob",
     "TableBase",
     "TableBucket",

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake.zone_base import ZoneBase
+from cdk_data_science.data_lake.zone_folder import ZoneFolder
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,128}")
 _STATEMENT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_@:]{1,255}")
@@ -28,22 +29,7 @@ def check_workgroup(
 ) -> None:
     """Refuse a workgroup that Athena would refuse, or that could not do its work."""
     problems = Problems("QueryWorkgroup", scope)
-    problems.check(
-        is_token(name) or bool(_NAME.fullmatch(name)),
-        given=f"name={name!r}",
-        allowed="1 to 128 letters, digits, dots, hyphens and underscores",
-        write='name="science"',
-    )
-    problems.check(
-        is_token(name) or name != "primary",
-        given="name='primary'",
-        allowed="a name of its own: every account has that workgroup already",
-    )
-    problems.check(
-        description is None or is_token(description) or len(description) <= 1024,
-        given=f"a description of {len(description or '')} characters",
-        allowed="at most 1024",
-    )
+    _check_identity(problems, name, description)
     problems.check(
         is_token(prefix) or bool(FOLDER.fullmatch(prefix)),
         given=f"results_prefix={prefix!r}",
@@ -75,6 +61,46 @@ def check_workgroup(
         allowed="an hour for at least one query",
     )
     problems.raise_if_any()
+
+
+def check_spark_workgroup(
+    scope: Construct, *, name: str, description: str | None, results: ZoneFolder
+) -> None:
+    """Refuse a workgroup for Spark that Athena would refuse, or that could not do its work."""
+    problems = Problems("SparkWorkgroup", scope)
+    _check_identity(problems, name, description)
+    problems.check(
+        results.zone.key is not None,
+        given=f"results in zone {results.zone.name!r}, whose key is not known",
+        allowed="a zone with a key, since notebooks and results are encrypted",
+        write="ZoneAttributes(…, key_arn=…)",
+    )
+    for table in results.zone.tables.values():
+        problems.check(
+            not (results.prefix.startswith(table.prefix) or table.prefix.startswith(results.prefix)),
+            given=f"results in {results.prefix!r} beside table {table.name!r} at {table.prefix!r}",
+            allowed="a folder apart from tables: the table would read results as its rows",
+        )
+    problems.raise_if_any()
+
+
+def _check_identity(problems: Problems, name: str, description: str | None) -> None:
+    problems.check(
+        is_token(name) or bool(_NAME.fullmatch(name)),
+        given=f"name={name!r}",
+        allowed="1 to 128 letters, digits, dots, hyphens and underscores",
+        write='name="science"',
+    )
+    problems.check(
+        is_token(name) or name != "primary",
+        given="name='primary'",
+        allowed="a name of its own: every account has that workgroup already",
+    )
+    problems.check(
+        description is None or is_token(description) or len(description) <= 1024,
+        given=f"a description of {len(description or '')} characters",
+        allowed="at most 1024",
+    )
 
 
 def check_query(
