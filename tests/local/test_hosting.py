@@ -254,9 +254,9 @@ def test_what_does_not_exist_or_does_not_run_is_refused(host: Host) -> None:
         host.endpoint("no-such-config")
     with pytest.raises(ClientError, match=r'Could not find model ".*no-such-model"'):
         host.config(("no-such-model", 1))
-    asynchronous = {"OutputConfig": {"S3OutputPath": "s3://bucket/x"}}
-    with pytest.raises(ClientError, match="AsyncInferenceConfig does not run on the local AWS"):
-        host.config((host.model(1), 1), AsyncInferenceConfig=asynchronous)
+    shap = {"ShapBaselineConfig": {"ShapBaseline": "1"}}
+    with pytest.raises(ClientError, match="ExplainerConfig does not run on the local AWS"):
+        host.config((host.model(1), 1), ExplainerConfig={"ClarifyExplainerConfig": {"ShapConfig": shap}})
     listed = host.sagemaker.list_endpoints(NameContains="no-such")
     assert listed["Endpoints"] == []
 

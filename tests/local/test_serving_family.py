@@ -1,18 +1,24 @@
-"""Batch predictions run by their machine; components, experiments and models for devices deploy."""
+"""Batch predictions and requests from S3 run; components, experiments and models for devices deploy."""
 
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from botocore.exceptions import ClientError
 
 from cdk_data_science import Artifact, InstanceVariant, Model, ModelEndpoint, ZoneAttributes
 from cdk_data_science.data_lake import Zone, ZoneBase
 from cdk_data_science.serving import (
+    AsyncEndpoint,
     BatchTransform,
     ComponentEndpoint,
     Compute,
@@ -26,7 +32,7 @@ from cdk_data_science.serving import (
 )
 from cdk_data_science.training import TransformJob
 from tests.constructs import support
-from tests.local.conftest import ACCOUNT, REGION, LocalAws, eventually
+from tests.local.conftest import ACCOUNT, REGION, LocalAws, eventually, unique
 from tests.local.test_hosting import IMAGE, Host
 from tests.local.test_resource_types import Stack
 
@@ -112,6 +118,86 @@ def test_each_days_rows_are_predicted_into_a_folder_of_the_day(host: Host) -> No
     eventually(over, 60, "the end of the run")
     assert described["status"] == "FAILED"
     assert "No S3 objects found" in described["cause"]
+    deployed.delete()
+
+
+def test_requests_from_the_lake_are_answered_into_it_and_failures_are_told(host: Host) -> None:
+    # GIVEN an asynchronous endpoint, two topics with a queue each, and who may ask it
+    stack = new_stack("Later")
+    zone = zone_of(stack, host)
+    topics, queues = {}, {}
+    for name in ("Successes", "Failures"):
+        topics[name] = sns.Topic(stack, name)
+        queues[name] = sqs.Queue(stack, f"{name}Queue")
+        topics[name].add_subscription(subscriptions.SqsSubscription(queues[name], raw_message_delivery=True))
+        cdk.CfnOutput(stack, f"{name}Url", value=queues[name].queue_url)
+    endpoint = AsyncEndpoint(
+        stack,
+        "Documents",
+        variant=InstanceVariant(
+            name="main",
+            model=model_of(stack, host, zone, "Model", 2),
+            instance_type="ml.m5.large",
+            instance_count=1,
+        ),
+        requests=zone,
+        requests_prefix="later/requests/",
+        answers=zone,
+        answers_prefix="later/answers/",
+        failures_prefix="later/failures/",
+        successes=topics["Successes"],
+        failures=topics["Failures"],
+    )
+    caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    endpoint.grant_invoke(caller)
+    cdk.CfnOutput(stack, "Name", value=endpoint.endpoint_name)
+    cdk.CfnOutput(stack, "CallerArn", value=caller.role_arn)
+    deployed, outputs = deploy(stack, host)
+    session = host.aws.session_for_role(outputs["CallerArn"])
+    runtime, bucket = session.client("sagemaker-runtime"), host.bench.bucket
+
+    def ask(body: str) -> dict[str, Any]:
+        key = f"later/requests/{unique('r')}.json"
+        session.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
+        answer: dict[str, Any] = runtime.invoke_endpoint_async(
+            EndpointName=outputs["Name"],
+            InputLocation=f"s3://{bucket}/{key}",
+            ContentType="application/json",
+            InferenceId="7",
+        )
+        return answer
+
+    def told(name: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = []
+
+        def heard() -> bool:
+            messages = host.aws.client("sqs").receive_message(
+                QueueUrl=outputs[f"{name}Url"], WaitTimeSeconds=1
+            )
+            found.extend(json.loads(each["Body"]) for each in messages.get("Messages", []))
+            return bool(found)
+
+        eventually(heard, 30, f"a message of {name}")
+        return found[0]
+
+    # WHEN it is asked in the role that it was granted to, THEN the answer lies where it was said
+    location = ask("[21]")["OutputLocation"]
+    success = told("Successes")
+    assert (success["invocationStatus"], success["inferenceId"]) == ("Completed", "7")
+    assert success["responseParameters"]["outputLocation"] == location
+    prefix = f"s3://{bucket}/"
+    assert location.startswith(f"{prefix}later/answers/")
+    assert json.loads(host.bench.get(location.removeprefix(prefix))) == [42]
+    # AND what the model refuses is told to the other topic, and lies in the other folder
+    failure = ask("no json")["FailureLocation"]
+    message = told("Failures")
+    assert message["invocationStatus"] == "Failed" and "JSONDecodeError" in message["failureReason"]
+    assert b"JSONDecodeError" in host.bench.get(failure.removeprefix(prefix))
+    # AND who may ask later may not ask at once, and such an endpoint answers nobody at once
+    with pytest.raises(ClientError, match="AccessDenied"):
+        runtime.invoke_endpoint(EndpointName=outputs["Name"], Body=b"[1]")
+    with pytest.raises(ClientError, match="use InvokeEndpointAsync"):
+        host.invoke(outputs["Name"], [1])
     deployed.delete()
 
 

@@ -100,7 +100,7 @@ def install() -> None:
 
     def known_action(service: str, method: str, path: str, *more: Any) -> Any:
         if service == "sagemaker" and runtime.endpoint_of(path) is not None:
-            return "sagemaker:InvokeEndpoint"
+            return f"sagemaker:{runtime.action_of(path)}"
         if service == "sagemaker" and (operation := feature_store.action_of(method, path)) is not None:
             return f"sagemaker:{operation}"
         return action(service, method, path, *more)

@@ -1,9 +1,9 @@
 """Endpoints: each variant a served model; updates that swap when the new one answers; invocations.
 
 Runs: creation and update in the background, roll-back where the new configuration does not start, variants by
-weight, target variants, changed weights, data capture, events, logs. State: instance counts, autoscaling,
-deployment policies, endpoints whose instances are for components. Not there: asynchronous, multi-model and
-streaming endpoints, shadow variants, the components themselves.
+weight, target variants, changed weights, data capture, asynchronous requests, events, logs. State: instance
+counts, autoscaling, deployment policies, endpoints whose instances are for components. Not there: multi-model
+and streaming endpoints, shadow variants, the components themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from local_aws.sagemaker import environments, events, hosting, jobs, validation
 from local_aws.sagemaker.capture import Capture
 from local_aws.sagemaker.errors import invalid, not_found
 from local_aws.sagemaker.paging import page
+from local_aws.sagemaker.queues import Queue
 from local_aws.sagemaker.serving import Served, ServingError
 from local_aws.sagemaker.storage import DataError
 
@@ -36,8 +37,11 @@ class Fleet:
     served: dict[str, Served] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     capture: Capture | None = None
+    queue: Queue | None = None
 
     def end(self) -> None:
+        if self.queue is not None:
+            self.queue.end()
         if self.capture is not None:
             self.capture.close()
         for model in self.served.values():
@@ -248,6 +252,8 @@ def _start(fleet: Fleet, endpoint: Endpoint) -> None:
             stack.pop_all()
         fleet.served[name] = served
         fleet.weights[name] = _weight(variant)
+    if "AsyncInferenceConfig" in fleet.config:
+        fleet.queue = Queue(fleet.config["AsyncInferenceConfig"], endpoint.name)
     captured = fleet.config.get("DataCaptureConfig")
     if captured:
         key = captured.get("KmsKeyId")

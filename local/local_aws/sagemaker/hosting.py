@@ -83,7 +83,7 @@ def create_model(request: dict[str, Any]) -> dict[str, Any]:
 
 def create_config(request: dict[str, Any]) -> dict[str, Any]:
     validation.check("CreateEndpointConfig", request)
-    for refused in ("AsyncInferenceConfig", "ShadowProductionVariants", "ExplainerConfig"):
+    for refused in ("ShadowProductionVariants", "ExplainerConfig"):
         if request.get(refused):
             raise invalid(f"{refused} does not run on the local AWS.")
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]

@@ -1,17 +1,20 @@
-"""InvokeEndpoint: the data plane of SageMaker, authorized as ``sagemaker:InvokeEndpoint``."""
+"""The data plane of SageMaker: InvokeEndpoint and InvokeEndpointAsync, each authorized by its own name."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from local_aws.moto_backend import Answer
 from local_aws.sagemaker import endpoints
 from local_aws.sagemaker.errors import ApiError
+from local_aws.sagemaker.queues import Asked
 from local_aws.sagemaker.serving import ModelError
+from local_aws.sagemaker.storage import DataError, Location
 
 _ROUTE = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)")
 _LARGEST = 6 * 1024 * 1024
@@ -22,6 +25,11 @@ def endpoint_of(path: str) -> str | None:
     """The endpoint that a request to the data plane names; None for other requests."""
     match = _ROUTE.fullmatch(path)
     return match[1] if match else None
+
+
+def action_of(path: str) -> str:
+    """What IAM calls a request to the data plane."""
+    return "InvokeEndpointAsync" if path.endswith("/async-invocations") else "InvokeEndpoint"
 
 
 async def handle(path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -35,11 +43,15 @@ async def handle(path: str, headers: dict[str, str], body: bytes) -> Answer:
 def _invoke(path: str, headers: dict[str, str], body: bytes) -> Answer:
     name = endpoint_of(path) or ""
     try:
+        if path.endswith("/async-invocations"):
+            return _queue(name, headers)
         if not path.endswith("/invocations"):
-            raise ApiError("ValidationError", "Only InvokeEndpoint runs on the local AWS.")
+            raise ApiError("ValidationError", "Answers are not streamed on the local AWS.")
         if len(body) > _LARGEST:
             raise ApiError("ValidationError", f"Payload is too large: {len(body)} bytes of {_LARGEST}.")
         endpoint = endpoints.find(name)
+        if endpoint.fleet is not None and endpoint.fleet.queue is not None:
+            raise ApiError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
         variant, served = endpoint.choose(headers.get("x-amzn-sagemaker-target-variant"))
         kind = headers.get("content-type") or "application/octet-stream"
         accept = headers.get("accept") or "*/*"
@@ -52,6 +64,30 @@ def _invoke(path: str, headers: dict[str, str], body: bytes) -> Answer:
     if fleet is not None and fleet.capture is not None:
         fleet.capture.add(variant, (body, kind), (answer, answer_kind), inference_id)
     return 200, {"Content-Type": answer_kind, "x-Amzn-Invoked-Production-Variant": variant}, answer
+
+
+def _queue(name: str, headers: dict[str, str]) -> Answer:
+    endpoint = endpoints.find(name)
+    _, served = endpoint.choose(None)
+    fleet = endpoint.fleet
+    if fleet is None or fleet.queue is None:
+        raise ApiError("ValidationError", f"Endpoint {name} is not asynchronous: use InvokeEndpoint.")
+    given = {key.removeprefix("x-amzn-sagemaker-"): value for key, value in headers.items()}
+    try:
+        location = Location.parse(given.get("inputlocation", ""))
+    except DataError as error:
+        raise ApiError("ValidationError", str(error)) from error
+    asked = Asked(
+        location=location,
+        content_type=given.get("content-type", "application/octet-stream"),
+        accept=given.get("accept", "*/*"),
+        inference_id=given.get("inference-id") or str(uuid.uuid4()),
+    )
+    answer, failure = fleet.queue.put(served, asked)
+    told = {"Content-Type": "application/json", "X-Amzn-SageMaker-OutputLocation": answer}
+    if failure is not None:
+        told["X-Amzn-SageMaker-FailureLocation"] = failure
+    return 202, told, json.dumps({"InferenceId": asked.inference_id}).encode()
 
 
 def _model_error(error: ModelError, endpoint: str) -> Answer:

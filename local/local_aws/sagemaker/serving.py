@@ -104,10 +104,13 @@ class Served:
         self._log.close()
         shutil.rmtree(self._layout.root, ignore_errors=True)
 
+    def client(self, service: str) -> Any:
+        """A service as the model's role sees it."""
+        return context.client(service, self._credentials, attempts=_ATTEMPTS)
+
     def storage(self, kms_key: str | None = None) -> JobStorage:
         """S3 as the model's role sees it."""
-        s3 = context.client("s3", self._credentials, attempts=_ATTEMPTS)
-        return JobStorage(s3, self._role, kms_key)
+        return JobStorage(self.client("s3"), self._role, kms_key)
 
     def _connection(self) -> http.client.HTTPConnection:
         with self._lock:
