@@ -45,6 +45,19 @@ class QualityGateEvent(TypedDict):
     results: NotRequired[ResultsPlace | None]
     started: NotRequired[str]
     """When the run was started, in ISO 8601; needed with `results`."""
+    largest: NotRequired[int | None]
+    """Bytes of the largest object that is evaluated here."""
+
+
+class QualityVerdictEvent(TypedDict):
+    """What Spark found, in an object of its own."""
+
+    run: str
+    data: DataObject
+    outcomes: S3Object
+    report: S3Object
+    results: NotRequired[ResultsPlace | None]
+    started: NotRequired[str]
 
 
 class RuleResult(TypedDict):
@@ -54,6 +67,8 @@ class RuleResult(TypedDict):
 
 
 class QualityGateResult(TypedDict):
+    large: bool
+    """Whether it is too large to be evaluated here; nothing was evaluated then."""
     passed: bool
     rows: int
     rules: list[RuleResult]

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 from clients import s3
-from errors import InvalidConfiguration
-from events import S3Object
+from errors import InvalidConfiguration, InvalidData
+from events import DataObject, S3Object
 
 # What stays in memory before a file goes to the function's temporary storage.
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -63,6 +63,25 @@ def exists(reference: S3Object, size: int) -> bool:
             return False
         raise
     return head["ContentLength"] == size
+
+
+def size(reference: DataObject) -> int:
+    """The bytes of an object, or of the version that is named.
+
+    Raises:
+        InvalidData: there is no such object any more.
+    """
+    version = reference.get("versionId")
+    try:
+        if version:
+            head = s3().head_object(Bucket=reference["bucket"], Key=reference["key"], VersionId=version)
+        else:
+            head = s3().head_object(Bucket=reference["bucket"], Key=reference["key"])
+    except ClientError as error:
+        if is_missing(error):
+            raise InvalidData(f"there is no object {uri(reference)} (any more)") from error
+        raise
+    return head["ContentLength"]
 
 
 def to_json(value: Any) -> bytes:

@@ -9,7 +9,7 @@ import dqdl
 import objects
 import quality_results
 from errors import InvalidConfiguration, InvalidData, QualityGateFailed
-from events import QualityGateEvent, QualityGateResult, RuleResult
+from events import QualityGateEvent, QualityGateResult, QualityVerdictEvent, RuleResult
 from telemetry import logger, step
 
 # An error's message travels in the state machine's history, which holds 256 KiB.
@@ -20,35 +20,65 @@ _NAMED_FAILURES = 20
 def handler(event: QualityGateEvent) -> QualityGateResult:
     """Evaluate `rules` over `data`; the report is written whether they hold or not.
 
+    An object of more than `largest` bytes is left to Spark, and `large` says so.
+
     Raises:
         InvalidConfiguration: the rules are not understood.
         InvalidData: the data cannot be read, or holds no rows.
         QualityGateFailed: a rule does not hold.
     """
     rules = _parsed(event["rules"])
+    largest = event.get("largest")
+    if largest is not None and (size := objects.size(event["data"])) > largest:
+        logger.info("left to Spark", extra={"bytes": size, "largest": largest})
+        return {"large": True, "passed": False, "rows": 0, "rules": [], "report": event["report"]}
     evaluation = _evaluated(rules, event)
     results: list[RuleResult] = [
         {"rule": outcome.rule, "passed": outcome.passed, "observed": outcome.observed}
         for outcome in evaluation.outcomes
     ]
+    return _concluded(event, evaluation.rows, results, evaluator="function")
+
+
+@step("QualityVerdict")
+def verdict(event: QualityVerdictEvent) -> QualityGateResult:
+    """Judge what Spark has evaluated, with the same report and the same end as `handler`.
+
+    Raises:
+        InvalidData: the data hold no rows, or Spark left nothing.
+        QualityGateFailed: a rule does not hold.
+    """
+    found = objects.get_json(event["outcomes"])
+    if found is None or not found["rules"]:
+        raise InvalidData(f"Spark left no outcome of {objects.uri(event['data'])}")
+    if found["rows"] == 0:
+        raise InvalidData(f"{objects.uri(event['data'])} has a header but no rows")
+    return _concluded(event, found["rows"], found["rules"], evaluator="spark")
+
+
+def _concluded(
+    event: QualityGateEvent | QualityVerdictEvent, rows: int, results: list[RuleResult], *, evaluator: str
+) -> QualityGateResult:
+    """Write the report and the rows of the results, and refuse where a rule does not hold."""
+    passed = all(result["passed"] for result in results)
     report = objects.put_json(
         objects.of_run(event["report"], event["run"], "quality.json"),
         {
             "run": event["run"],
             "data": dict(event["data"]),
-            "passed": evaluation.passed,
-            "rows": evaluation.rows,
+            "passed": passed,
+            "rows": rows,
             "rules": results,
         },
     )
-    _keep(results, event)
-    logger.info("evaluated", extra={"rows": evaluation.rows, "passed": evaluation.passed})
-    if not evaluation.passed:
+    _keep(results, event, evaluator)
+    logger.info("evaluated", extra={"rows": rows, "passed": passed, "evaluator": evaluator})
+    if not passed:
         raise QualityGateFailed(_failure(results, objects.uri(report)))
-    return {"passed": True, "rows": evaluation.rows, "rules": results, "report": report}
+    return {"large": False, "passed": True, "rows": rows, "rules": results, "report": report}
 
 
-def _keep(results: list[RuleResult], event: QualityGateEvent) -> None:
+def _keep(results: list[RuleResult], event: QualityGateEvent | QualityVerdictEvent, evaluator: str) -> None:
     """Beside the report of the run, a row for each rule in the table of all results."""
     place = event.get("results")
     if place is None:
@@ -60,7 +90,7 @@ def _keep(results: list[RuleResult], event: QualityGateEvent) -> None:
             run=event["run"],
             ruleset=place["ruleset"],
             source=objects.uri(event["data"]),
-            evaluator="function",
+            evaluator=evaluator,
             at=datetime.fromisoformat(event["started"]),
             rule=result["rule"],
             outcome="PASS" if result["passed"] else "FAIL",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NEWEST_VERSIONS = 100
 _VALUE_CHARACTERS = 256
 # Where data are exported from a snapshot of a table, their key names both.
-_SNAPSHOT = re.compile(r"(?:^|/)table=([^/]+)/snapshot=([0-9]+)/")
+_SNAPSHOT = re.compile(r"(?:.*/)?table=([^/]+)/snapshot=([0-9]+)/.*")
 _NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
 
 
@@ -120,7 +120,7 @@ def _metadata(event: RegisterEvent) -> dict[str, str]:
 
 def _snapshot(key: str) -> dict[str, str]:
     """The table and the snapshot that the data were exported from."""
-    found = _SNAPSHOT.search(key)
+    found = _SNAPSHOT.fullmatch(key)
     return {} if found is None else {"data.table": found[1], "data.snapshot": found[2]}
 
 

@@ -32,7 +32,7 @@ from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate
 from cdk_data_science.pipelines.steps.package import PackageModel
 from cdk_data_science.pipelines.steps.prepare import Prepare
-from cdk_data_science.pipelines.steps.quality_gate import QualityGate
+from cdk_data_science.pipelines.steps.quality_gate import FUNCTION_LIMIT_BYTES, QualityGate, SparkGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.spark import SparkStep
@@ -47,6 +47,7 @@ __all__ = [
     "DATA",
     "DEPLOYMENT",
     "EVALUATION",
+    "FUNCTION_LIMIT_BYTES",
     "HOLDOUT",
     "LABELS",
     "MANIFEST",
@@ -75,6 +76,7 @@ __all__ = [
     "QualityGate",
     "Register",
     "Score",
+    "SparkGate",
     "SparkStep",
     "Split",
     "States",

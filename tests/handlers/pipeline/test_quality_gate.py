@@ -90,3 +90,69 @@ def test_each_end_is_counted_and_logged_with_its_run(lake: Lake, capsys: pytest.
     assert "Succeeded" in counted[0]
     assert "Refused" in counted[1]
     assert all(line["run"] == RUN == line["correlation_id"] for line in lines if "_aws" not in line)
+
+
+def test_data_above_the_limit_are_left_to_spark_unread(lake: Lake) -> None:
+    data = lake.put("in.csv", GOOD)
+    assert not quality_gate.handler(event(data) | {"largest": len(GOOD)}, CONTEXT)["large"]
+    result = quality_gate.handler(event(data) | {"largest": len(GOOD) - 1}, CONTEXT)
+    assert result["large"]
+    assert result["rules"] == []
+    # Nor is what could not be read at all looked at.
+    broken = lake.put("broken.csv", b"\xff" * 100)
+    assert quality_gate.handler(event(broken) | {"largest": 99}, CONTEXT)["large"]
+
+
+def test_the_size_is_that_of_the_version_that_started_the_run(lake: Lake) -> None:
+    data = lake.put("in.csv", GOOD)
+    version = lake.s3.head_object(Bucket=BUCKET, Key="in.csv")["VersionId"]
+    lake.put("in.csv", GOOD * 100)
+    request = event({**data, "versionId": version}) | {"largest": len(GOOD)}
+    assert not quality_gate.handler(request, CONTEXT)["large"]
+
+
+def test_data_that_are_gone_are_invalid(lake: Lake) -> None:
+    with pytest.raises(errors.InvalidData, match="there is no object"):
+        quality_gate.handler(event({"bucket": BUCKET, "key": "gone.csv"}) | {"largest": 1}, CONTEXT)
+
+
+def verdict_event(lake: Lake, outcomes: Any) -> dict[str, Any]:
+    place = lake.put("runs/outcomes.json", json.dumps(outcomes))
+    report = {"bucket": BUCKET, "key": "reports/"}
+    results = {"bucket": BUCKET, "key": "quality_results/", "ruleset": "gate"}
+    return {
+        "run": RUN,
+        "data": {"bucket": BUCKET, "key": "big.csv"},
+        "outcomes": place,
+        "report": report,
+        "results": results,
+        "started": "2026-11-27T01:02:03Z",
+    }
+
+
+HELD = {"rule": "RowCount > 1", "passed": True, "observed": ""}
+BROKEN = {"rule": 'IsComplete "text"', "passed": False, "observed": "Value: 0.5"}
+
+
+def test_what_spark_found_ends_as_what_the_function_finds(lake: Lake) -> None:
+    passed = quality_gate.verdict(verdict_event(lake, {"rows": 9, "rules": [HELD]}), CONTEXT)
+    assert (passed["passed"], passed["large"], passed["rows"]) == (True, False, 9)
+    with pytest.raises(errors.QualityGateFailed, match="1 of 2 rules failed") as caught:
+        quality_gate.verdict(verdict_event(lake, {"rows": 9, "rules": [HELD, BROKEN]}), CONTEXT)
+    assert 'IsComplete "text": Value: 0.5' in str(caught.value)
+    assert not lake.json({"key": f"reports/{RUN}/quality.json"})["passed"]
+    kept = lake.get(f"quality_results/day=2026-11-27/gate-{RUN}.json").decode().splitlines()
+    assert [json.loads(line)["evaluator"] for line in kept] == ["spark", "spark"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "message"),
+    [
+        (None, "left no outcome"),
+        ({"rows": 9, "rules": []}, "left no outcome"),
+        ({"rows": 0, "rules": [HELD]}, "no rows"),
+    ],
+)
+def test_what_spark_did_not_find_is_invalid(lake: Lake, outcomes: Any, message: str) -> None:
+    with pytest.raises(errors.InvalidData, match=message):
+        quality_gate.verdict(verdict_event(lake, outcomes), CONTEXT)
