@@ -28,7 +28,7 @@ from events import (
 from telemetry import logger, step
 
 # What a handler waits in all while the function is busy: less than Lambda gives it.
-PATIENCE_SECONDS = 360.0
+PATIENCE_SECONDS = 480.0
 # And, when that has come to its end, for giving `$LATEST` its variables back.
 RESTORE_SECONDS = 180.0
 
@@ -106,7 +106,7 @@ def shift(event: DeployEvent) -> ShiftResult:
 
 @step("Check")
 def check(event: DeployEvent) -> CheckResult:
-    """Look at the alarms, the candidate's errors, and test it once more.
+    """Look at the alarms, the candidate's errors, how it compares with what is live, and test it once more.
 
     An alarm counts if it went off since `stage`, or if it does not exist.
 
@@ -117,13 +117,14 @@ def check(event: DeployEvent) -> CheckResult:
     alias = _alias(event)
     if previous and (alias.target.version != previous or set(alias.target.weights) != {candidate}):
         raise _moved(alias, f"version {previous} with a share for version {candidate}")
-    reasons = health.reasons(event, candidate)
+    verdict = health.judge(event, candidate)
+    reasons = verdict.reasons
     try:
         _smoke_test(event, candidate)
     except DeploymentFailed as error:
         reasons.append(str(error))
-    logger.info("checked", extra={"reasons": reasons})
-    return {"healthy": not reasons, "reasons": reasons}
+    logger.info(f"checked; {health.told(verdict.budget)}", extra={"reasons": reasons})
+    return {"healthy": not reasons, "reasons": reasons, "budget": verdict.budget}
 
 
 @step("Promote")
@@ -175,8 +176,13 @@ def rollback(event: DeployEvent) -> RollbackResult:
         rolled_back = True
         reason = f"the alias was back at version {start} already; the pointer is put right"
     _restore_latest(event, alias, start)
-    logger.info("rolled back", extra={"rolled_back": rolled_back, "reason": reason})
-    return {"rolled_back": rolled_back, "live": alias.target.version, "reason": reason}
+    result: RollbackResult = {"rolled_back": rolled_back, "live": alias.target.version, "reason": reason}
+    budget = event.get("budget")
+    if budget:
+        result["reason"] = f"{reason}; {health.told(budget)}"
+        result["budget"] = budget
+    logger.info(f"rolled back: {result['reason']}", extra={"rolled_back": rolled_back})
+    return result
 
 
 def _alias(event: DeployEvent) -> Alias:

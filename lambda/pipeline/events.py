@@ -235,6 +235,26 @@ class OwnMetrics(TypedDict):
     service: str
 
 
+class Guard(TypedDict):
+    """How much worse than the version before a candidate may be; what is missing is not asked."""
+
+    failed_percent: float
+    slower_percent: NotRequired[float | None]
+    refused_points: NotRequired[float | None]
+    confidence_shift: NotRequired[float | None]
+    minimum_calls: NotRequired[int]
+    """Below so many calls of either version, the two are not compared."""
+
+
+class Budget(TypedDict):
+    """What a candidate has spent of the failures that it is allowed."""
+
+    calls: int
+    failed: int
+    allowed: int
+    percent: float
+
+
 class DeployEvent(TypedDict):
     """All of the deploy handlers take this; which of the optional members each needs is said there."""
 
@@ -257,6 +277,8 @@ class DeployEvent(TypedDict):
     alarms: NotRequired[list[str]]
     in_alarm: NotRequired[dict[str, str | None]]
     metrics: NotRequired[OwnMetrics | None]
+    guard: NotRequired[Guard | None]
+    budget: NotRequired[Budget | None]
     data: NotRequired[DataObject | None]
     uploaded: NotRequired[str | None]
     allow_older_data: NotRequired[bool]
@@ -286,6 +308,7 @@ class ShiftResult(TypedDict):
 class CheckResult(TypedDict):
     healthy: bool
     reasons: list[str]
+    budget: Budget
 
 
 class PromoteResult(TypedDict):
@@ -297,3 +320,4 @@ class RollbackResult(TypedDict):
     rolled_back: bool
     live: str
     reason: str
+    budget: NotRequired[Budget]

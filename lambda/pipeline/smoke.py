@@ -9,6 +9,7 @@ from typing import Any
 
 import csvdata
 import objects
+from botocore.exceptions import ClientError
 from clients import lambda_
 from errors import DeploymentFailed, InvalidData
 from events import Golden, S3Object
@@ -86,9 +87,14 @@ def _expected(reference: S3Object, ids: list[str], classes: list[str]) -> dict[s
 
 
 def _invoke(function: str, version: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    response = lambda_().invoke(
-        FunctionName=function, Qualifier=version, Payload=json.dumps(payload).encode()
-    )
+    try:
+        response = lambda_().invoke(
+            FunctionName=function, Qualifier=version, Payload=json.dumps(payload).encode()
+        )
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+            raise DeploymentFailed(f"version {version} of {function} does not exist any more") from error
+        raise
     text = response["Payload"].read().decode("utf-8", "replace")
     if response.get("FunctionError"):
         raise DeploymentFailed(f"version {version} of {function} failed: {text[:_SHOWN_CHARACTERS]}")

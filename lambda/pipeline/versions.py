@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 
 LATEST = "$LATEST"
 WAIT_SECONDS = 180.0
+# Lambda takes minutes for the snapshot of a version.
+SNAPSHOT_SECONDS = 420.0
 _POLL_SECONDS = 0.25
 # When all waits of the current invocation end, by `time.monotonic`.
 _until = math.inf
@@ -48,15 +50,21 @@ def patience(seconds: float) -> Iterator[None]:
         _until = outer
 
 
-def wait_until_ready(function: str, version: str) -> FunctionConfigurationResponseTypeDef:
+def wait_until_ready(
+    function: str, version: str, *, seconds: float = WAIT_SECONDS
+) -> FunctionConfigurationResponseTypeDef:
     """The configuration, once no update is under way.
 
     Raises:
-        DeploymentFailed: the function failed, or three minutes were not enough, or `patience` is at its end.
+        DeploymentFailed: the function failed, or is not there any more, or the time was not enough, or
+            `patience` is at its end.
     """
-    begun, deadline = _now_and_deadline()
+    begun, deadline = _now_and_deadline(seconds)
     while True:
-        known = lambda_().get_function_configuration(FunctionName=function, Qualifier=version)
+        try:
+            known = lambda_().get_function_configuration(FunctionName=function, Qualifier=version)
+        except ClientError as error:
+            raise _lost(error, f"version {version} of {function}") from error
         state, update = known.get("State", "Active"), known.get("LastUpdateStatus", "Successful")
         # An inactive function is woken by its next call.
         if state in ("Active", "Inactive") and update == "Successful":
@@ -148,7 +156,8 @@ def publish(function: str, digest: str, description: str) -> str:
         return lambda_().publish_version(**request)["Version"]
 
     version = _without_conflict(attempt, f"publishing {function}")
-    published = wait_until_ready(function, version)
+    snapshots = wait_until_ready(function, LATEST).get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
+    published = wait_until_ready(function, version, seconds=SNAPSHOT_SECONDS if snapshots else WAIT_SECONDS)
     if variables_of(published).get(DIGEST) != digest:
         raise DeploymentFailed(f"version {version} of {function} was published with another model")
     return version
@@ -162,7 +171,7 @@ def _without_conflict(attempt: Callable[[], Result], what: str) -> Result:
             return attempt()
         except ClientError as error:
             if code_of(error) not in _CONFLICTS:
-                raise
+                raise _lost(error, what) from error
             now = time.monotonic()
             if now >= deadline:
                 raise DeploymentFailed(
@@ -171,6 +180,13 @@ def _without_conflict(attempt: Callable[[], Result], what: str) -> Result:
         time.sleep(_POLL_SECONDS)
 
 
-def _now_and_deadline() -> tuple[float, float]:
+def _lost(error: ClientError, what: str) -> Exception:
+    """The error itself, unless it says that the function is not there any more: no retry brings it back."""
+    if code_of(error) == "ResourceNotFoundException":
+        return DeploymentFailed(f"{what}: it does not exist any more; somebody deleted it meanwhile")
+    return error
+
+
+def _now_and_deadline(seconds: float = WAIT_SECONDS) -> tuple[float, float]:
     now = time.monotonic()
-    return now, min(now + WAIT_SECONDS, _until)
+    return now, min(now + seconds, _until)

@@ -313,3 +313,48 @@ def test_invoking_is_allowed_by_policy_only(local_aws: LocalAws) -> None:
 def test_an_unknown_function_is_not_found(local_aws: LocalAws) -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         call(local_aws, unique("absent"))
+
+
+MEASURES = """
+import json
+def handler(event, context):
+    print("a line of text with \\"_aws\\" in it")
+    print(json.dumps({
+        "_aws": {"Timestamp": 1, "CloudWatchMetrics": [{
+            "Namespace": "Own",
+            "Dimensions": [["Service"], ["Service", "FunctionVersion"]],
+            "Metrics": [{"Name": "Latency", "Unit": "Milliseconds"}, {"Name": "Rows"}],
+        }]},
+        "Service": event["service"], "FunctionVersion": "1", "Latency": event["ms"], "Rows": [1, 2],
+    }))
+    if event["ms"] > 100:
+        raise ValueError("too slow")
+"""
+
+
+def test_metrics_in_a_functions_log_are_metrics(local_aws: LocalAws) -> None:
+    # GIVEN a function that writes them in the embedded format, also where it fails
+    name, service = local_aws.function(MEASURES, local_aws.role("lambda")), unique("service")
+    for ms in (10, 20, 200):
+        call(local_aws, name, {"service": service, "ms": ms})
+    # THEN CloudWatch has them with each set of dimensions
+    cloudwatch = local_aws.client("cloudwatch")
+
+    def statistics(metric: str, *dimensions: str, **wanted: Any) -> Any:
+        values = {"Service": service, "FunctionVersion": "1"}
+        now = time.time()
+        [point] = cloudwatch.get_metric_statistics(
+            Namespace="Own",
+            MetricName=metric,
+            Dimensions=[{"Name": each, "Value": values[each]} for each in dimensions],
+            StartTime=now - 86_400,
+            EndTime=now + 60,
+            Period=172_800,
+            **wanted,
+        )["Datapoints"]
+        return point
+
+    assert statistics("Latency", "Service", Statistics=["Sum", "SampleCount"])["Sum"] == 230
+    assert statistics("Rows", "Service", "FunctionVersion", Statistics=["Sum"])["Sum"] == 9
+    whole = statistics("Latency", "Service", "FunctionVersion", ExtendedStatistics=["p99"])
+    assert whole["ExtendedStatistics"]["p99"] > 100

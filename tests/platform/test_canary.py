@@ -222,6 +222,47 @@ def test_an_alarm_during_the_bake_brings_the_old_version_back(
     assert set(caller.answers) <= stopped.models
 
 
+def test_a_model_that_fails_under_canary_is_taken_back_and_its_error_budget_told(
+    platform: Deployed, rollout: Rollout, quick: Quick
+) -> None:
+    # GIVEN a model that passes every test with held-out rows, and fails on what some callers send
+    before, over = platform.serving(), threading.Event()
+    statuses: Counter[int] = Counter()
+
+    def ask() -> None:
+        while not over.is_set():
+            statuses[platform.post('{"instances": [{"text": "Poison"}]}').status] += 1
+
+    callers = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    # WHEN it gets its share of their calls
+    try:
+        run = platform.end_of(quick.start("fragile"))
+    finally:
+        over.set()
+        for caller in callers:
+            caller.join(30)
+    # THEN the deploy step counts what it failed, and the old version has all of the calls again
+    assert_failed_once(
+        platform,
+        run,
+        state="Deploy: check",
+        error="DeploymentFailed",
+        cause=("The new version does not do well", "requests with a server error"),
+    )
+    assert platform.serving() == before
+    assert platform.post('{"instances": [{"text": "Poison"}]}').status == 200
+    assert set(statuses) == {200, 500}
+    # AND what it spent of its budget is in the record and in the message
+    rollback = platform.record(run)["rollback"]
+    budget = rollback["budget"]
+    assert rollback["rolled_back"] is True
+    assert (budget["allowed"], budget["percent"]) == (0, 0)
+    assert 1 <= budget["failed"] <= min(budget["calls"], statuses[500])
+    assert f"error budget: {budget['failed']} of {budget['calls']} calls failed" in rollback["reason"]
+
+
 def test_a_canary_that_somebody_else_stops_is_left_as_they_left_it(
     platform: Deployed, rollout: Rollout, quick: Quick
 ) -> None:

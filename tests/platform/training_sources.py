@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import onnx
+from onnx import helper
+
 from examples.review_sentiment.uploads import SOURCE, SOURCE_FILES, source_archive
 from tests.local.jobs import archive
 
@@ -68,6 +71,28 @@ class Model:
         onnx = b"this is not a model " * 50
         return Model(onnx, self.manifest | {"sha256": hashlib.sha256(onnx).hexdigest()})
 
+    def fragile(self) -> Model:
+        """A model that answers like this one, and with NaN where a text is `poison`."""
+        model = onnx.load_from_string(self.onnx)
+        for node in model.graph.node:
+            node.output[:] = ["calm" if name == "probabilities" else name for name in node.output]
+            node.input[:] = ["calm" if name == "probabilities" else name for name in node.input]
+        names = helper.make_node(
+            "LabelEncoder",
+            ["text"],
+            ["poisoned"],
+            domain="ai.onnx.ml",
+            keys_strings=["poison"],
+            values_floats=[float("nan")],
+            default_float=0.0,
+        )
+        model.graph.node.extend([names, helper.make_node("Add", ["calm", "poisoned"], ["probabilities"])])
+        for opset in model.opset_import:
+            if opset.domain == "ai.onnx.ml":
+                opset.version = max(opset.version, 2)
+        content = model.SerializeToString()
+        return Model(content, self.manifest | {"sha256": hashlib.sha256(content).hexdigest()})
+
     def files(self, folder: str) -> dict[str, str | bytes]:
         return {f"{folder}/model.onnx": self.onnx, f"{folder}/model.json": json.dumps(self.manifest)}
 
@@ -82,12 +107,14 @@ def slow() -> bytes:
 
 
 def stand_in(model: Model, variants: Iterable[str]) -> bytes:
-    """Knows the trained model as `trained`, its variants by their names, and two that are spoilt.
+    """Knows the trained model as `trained`, its variants by their names, one that fails on some texts, and
+    two that are spoilt.
 
     For data without a mark it hands over the trained one.
     """
     files: dict[str, str | bytes] = {"train.py": STAND_IN}
     files |= model.files("models/trained")
+    files |= model.fragile().files("models/fragile")
     files |= model.torn().files("models/torn") | model.unusable().files("models/unusable")
     for name in variants:
         files |= model.variant(name).files(f"models/{name}")

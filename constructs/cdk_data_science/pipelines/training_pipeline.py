@@ -21,7 +21,7 @@ from cdk_data_science.pipelines.steps.quality_gate import QualityGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.train import Train
-from cdk_data_science.serving import Canary, ServerlessInference
+from cdk_data_science.serving import Canary, CanaryGuard, ServerlessInference
 from cdk_data_science.training import SpotTraining
 
 
@@ -95,6 +95,7 @@ class TrainingPipeline(Pipeline):
         maximum: Greatest values of ``log_loss``, 0 to 100, and ``brier``, 0 to 1.
         deploy_to: The function that serves; the model is only registered if not given.
         rollout: The canary's share and time.
+        guard: How much worse than the live version the new one may be.
         registry: The model's group in the registry; a new one if not given.
         results: Table and metrics that keep the outcome of each quality rule; the run's report alone if not
             given.
@@ -125,6 +126,7 @@ class TrainingPipeline(Pipeline):
         maximum: Mapping[str, float] | None = None,
         deploy_to: ServerlessInference | None = None,
         rollout: Canary | None = None,
+        guard: CanaryGuard | None = None,
         registry: IModelRegistry | None = None,
         results: QualityResults | None = None,
         inference_image: str | None = None,
@@ -144,6 +146,6 @@ class TrainingPipeline(Pipeline):
         if approval is not None and deploy_to is not None:
             steps.append(Approve(register, approval=approval))
         if deploy_to is not None:
-            steps.append(Deploy(deploy_to, rollout=rollout))
+            steps.append(Deploy(deploy_to, rollout=rollout, guard=guard))
         super().__init__(scope, id, data=data, prefix=prefix, work=work, steps=steps, options=options)
         self.registry = register.registry

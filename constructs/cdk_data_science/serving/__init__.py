@@ -14,6 +14,7 @@ from cdk_data_science.serving.containers import Container
 from cdk_data_science.serving.copies import Compute, CopyScaling
 from cdk_data_science.serving.edge import EdgeFile, EdgeModel, EdgeProgram, EdgeRollout
 from cdk_data_science.serving.endpoint import ModelEndpoint
+from cdk_data_science.serving.guard import CanaryGuard
 from cdk_data_science.serving.http_api import Jwt, PredictionApi
 from cdk_data_science.serving.inference import ServerlessInference
 from cdk_data_science.serving.jumpstart import JumpStartEntry, JumpStartModel
@@ -44,6 +45,7 @@ __all__ = [
     "Backlog",
     "BatchTransform",
     "Canary",
+    "CanaryGuard",
     "CapturedTable",
     "Compiled",
     "ComponentEndpoint",

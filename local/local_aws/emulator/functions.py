@@ -5,7 +5,8 @@
 - PublishVersion keeps its guards: RevisionId and CodeSha256.
 - An asynchronous invocation keeps to the retries of the function or alias that was invoked, and a dead-letter
   queue gets the event itself with the error as attributes, in the function's role.
-- What a function prints is whole in its log, and no call waits for output that does not come.
+- What a function prints is whole in its log, and no call waits for output that does not come; metrics in it
+  (Embedded Metric Format) are metrics.
 - A burst waits for an execution environment instead of starting a process for each call.
 """
 
@@ -24,7 +25,7 @@ import uuid
 from typing import Any
 
 from local_aws import context, identity
-from local_aws.emulator import trust
+from local_aws.emulator import embedded_metrics, trust
 
 _log = logging.getLogger("local_aws")
 _ENVIRONMENTS = max(4, 2 * (os.cpu_count() or 2))
@@ -126,6 +127,7 @@ def _wrap_execution(lambda_svc: Any, lambda_runtime: Any) -> None:
             return {"error": True, "body": body, "log": str(error)}
         with _slot(config):
             result: dict[str, Any] = execute(func, event, request_id)
+        embedded_metrics.record(str(result.get("log") or ""))
         kind = _last.answer.get("type")
         if result.get("error") and kind and isinstance(result.get("body"), dict):
             trace = _last.answer.get("trace", "").splitlines(keepends=True)

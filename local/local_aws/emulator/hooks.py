@@ -350,6 +350,12 @@ HOOKS = (
         ("func", "event"),
     ),
     Hook(
+        "services.cloudwatch",
+        "record_metric",
+        "metrics in a function's log",
+        ("namespace", "metric_name", "value", "unit", "dimensions"),
+    ),
+    Hook(
         "services.lambda_svc", "_LAMBDA_STATE_TRANSITION_DELAY", "functions that are soon ready", number=True
     ),
     Hook("services.lambda_svc", "_functions", "versions, aliases and their settings"),

@@ -12,10 +12,12 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_data_science import DataLake, ServerlessInference
+from cdk_data_science import ConfigurationError, DataLake, ServerlessInference
+from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines import Deploy, FunctionNetwork, Output, Pipeline, States, Step, StepContext
 from cdk_data_science.pipelines.outputs import HOLDOUT, MANIFEST, MODEL, SCORES, SHA256
 from cdk_data_science.pipelines.steps.deploy import TIMEOUT_MINUTES
+from cdk_data_science.serving import CanaryGuard
 from tests.constructs import machines, nag, support
 
 
@@ -87,6 +89,46 @@ def test_it_knows_where_the_function_counts_its_own_errors(deployed: cdk.Stack) 
     (own,) = (a["Properties"] for a in alarms if a["Properties"]["MetricName"] == "ServerErrors")
     (service,) = own["Dimensions"]
     assert request(deployed)["metrics"] == {"namespace": own["Namespace"], "service": service["Value"]}
+
+
+def test_it_knows_how_much_worse_the_new_version_may_be(deployed: cdk.Stack) -> None:
+    assert request(deployed)["guard"] == {
+        "failed_percent": 0,
+        "slower_percent": 100,
+        "refused_points": 5,
+        "confidence_shift": 0.2,
+        "minimum_calls": 100,
+    }
+    # What was spent is known to whoever rolls back, and to whoever reads the run.
+    assigned = machines.definition(deployed)["States"]["Deploy: check"]["Assign"]
+    assert assigned["deployment"] == (
+        "{% $merge([$deployment, {'budget': $states.result.Payload.budget}]) %}"
+    )
+
+
+def test_a_guard_can_leave_comparisons_out() -> None:
+    guard = CanaryGuard(failed_percent=1, slower_percent=None, refused_points=None, confidence_shift=None)
+    assert guard.as_event() == {"failed_percent": 1, "minimum_calls": 100}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"failed_percent": 100}, "0 to less than 100"),
+        ({"failed_percent": -1}, "0 to less than 100"),
+        ({"slower_percent": 0}, "more than 0, at most 10000, or None"),
+        ({"refused_points": 101}, "more than 0, at most 100, or None"),
+        ({"confidence_shift": 2}, "more than 0, at most 1, or None"),
+        ({"minimum_calls": 0}, "1 or more"),
+    ],
+)
+def test_a_guard_that_would_stop_nothing_or_everything_is_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    problems = Problems("Deploy")
+    CanaryGuard(**options).check(problems)
+    with pytest.raises(ConfigurationError, match=message):
+        problems.raise_if_any()
 
 
 def test_it_may_look_at_the_data_of_the_pipeline_and_at_nothing_beside_them(deployed: cdk.Stack) -> None:

@@ -1,10 +1,36 @@
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from handlers.inference import models
-from handlers.inference.asset import app
+from handlers.inference.asset import FOLDER, app
 from handlers.inference.asset import s3 as s3_module
 from handlers.inference.fake_s3 import FakeS3, serve
+
+SITE_PACKAGES = Path(np.__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The asset as the builder makes it, with the packages of this Python linked instead of downloaded."""
+    folder = tmp_path_factory.mktemp("asset")
+    for path in FOLDER.glob("*.py"):
+        shutil.copy(path, folder)
+    shutil.copytree(SITE_PACKAGES / "msgspec", folder / "msgspec")
+    shutil.copytree(
+        SITE_PACKAGES / "onnxruntime",
+        folder / "onnxruntime",
+        copy_function=lambda source, target: Path(target).symlink_to(source),
+    )
+    for pattern in (FOLDER / "exclude.txt").read_text().splitlines():
+        for path in folder.glob(pattern) if pattern and not pattern.startswith("#") else []:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    return folder
 
 
 @pytest.fixture

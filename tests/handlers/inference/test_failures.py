@@ -15,12 +15,10 @@ from handlers.inference.asset import model as model_module
 from handlers.inference.conftest import put
 from handlers.inference.fake_s3 import FakeS3
 from handlers.inference.test_app import post, send
-from handlers.inference.test_runtime import built as built_asset
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.inference_runtime import Sandbox, SandboxError
 
-built = built_asset
 ROW = {"instances": [{"age": 1, "income (k$)": 1}]}
 
 

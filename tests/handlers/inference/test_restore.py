@@ -9,12 +9,9 @@ from handlers.inference.asset import FOLDER, restore, shelf
 from handlers.inference.conftest import put
 from handlers.inference.fake_s3 import FakeS3
 from handlers.inference.test_app import post
-from handlers.inference.test_runtime import built as built_asset
 from handlers.inference.test_shelf import NUMBERS, following, point
 
 from benchmarks.inference_runtime import Sandbox
-
-built = built_asset
 
 
 def test_a_restored_function_serves_what_was_promoted_since_its_snapshot(

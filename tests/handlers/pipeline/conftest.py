@@ -89,6 +89,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def function(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> FakeLambda:
     """A function with the variables of the construct, version 1 without a model, and an alias on it."""
     fake = FakeLambda("reviews", {"MAX_ROWS": "1000"}, alias="live")
+    fake.clock = clock
     for module in (aliases_module, versions, smoke_module):
         monkeypatch.setattr(module, "lambda_", lambda: fake)
     return fake

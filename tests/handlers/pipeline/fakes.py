@@ -48,6 +48,10 @@ class FakeLambda:
         self.answer: Answer = lambda variables, payload: {}
         self.before: Callable[[str], None] = lambda operation: None
         self.calls: list[str] = []
+        self.clock = Clock()
+        self.pending_versions = 0.0
+        """Seconds for which a new version is pending."""
+        self._ready_at: dict[str, float] = {}
         self._revisions = count(1)
         self._pending = 0
         self.latest: dict[str, Any] = {
@@ -101,7 +105,10 @@ class FakeLambda:
         if Qualifier != "$LATEST":
             if Qualifier not in self.versions:
                 raise refusal("GetFunctionConfiguration", "ResourceNotFoundException")
-            return deepcopy(self.versions[Qualifier])
+            known = deepcopy(self.versions[Qualifier])
+            if self.clock.now < self._ready_at.get(Qualifier, 0.0):
+                known["State"] = "Pending"
+            return known
         if self._pending > 0:
             self._pending -= 1
         elif self.latest["LastUpdateStatus"] == "InProgress":
@@ -146,6 +153,7 @@ class FakeLambda:
             return deepcopy(newest)
         version = str(len(self.versions) + 1)
         self.versions[version] = deepcopy(self.latest) | {"Version": version, "Description": Description}
+        self._ready_at[version] = self.clock.now + self.pending_versions
         return deepcopy(self.versions[version])
 
     def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
@@ -222,6 +230,10 @@ class FakeCloudWatch:
         self.errors: dict[str, float] = {}
         self.server_errors: dict[str, float] = {}
         """What the function counts itself."""
+        self.invocations: dict[str, float] = {}
+        """By version, as Lambda counts them."""
+        self.own: dict[tuple[str, str], dict[str, Any]] = {}
+        """Datapoints by version and name of what the function tells of its answers."""
         self.requests: list[dict[str, Any]] = []
 
     def describe_alarms(self, *, AlarmNames: list[str], AlarmTypes: list[str]) -> dict[str, Any]:
@@ -237,13 +249,21 @@ class FakeCloudWatch:
 
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
         self.requests.append(request)
+        assert ("Statistics" in request) != ("ExtendedStatistics" in request)  # CloudWatch takes one of them
         dimensions = {item["Name"]: item["Value"] for item in request["Dimensions"]}
+        name = request["MetricName"]
         if request["Namespace"] == "AWS/Lambda":
-            assert request["MetricName"] == "Errors"
             assert dimensions.keys() == {"FunctionName", "Resource", "ExecutedVersion"}
-            errors = self.errors.get(dimensions["ExecutedVersion"])
-        else:
-            assert (request["Namespace"], request["MetricName"]) == ("Own", "ServerErrors")
-            assert dimensions.keys() == {"Service", "FunctionVersion"}
-            errors = self.server_errors.get(dimensions["FunctionVersion"])
-        return {"Datapoints": [] if errors is None else [{"Sum": errors}]}
+            counted = {"Errors": self.errors, "Invocations": self.invocations}[name]
+            return self._sum(counted.get(dimensions["ExecutedVersion"]))
+        assert request["Namespace"] == "Own"
+        assert dimensions.keys() == {"Service", "FunctionVersion"}
+        version = dimensions["FunctionVersion"]
+        if name == "ServerErrors":
+            return self._sum(self.server_errors.get(version))
+        point = self.own.get((version, name))
+        return {"Datapoints": [] if point is None else [point]}
+
+    @staticmethod
+    def _sum(value: float | None) -> dict[str, Any]:
+        return {"Datapoints": [] if value is None else [{"Sum": value}]}

@@ -25,7 +25,7 @@ from cdk_data_science.pipelines.outputs import (
     Output,
 )
 from cdk_data_science.pipelines.step import RUN, States, Step, StepContext, allow_existence_checks
-from cdk_data_science.serving import Canary, ServerlessInference
+from cdk_data_science.serving import Canary, CanaryGuard, ServerlessInference
 
 # Lambda ends a function at its limit without a word, in the middle of what it does: each is above what its
 # handler may wait for the inference function's updates, and for its answers while it loads a model.
@@ -40,8 +40,9 @@ class Deploy(Step):
     """Publishes a version of the inference function that serves the model, and moves the alias to it.
 
     The version is tested with held-out rows before it gets any traffic. It then gets the canary's share, is
-    checked every minute or a little more (the function's alarms that were quiet before, its errors, the test
-    again), and is promoted at the end of the bake. A model that is live already changes nothing, and the
+    checked every minute or a little more (the function's alarms that were quiet before, its errors against
+    its budget, how it compares with the version that is live, the test again), and is promoted at the end of
+    the bake. A model that is live already changes nothing, and the
     first model of a function is promoted at once. A model whose data were uploaded before those of the live
     one is refused, unless the run's input has ``"allowOlderData": true``. Any failure goes back to the
     version that was live before the run fails.
@@ -49,13 +50,17 @@ class Deploy(Step):
     Args:
         to: The function that serves.
         rollout: The canary's share and time.
+        guard: How much worse than the live version the new one may be.
     """
 
     name = "Deploy"
 
-    def __init__(self, to: ServerlessInference, *, rollout: Canary | None = None) -> None:
+    def __init__(
+        self, to: ServerlessInference, *, rollout: Canary | None = None, guard: CanaryGuard | None = None
+    ) -> None:
         self._inference = to
         self._rollout = rollout if rollout is not None else Canary()
+        self._guard = guard if guard is not None else CanaryGuard()
 
     @property
     def needs(self) -> Sequence[Output]:
@@ -82,22 +87,32 @@ class Deploy(Step):
     def check(self, problems: Problems) -> None:
         """Check the rollout."""
         self._rollout.check(problems)
+        self._guard.check(problems)
 
     def states(self, scope: Construct, context: StepContext) -> States:
         """Make the functions, tasks and choices of the rollout."""
-        return _Rollout(scope, context, inference=self._inference, rollout=self._rollout).states()
+        return _Rollout(
+            scope, context, inference=self._inference, rollout=self._rollout, guard=self._guard
+        ).states()
 
 
 class _Rollout:
     """Builds the states of one deployment."""
 
     def __init__(
-        self, scope: Construct, context: StepContext, *, inference: ServerlessInference, rollout: Canary
+        self,
+        scope: Construct,
+        context: StepContext,
+        *,
+        inference: ServerlessInference,
+        rollout: Canary,
+        guard: CanaryGuard,
     ) -> None:
         self._scope = scope
         self._context = context
         self._inference = inference
         self._rollout = rollout
+        self._guard = guard
 
     def states(self) -> States:
         begin = self._begin()
@@ -117,7 +132,14 @@ class _Rollout:
         check = self._task(
             "Deploy: check",
             self._function("Check", "Says whether the new version does well"),
-            assign={"health": "{% $states.result.Payload %}", "checks": "{% $checks + 1 %}"},
+            assign={
+                "health": "{% $states.result.Payload %}",
+                "checks": "{% $checks + 1 %}",
+                # What it has spent is in the run's output, and in the record of a rollback.
+                DEPLOYMENT.name: (
+                    f"{{% $merge([{DEPLOYMENT.variable}, {{'budget': $states.result.Payload.budget}}]) %}}"
+                ),
+            },
             undo=rollback,
         )
         promote = self._task(
@@ -177,6 +199,7 @@ class _Rollout:
                         "namespace": inference.metrics_namespace,
                         "service": inference.metrics_service,
                     },
+                    "guard": self._guard.as_event(),
                     "begun": "{% $states.context.State.EnteredTime %}",
                     "allow_older_data": "{% $states.context.Execution.Input.allowOlderData = true %}",
                 },
