@@ -15,6 +15,7 @@ BENCHMARKS = {
     "synth": "Synthesizing the platform",
     "catalog": "Synthesizing a lake with many tables and grants",
     "inference": "The inference function",
+    "inference_load": "10,000 requests to the inference function, 50 at a time",
     "local_aws": "The local AWS against its limits",
     "local_run": "`make local`, stage by stage",
 }

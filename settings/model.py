@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from settings.audit import Audit
 from settings.endpoint import Endpoint
 from settings.etl import Etl
+from settings.inference import Guard, Inference
 from settings.lake import Lake
 from settings.mlflow import Mlflow
 from settings.section import Section
@@ -122,6 +123,8 @@ class Pipeline(Section):
     """How long a run waits for its turn before it fails."""
     canary_percent: Annotated[int, Field(ge=1, le=99)] = 10
     bake_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 10
+    guard: Guard = Guard()
+    """How much worse than the live version a canary may be."""
 
     @model_validator(mode="after")
     def _labels_are_of_one_kind(self) -> Pipeline:
@@ -130,16 +133,6 @@ class Pipeline(Section):
         if self.label_names is not None and self.label_names[0] == self.label_names[1]:
             raise ValueError(f"label_names has {self.label_names[0]!r} twice: the classes need two names")
         return self
-
-
-class Inference(Section):
-    """Predictions from a Lambda function."""
-
-    memory_mb: Annotated[int, Field(ge=256, le=10_240)] = 1024
-    timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 10
-    reserved_concurrency: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    """Upper bound of parallel executions, taken from the account's pool; none reserves nothing. Lambda keeps
-    100 of the pool unreserved, and a new account may have a pool of 10: ask for a higher quota first."""
 
 
 class BudgetPart(Section):

@@ -49,6 +49,15 @@ _FUNCTIONS: dict[type[cdk.Stack], str] = {ServingStack: "inference", PipelineSta
 _IN_A_NETWORK = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
 """Lambda asks for this in the name of a function in a VPC."""
 
+_OF_A_QUEUE = (
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+)
+"""Lambda reads a queue in the name of the function that gets its messages."""
+
 
 def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
     """Give every role of these stacks a boundary, one for each stack: none stands on another for it."""
@@ -59,7 +68,8 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
         also = _ALSO.get(type(stack))
         if also is not None:
             network = _IN_A_NETWORK if _FUNCTIONS.get(type(stack)) in inside else ()
-            PermissionBoundary(stack, "Boundary", also=[*also, *network]).apply_to(stack)
+            queue = _OF_A_QUEUE if isinstance(stack, ServingStack) and stack.queue is not None else ()
+            PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue]).apply_to(stack)
         if isinstance(stack, StudioStack):
             # Its roles of apps are bounded as those of people; here are the functions that keep its house.
             house = PermissionBoundary(stack, "Boundary", also=_STUDIO)

@@ -19,6 +19,8 @@ from cdk_data_science import (
     TrainingPipeline,
 )
 from cdk_data_science.pipelines import IModelRegistry, ManualApproval
+from cdk_data_science.serving import CanaryGuard
+from settings.inference import Guard
 from settings.model import Pipeline, Settings
 from stacks import checks
 from stacks.network import NetworkStack
@@ -75,6 +77,7 @@ class PipelineStack(cdk.Stack):
             rollout=Canary(
                 percent=pipeline.canary_percent, bake=cdk.Duration.seconds(round(pipeline.bake_minutes * 60))
             ),
+            guard=_guard(pipeline.guard),
             registry=self.registry,
             results=results,
             approval=None
@@ -115,3 +118,13 @@ class PipelineStack(cdk.Stack):
         }
         for name, (value, description) in outputs.items():
             cdk.CfnOutput(self, name, value=value, description=description)
+
+
+def _guard(guard: Guard) -> CanaryGuard:
+    return CanaryGuard(
+        failed_percent=guard.failed_percent,
+        slower_percent=guard.slower_percent or None,
+        refused_points=guard.refused_points or None,
+        confidence_shift=guard.confidence_shift or None,
+        minimum_calls=guard.minimum_calls,
+    )

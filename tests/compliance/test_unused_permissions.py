@@ -59,6 +59,19 @@ NOT_IN_SOURCE = {
         "s3:PutObject",
     ): "what scores is the model server, which signs its requests itself",
 }
+# The same, where the settings give the function a queue or requests in S3.
+OF_OPTIONS = {
+    ("/Inference/", "s3:PutObject"): "the model server signs what it writes to S3 itself, without an SDK",
+} | {
+    ("/Inference/", f"sqs:{action}"): "Lambda reads the queue in the name of the function that it feeds"
+    for action in (
+        "ChangeMessageVisibility",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ReceiveMessage",
+    )
+}
 # By a part of the function's path: what a grant of another construct brings.
 BROUGHT = {
     ("/Register/", "sagemaker:DescribeModelPackageGroup"): "using a group of the registry is granted as one",
@@ -95,7 +108,7 @@ def found(synthesized: Assembly) -> set[tuple[str, str]]:
 
 
 def reasons(path: str, action: str) -> list[str]:
-    by_path = {**NOT_IN_SOURCE, **BROUGHT}
+    by_path = {**NOT_IN_SOURCE, **OF_OPTIONS, **BROUGHT}
     everywhere = [texts[action] for texts in (BESIDE, ZONE) if action in texts]
     return everywhere + [text for (part, name), text in by_path.items() if part in path and name == action]
 
@@ -109,7 +122,8 @@ def test_every_reason_is_needed(synthesized: Assembly) -> None:
     there = found(synthesized)
     actions = {action for _, action in there}
     assert {*BESIDE, *ZONE} - actions == set()
-    by_path = {**NOT_IN_SOURCE, **BROUGHT}
+    queues = synthesized.platform.resources("AWS::Lambda::EventSourceMapping")
+    by_path = {**NOT_IN_SOURCE, **BROUGHT, **(OF_OPTIONS if list(queues) else {})}
     assert [key for key in by_path if not any(key[0] in path and key[1] == a for path, a in there)] == []
 
 

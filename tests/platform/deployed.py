@@ -293,18 +293,24 @@ class Deployed:
         credentials: Credentials | None = None,
         signed: bool = True,
         method: str = "POST",
+        to: str = "FunctionUrl",
+        path: str = "/",
     ) -> HttpAnswer:
-        """Call the function's URL."""
-        url = urlsplit(self.outputs["FunctionUrl"])
+        """Call the function's URL, or the HTTP API before it."""
+        url = urlsplit(self.outputs[to])._replace(path=path)
+        service = "lambda" if to == "FunctionUrl" else "execute-api"
+        if service == "execute-api":
+            # Of these the local AWS knows the name below its own host alone.
+            url = url._replace(netloc=f"{url.netloc.partition('.')[0]}.execute-api.localhost")
         headers = {"Host": url.netloc} | ({"Content-Type": content_type} if content_type else {})
         request = AWSRequest(method=method, url=url.geturl(), data=body, headers=headers)
         if signed:
             root = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test").get_credentials()
-            SigV4Auth(credentials or root, "lambda", REGION).add_auth(request)
+            SigV4Auth(credentials or root, service, REGION).add_auth(request)
         # The local AWS has the URLs of the real one, and serves them by their Host header.
         connection = http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=30)
         try:
-            connection.request(method, url.path or "/", request.data, dict(request.headers.items()))
+            connection.request(method, path, request.data, dict(request.headers.items()))
             response = connection.getresponse()
             return HttpAnswer(status=response.status, body=json.loads(response.read() or b"{}"))
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 FREE: dict[str, str] = {
     "AccessAnalyzer": "ArchiveRule",
+    "ApiGatewayV2": "*",
     "AppConfig": "*",
     "ApplicationAutoScaling": "*",
     "ApplicationInsights": "*",
