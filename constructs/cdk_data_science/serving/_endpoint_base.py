@@ -32,7 +32,6 @@ class IModelEndpoint(Protocol):
         grantee: iam.IGrantable,
         *,
         target_models: Sequence[str] | None = None,
-        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal ask for predictions."""
 
@@ -57,33 +56,28 @@ class EndpointBase(Construct):
         grantee: iam.IGrantable,
         *,
         target_models: Sequence[str] | None = None,
-        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal ask for predictions.
 
-        IAM cannot tell variants apart: whoever may ask the endpoint may name any of them. What must be kept
-        apart needs endpoints of its own.
+        IAM can tell neither variants nor containers apart: its list of SageMaker's condition keys has none
+        for them. Whoever may ask the endpoint may name any of them; what must be kept apart needs endpoints
+        of its own.
 
         Args:
             grantee: A role, user, account or service.
             target_models: Of a multi-model endpoint, the models that it may name (``TargetModel``), with
                 IAM's wildcards. Default: all.
-            target_containers: Of a model with ``direct`` containers, those that it may name
-                (``TargetContainerHostname``), with IAM's wildcards. Default: all.
 
-        See https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoint-security.html and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-security.html
+        See https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoint-security.html
         """
-        named = {
-            "sagemaker:TargetModel": target_models,
-            "sagemaker:TargetContainerHostname": target_containers,
-        }
-        bounds = {key: list(values) for key, values in named.items() if values is not None}
+        conditions = None
+        if target_models is not None:
+            conditions = {"StringLike": {"sagemaker:TargetModel": list(target_models)}}
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=list(self._actions),
             resource_arns=[self.endpoint_arn],
-            conditions={"StringLike": bounds} if bounds else None,
+            conditions=conditions,
         )
 
     def metric(
@@ -208,16 +202,13 @@ class EndpointBase(Construct):
         return name
 
 
-def refuse_targets(
-    what: str, scope: Construct, models: Sequence[str] | None, containers: Sequence[str] | None
-) -> None:
+def refuse_targets(what: str, scope: Construct, models: Sequence[str] | None) -> None:
     """Refuse bounds that the calls of an endpoint's kind do not heed."""
     problems = Problems(f"{what}.grant_invoke", scope)
-    for name, given in (("target_models", models), ("target_containers", containers)):
-        problems.check(
-            given is None,
-            given=f"{name}={given!r}",
-            allowed="none: calls of this kind of endpoint name no models and no containers",
-            write=f"{name}=None",
-        )
+    problems.check(
+        models is None,
+        given=f"target_models={models!r}",
+        allowed="none: calls of this kind of endpoint name no models",
+        write="target_models=None",
+    )
     problems.raise_if_any()

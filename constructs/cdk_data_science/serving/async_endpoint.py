@@ -254,19 +254,17 @@ class AsyncEndpoint(BuiltEndpoint):
         grantee: iam.IGrantable,
         *,
         target_models: Sequence[str] | None = None,
-        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal put requests into the zone and ask for their answers.
 
         Args:
             grantee: A role, user, account or service.
             target_models: Not for asynchronous endpoints: their calls name no model.
-            target_containers: Not for asynchronous endpoints, either.
 
         Raises:
-            ConfigurationError: one of these two was given.
+            ConfigurationError: models were given.
         """
-        refuse_targets("AsyncEndpoint", self, target_models, target_containers)
+        refuse_targets("AsyncEndpoint", self, target_models)
         asked = super().grant_invoke(grantee)
         return asked.combine(self.requests.grant_write(grantee, self.requests_prefix))
 

@@ -308,7 +308,6 @@ class ComponentEndpoint(BuiltEndpoint):
         grantee: iam.IGrantable,
         *,
         target_models: Sequence[str] | None = None,
-        target_containers: Sequence[str] | None = None,
     ) -> iam.Grant:
         """Let a principal ask every component, those too that are added later.
 
@@ -317,12 +316,11 @@ class ComponentEndpoint(BuiltEndpoint):
         Args:
             grantee: A role, user, account or service.
             target_models: Not for components: their calls name the component.
-            target_containers: Not for components, either.
 
         Raises:
-            ConfigurationError: one of these two was given.
+            ConfigurationError: models were given.
         """
-        refuse_targets("ComponentEndpoint", self, target_models, target_containers)
+        refuse_targets("ComponentEndpoint", self, target_models)
         granted = super().grant_invoke(grantee)
         for component in self.components:
             granted = granted.combine(component.grant_invoke(grantee))

@@ -8,7 +8,6 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_iam as iam
 
 from cdk_data_science import ConfigurationError, Model
 from cdk_data_science.serving import Artifact, Container, HubArtifact, ServerlessVariant
@@ -52,9 +51,7 @@ def stack() -> cdk.Stack:
     many = Artifact(zone=zone, key="many/")
     Model(stack, "Rare", image=OWN, artifact=many, multi_model=True, cache_models=False)
     Model(stack, "Hub", image=OWN, artifact=HUB)
-    endpoint = endpoints.endpoint(stack, variants=[endpoints.variant(stack, model=chosen)])
-    role = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-    endpoint.grant_invoke(role, target_containers=["rank*"])
+    endpoints.endpoint(stack, variants=[endpoints.variant(stack, model=chosen)])
     return stack
 
 
@@ -88,11 +85,6 @@ def test_the_role_loads_every_container(stack: cdk.Stack) -> None:
     role = policy(stack, "DirectRole")
     assert "ranker/1/*" in role and "repository/ranker" in role
     assert endpoints.REPOSITORY in role
-
-
-def test_some_containers_may_be_asked_and_others_not(stack: cdk.Stack) -> None:
-    granted = policy(stack, "CallerDefaultPolicy")
-    assert '{"StringLike": {"sagemaker:TargetContainerHostname": ["rank*"]}}' in granted
 
 
 def test_models_that_are_asked_rarely_are_not_kept_in_memory(stack: cdk.Stack) -> None:
