@@ -2,6 +2,7 @@
 
 from cdk_data_science.feature_store.feature_group import FeatureGroup
 from cdk_data_science.feature_store.group_base import FeatureGroupBase
+from cdk_data_science.feature_store.ingest_task import IngestFeaturesTask
 from cdk_data_science.feature_store.ingestion import FeatureIngestion
 from cdk_data_science.feature_store.stores import OfflineStore, OnlineStore, ProvisionedThroughput
 
@@ -9,6 +10,7 @@ __all__ = [
     "FeatureGroup",
     "FeatureGroupBase",
     "FeatureIngestion",
+    "IngestFeaturesTask",
     "OfflineStore",
     "OnlineStore",
     "ProvisionedThroughput",

@@ -10,6 +10,7 @@ from cdk_data_science.pipelines.outputs import (
     DATA,
     DEPLOYMENT,
     EVALUATION,
+    FEATURES,
     HOLDOUT,
     LABELS,
     MANIFEST,
@@ -21,6 +22,7 @@ from cdk_data_science.pipelines.outputs import (
     SHA256,
     TRAIN,
     TRAINING_JOB,
+    TUNING,
     Output,
 )
 from cdk_data_science.pipelines.pipeline import Pipeline
@@ -30,13 +32,17 @@ from cdk_data_science.pipelines.step import Location, States, Step, StepContext
 from cdk_data_science.pipelines.steps.approve import Approve, ManualApproval
 from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate
+from cdk_data_science.pipelines.steps.ingest_features import IngestFeatures
 from cdk_data_science.pipelines.steps.package import PackageModel
 from cdk_data_science.pipelines.steps.prepare import Prepare
+from cdk_data_science.pipelines.steps.process import Process
 from cdk_data_science.pipelines.steps.quality_gate import FUNCTION_LIMIT_BYTES, QualityGate, SparkGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.spark import SparkStep
 from cdk_data_science.pipelines.steps.train import Train
+from cdk_data_science.pipelines.steps.transform import Transform
+from cdk_data_science.pipelines.steps.tune import Tune
 from cdk_data_science.pipelines.training_pipeline import TrainingPipeline
 from cdk_data_science.pipelines.trigger import DataTrigger
 
@@ -47,6 +53,7 @@ __all__ = [
     "DATA",
     "DEPLOYMENT",
     "EVALUATION",
+    "FEATURES",
     "FUNCTION_LIMIT_BYTES",
     "HOLDOUT",
     "LABELS",
@@ -59,12 +66,14 @@ __all__ = [
     "SHA256",
     "TRAIN",
     "TRAINING_JOB",
+    "TUNING",
     "Approve",
     "DataTrigger",
     "Deploy",
     "Evaluate",
     "FunctionNetwork",
     "IModelRegistry",
+    "IngestFeatures",
     "Location",
     "ManualApproval",
     "ModelRegistry",
@@ -73,6 +82,7 @@ __all__ = [
     "Pipeline",
     "PipelineOptions",
     "Prepare",
+    "Process",
     "QualityGate",
     "Register",
     "Score",
@@ -84,4 +94,6 @@ __all__ = [
     "StepContext",
     "Train",
     "TrainingPipeline",
+    "Transform",
+    "Tune",
 ]

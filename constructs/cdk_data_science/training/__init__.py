@@ -10,6 +10,8 @@ from cdk_data_science.training.automl_problems import (
     TextGenerationProblem,
 )
 from cdk_data_science.training.capacity import CapacityRetry
+from cdk_data_science.training.container_repository import ContainerRepository
+from cdk_data_science.training.images import Image
 from cdk_data_science.training.job import TrainingJob
 from cdk_data_science.training.job_parts import InstanceGroup, Profiler
 from cdk_data_science.training.kinds import RunName
@@ -66,9 +68,11 @@ __all__ = [
     "Channel",
     "CompilationJobTask",
     "Completion",
+    "ContainerRepository",
     "ContinuousRange",
     "FileSystem",
     "ForecastProblem",
+    "Image",
     "ImageClassificationProblem",
     "InstanceGroup",
     "IntegerRange",

@@ -34,6 +34,8 @@ EXISTS = ("SageMaker.ResourceInUseException", "SageMaker.ResourceInUse")
 # A run's history holds 25,000 events, and a look makes nine.
 MOST_LOOKS = 500
 EVENTS_OF_A_LOOK = 9
+# Create, retries, looks at outputs, failure.
+_OTHER_EVENTS = 200
 _SHORTEST_PAUSE_SECONDS = 30
 _ACRONYM = re.compile("[A-Z]{2}")
 
@@ -237,10 +239,10 @@ class JobStates(sfn.StateMachineFragment):
         """The state after which the job has succeeded."""
         return list(self._ends)
 
-    @property
-    def events(self) -> int:
-        """The most events that the states add to the history of a run."""
-        return MOST_LOOKS * EVENTS_OF_A_LOOK + 200
+    @staticmethod
+    def most_events() -> int:
+        """Return how many events the states add at most to the history of a run, which holds 25,000."""
+        return MOST_LOOKS * EVENTS_OF_A_LOOK + _OTHER_EVENTS
 
 
 def fail(scope: Construct, id: str) -> sfn.Fail:
