@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from settings.audit import Audit
 from settings.endpoint import Endpoint
 from settings.etl import Etl
+from settings.features import Features
 from settings.inference import Guard, Inference
 from settings.lake import Lake
 from settings.mlflow import Mlflow
@@ -77,6 +78,8 @@ class Training(Section):
     hyperparameters: dict[str, str | int | float | bool] = Field({})
     metrics: dict[str, str] = Field({})
     """Metrics that SageMaker reads from the log: a name, and a regular expression with one group."""
+    watch: bool = False
+    """Count how jobs end, what capacity they lose and what Spot saves, and alarm: 1.40 USD a month."""
 
     @model_validator(mode="after")
     def _wait_covers_the_run(self) -> Training:
@@ -289,6 +292,7 @@ class Settings(Section):
     inference: Inference | None = None
     endpoint: Endpoint | None = None
     etl: Etl | None = None
+    features: Features | None = None
     pipeline: Pipeline | None = None
     cost: Cost | None = None
     network: Network | None = None
@@ -335,8 +339,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Settings:
-        names = ("inference", "endpoint", "etl", "pipeline", "cost", "studio")
+        names = ("inference", "endpoint", "etl", "features", "pipeline", "cost", "studio")
         speaking = [name for name in names if getattr(self, name) is not None]
+        speaking += ["training.watch"] if self.training is not None and self.training.watch else []
         speaking += ["lake.quality"] if self.lake.quality is not None else []
         if speaking and self.alert_emails is None:
             raise ValueError(

@@ -10,6 +10,7 @@ from cdk_data_science.security import PermissionBoundary
 from settings.model import Settings
 from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
+from stacks.features import FeaturesStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.pipeline import PipelineStack
@@ -69,7 +70,15 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
         if also is not None:
             network = _IN_A_NETWORK if _FUNCTIONS.get(type(stack)) in inside else ()
             queue = _OF_A_QUEUE if isinstance(stack, ServingStack) and stack.queue is not None else ()
-            PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue]).apply_to(stack)
+            watched = isinstance(stack, TrainingStack) and stack.watch is not None
+            letters = ("sqs:SendMessage",) if watched else ()
+            PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue, *letters]).apply_to(stack)
+        if isinstance(stack, FeaturesStack) and stack.ingestions:
+            # Not the roles that Feature Store writes with: it sets the ACL of its objects, which every
+            # boundary denies. SageMaker alone can take them, each for its own group.
+            writers = PermissionBoundary(stack, "Boundary", also=[*_OF_A_QUEUE, "sqs:SendMessage"])
+            for ingestion in stack.ingestions:
+                writers.apply_to(ingestion)
         if isinstance(stack, StudioStack):
             # Its roles of apps are bounded as those of people; here are the functions that keep its house.
             house = PermissionBoundary(stack, "Boundary", also=_STUDIO)

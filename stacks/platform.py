@@ -12,6 +12,7 @@ from stacks import boundaries, regions
 from stacks.cost import CostStack
 from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
+from stacks.features import FeaturesStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
@@ -35,9 +36,14 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     if settings.network is not None:
         network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
         stacks.append(network)
-    speaking = ("inference", "endpoint", "etl", "pipeline", "cost", "audit", "studio")
+    speaking = ("inference", "endpoint", "etl", "features", "pipeline", "cost", "audit", "studio")
     quality = None
-    if any(getattr(settings, part) is not None for part in speaking) or settings.lake.quality is not None:
+    watched = settings.training is not None and settings.training.watch
+    if (
+        any(getattr(settings, part) is not None for part in speaking)
+        or settings.lake.quality is not None
+        or watched
+    ):
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
     if settings.etl is not None and operations is not None:
@@ -73,9 +79,22 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             lake=lake.lake,
             mlflow=lake.mlflow,
             network=_inside(network, settings, "training"),
+            alerts=operations.alerts if watched and operations is not None else None,
             env=env,
         )
         stacks.append(training)
+    if settings.features is not None and operations is not None:
+        stacks.append(
+            FeaturesStack(
+                app,
+                f"{name}-features",
+                settings=settings,
+                features=settings.features,
+                lake=lake.lake,
+                alerts=operations.alerts,
+                env=env,
+            )
+        )
     if settings.inference is not None and operations is not None:
         serving = ServingStack(
             app,

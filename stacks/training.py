@@ -5,9 +5,11 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_data_science import ConfigurationError, DataLake, Mlflow, SourceCode, SpotTraining
+from cdk_data_science import AlertTopic, ConfigurationError, DataLake, Mlflow, SourceCode, SpotTraining
+from cdk_data_science.training import TrainingWatch
 from settings.model import Settings, Training
 from stacks.network import NetworkStack
+from stacks.serving import architecture, python_runtime
 
 SOURCE_PREFIX = "source/"
 SOURCE_ARCHIVE = "sourcedir.tar.gz"
@@ -26,6 +28,7 @@ class TrainingStack(cdk.Stack):
         lake: DataLake,
         mlflow: Mlflow | None,
         network: NetworkStack | None,
+        alerts: AlertTopic | None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Training: Spot jobs, their role and checkpoints")
@@ -52,6 +55,18 @@ class TrainingStack(cdk.Stack):
             security_groups=None if network is None else network.network.security_groups.jobs,
         )
         _check_expiry(settings, self.training)
+        self.watch = (
+            None
+            if alerts is None
+            else TrainingWatch(
+                self,
+                "Watch",
+                jobs=self.training,
+                alerts=alerts,
+                runtime=python_runtime(settings),
+                architecture=architecture(settings),
+            )
+        )
         packages = "" if settings.training_reaches_internet else " with its wheels: jobs have no internet"
         cdk.CfnOutput(
             self,
