@@ -89,11 +89,20 @@ def _endpoint(properties: Mapping[str, Any], template: Template) -> Quantities:
                 raise Undecided("no price for provisioned concurrency of serverless endpoints")
         elif "InstanceType" in variant:
             instance_type = template.value(variant["InstanceType"], "instance type")
-            count = template.number(variant.get("InitialInstanceCount"), "number of instances", 1)
-            found.append((f"sagemaker.{instance_type}", count))
+            found.append((f"sagemaker.{instance_type}", _instances_at_rest(variant, template)))
         else:
             raise Undecided("a variant without an instance type")
     return found
+
+
+def _instances_at_rest(variant: Mapping[str, Any], template: Template) -> float:
+    managed = variant.get("ManagedInstanceScaling", {})
+    if template.value(managed.get("Status", "DISABLED"), "managed scaling") != "ENABLED":
+        return template.number(variant.get("InitialInstanceCount"), "number of instances", 1)
+    fewest = template.number(managed.get("MinInstanceCount"), "fewest instances", 1)
+    if not fewest:
+        raise Undecided("as many instances as the copies of its components need, or none")
+    return fewest
 
 
 def _notebook(properties: Mapping[str, Any], template: Template) -> Quantities:

@@ -106,6 +106,19 @@ def test_an_endpoint_costs_the_instances_of_its_variants() -> None:
     assert found.what == "2 x sagemaker.ml.m5.xlarge + 1 x sagemaker.ml.m5.large"
 
 
+def test_instances_of_components_cost_the_fewest_of_them_and_are_unknown_where_that_is_none() -> None:
+    def shared(fewest: int) -> Line | None:
+        scaling = {"Status": "ENABLED", "MinInstanceCount": fewest, "MaxInstanceCount": 9}
+        return endpoint(
+            {"InstanceType": "ml.m5.large", "InitialInstanceCount": 4, "ManagedInstanceScaling": scaling}
+        )
+
+    one, two, none = shared(1), shared(2), shared(0)
+    assert one is not None and two is not None and none is not None
+    assert one.monthly_usd is not None and two.monthly_usd == pytest.approx(2 * one.monthly_usd)
+    assert none.monthly_usd is None and "copies of its components" in none.what
+
+
 def test_a_serverless_endpoint_costs_nothing_at_rest() -> None:
     assert endpoint({"ServerlessConfig": {"MemorySizeInMB": 2048}}) is None
 
