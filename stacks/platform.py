@@ -148,6 +148,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             studio=settings.studio,
             network=network,
             alerts=operations.alerts,
+            mlflow=lake.mlflow,
             env=env,
         )
         stacks.append(studio)

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from cdk_data_science import AlertTopic, DataLake, StudioActivity, StudioDomain, StudioTeam, StudioUser
 from cdk_data_science.security import JobKind, JobRole, PermissionBoundary, Persona
-from cdk_data_science.studio import IdleShutdown, StudioEntry, StudioIdentity
+from cdk_data_science.studio import IdleShutdown, IExperimentTracking, StudioEntry, StudioIdentity
 from settings.model import Settings
 from settings.studio import Studio
 from settings.studio import StudioUser as Person
@@ -29,6 +29,7 @@ class StudioStack(cdk.Stack):
         studio: Studio,
         network: NetworkStack,
         alerts: AlertTopic,
+        mlflow: IExperimentTracking | None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(
@@ -47,6 +48,7 @@ class StudioStack(cdk.Stack):
             identity=StudioIdentity.IDENTITY_CENTER if studio.identity_center else StudioIdentity.IAM,
             alerts=alerts,
             idle=IdleShutdown(minutes=studio.idle_minutes, longest_minutes=studio.longest_idle_minutes),
+            mlflow=mlflow,
             canvas=studio.canvas,
             volume_gb=studio.volume_gb,
             largest_volume_gb=studio.largest_volume_gb,

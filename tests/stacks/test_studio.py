@@ -21,6 +21,9 @@ from tests.constructs import support
 from tests.stacks import stateful
 
 STUDIO = """
+[mlflow]
+server = "Small"
+
 [studio]
 idle_minutes = 90
 
@@ -44,7 +47,7 @@ OURS = ("studio", "studio-reviews", "studio-payments", "studio-payments-2")
 def settings(studio: str = STUDIO, **network: str) -> dict[str, Any]:
     """The production platform with work places, and a network that has what they need."""
     content = tomllib.loads((FOLDER / "prod.toml").read_text(encoding="utf-8") + studio)
-    content["network"] |= {"features": ["studio"]} | network
+    content["network"] |= {"features": ["mlflow", "studio"]} | network
     return {"environment": "prod", **content}
 
 
@@ -192,7 +195,7 @@ def test_at_rest_it_costs_what_the_page_says(composed: Assembly) -> None:
         (STUDIO + 'zoe = { team = "reviews", identity = "zoe" }', {}, "users.zoe has an identity"),
         (STUDIO.replace("idle_minutes = 90", "volume_gb = 200"), {}, "largest_volume_gb is 100"),
         (STUDIO.replace("90", "90\nlongest_idle_minutes = 60"), {}, "less than idle_minutes"),
-        (STUDIO, {"features": []}, r'write features = \["studio"\] in \[network\]'),
+        (STUDIO, {"features": ["mlflow"]}, r'write features = \["studio"\] in \[network\]'),
         (STUDIO, {"zones": ["us-east-1a"]}, "zones of two zones or more"),
     ],
 )

@@ -11,6 +11,7 @@ from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import StudioImage
 from cdk_data_science.studio.instances import InstanceLimit
 from cdk_data_science.studio.lifecycle import StudioLifecycleConfig
+from cdk_data_science.studio.mlflow_startup import MlflowStartup
 from cdk_data_science.studio.users import PrivateSpace, SharedSpace, SpaceApp
 
 _OLD_APPS = ("JupyterServer", "TensorBoard", "DetailedProfiler", "RStudioServerPro")
@@ -22,7 +23,7 @@ class AppDefaults:
     """What all users of a domain have in common."""
 
     idle: IdleShutdown | None
-    scripts: Sequence[StudioLifecycleConfig]
+    scripts: Sequence[StudioLifecycleConfig | MlflowStartup]
     images: Sequence[StudioImage]
     canvas: bool
     volume_gb: int
@@ -138,7 +139,7 @@ class AppDefaults:
         ] or None
 
     def _scripts(self, app: SpaceApp) -> list[str]:
-        return [config.arn for config in self.scripts if config.script.app is app]
+        return [config.arn for config in self.scripts if config.app is app]
 
 
 def space_settings(space: PrivateSpace | SharedSpace, default_type: str) -> CfnSpace.SpaceSettingsProperty:

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._retention import destruction_allowed, removal_policy
+from cdk_data_science._tracking import IExperimentTracking
 from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.security import PermissionBoundary
@@ -26,7 +27,8 @@ from cdk_data_science.studio._subnets import choose_subnets
 from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import CustomImage, StudioImage
 from cdk_data_science.studio.lifecycle import LifecycleScript, StudioLifecycleConfig
-from cdk_data_science.studio.users import check_name, check_volume
+from cdk_data_science.studio.mlflow_startup import MlflowStartup
+from cdk_data_science.studio.users import SpaceApp, check_name, check_volume
 
 _MOST_GROUPS = 5
 
@@ -93,6 +95,7 @@ class StudioDomain(Construct):
         idle: When idle apps end. Default: after two hours; people may set up to eight. None: never.
         scripts: Run at each start of an app. Default: none.
         images: Can be chosen beside SageMaker's own. Default: none.
+        mlflow: Where runs are recorded. Notebooks find it, and those who train may use it. Default: none.
         canvas: Offer Canvas, which costs 1.90 USD an hour while somebody is logged in. Default: no.
         volume_gb: The volume of a new space, 5 to 16384 GB. Default: 10.
         largest_volume_gb: The most that a person may set, 5 to 16384 GB. Default: 100.
@@ -140,6 +143,7 @@ class StudioDomain(Construct):
         idle: IdleShutdown | None = IdleShutdown(),  # noqa: B008 -- immutable
         scripts: Sequence[LifecycleScript] = (),
         images: Sequence[CustomImage] = (),
+        mlflow: IExperimentTracking | None = None,
         canvas: bool = False,
         volume_gb: int = 10,
         largest_volume_gb: int = 100,
@@ -177,7 +181,7 @@ class StudioDomain(Construct):
             problems.check(len({*names}) == len(names), given=f"{what} {names}", allowed="each name once")
         problems.raise_if_any()
 
-        self.identity, self._people = identity, dict[str, str]()
+        self.identity, self.mlflow, self._people = identity, mlflow, dict[str, str]()
         self.destroy = destruction_allowed(self, destroy=destroy)
         self.name = name if name is not None else _name(self)
         self.boundary = boundary if boundary is not None else PermissionBoundary(self, "Boundary")
@@ -192,7 +196,14 @@ class StudioDomain(Construct):
         groups = security_groups if security_groups is not None else [self._apps_group(vpc)]
         self.defaults = AppDefaults(
             idle=idle,
-            scripts=[StudioLifecycleConfig(self, f"Script-{s.name}", script=s) for s in scripts],
+            scripts=[
+                *(StudioLifecycleConfig(self, f"Script-{s.name}", script=s) for s in scripts),
+                *(
+                    MlflowStartup(self, f"Mlflow{app.value}", app=app, mlflow=mlflow)
+                    for app in SpaceApp
+                    if mlflow is not None
+                ),
+            ],
             images=[StudioImage(self, f"Image-{image.name}", image=image) for image in images],
             canvas=canvas,
             volume_gb=volume_gb,

@@ -6,8 +6,9 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jsii
 from aws_cdk import IStableStringProducer, Lazy, Stack
@@ -64,23 +65,29 @@ class LifecycleScript:
         )
 
 
+class _Owner(Protocol):
+    @property
+    def resource(self) -> sagemaker.CfnStudioLifecycleConfig: ...
+
+
 @jsii.implements(IStableStringProducer)
-class _Name:
+class ContentName:
     """A name that changes with all that cannot be changed under the same name: content, app and tags.
 
     CloudFormation makes the new configuration before it deletes the old one. Tags are among what cannot be
     changed, and come from the whole app: the name is known when all of it is there.
     """
 
-    def __init__(self, owner: StudioLifecycleConfig, script: LifecycleScript) -> None:
-        self._owner, self._script = owner, script
+    def __init__(self, owner: _Owner, prefix: str, content: Sequence[str]) -> None:
+        self._owner, self._prefix, self._content = owner, prefix, content
 
     def produce(self) -> str:
+        """The name."""
         resource = self._owner.resource
-        tags: Any = Stack.of(resource).resolve(resource.cdk_tag_manager.render_tags())
-        stack = Stack.of(resource).stack_name
-        content = json.dumps([stack, self._script.app, self._script.content, tags], sort_keys=True)
-        return f"{self._script.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        stack = Stack.of(resource)
+        tags: Any = stack.resolve(resource.cdk_tag_manager.render_tags())
+        content = json.dumps([stack.stack_name, *self._content, tags], sort_keys=True)
+        return f"{self._prefix}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 class StudioLifecycleConfig(Construct):
@@ -118,13 +125,15 @@ class StudioLifecycleConfig(Construct):
         problems = Problems("StudioLifecycleConfig", self)
         script.check(problems)
         problems.raise_if_any()
-        self.script = script
+        self.app = script.app
         self.resource = sagemaker.CfnStudioLifecycleConfig(
             self,
             "Resource",
             studio_lifecycle_config_app_type=script.app.value,
             studio_lifecycle_config_content=script.encoded,
-            studio_lifecycle_config_name=Lazy.string(_Name(self, script)),
+            studio_lifecycle_config_name=Lazy.string(
+                ContentName(self, script.name, [script.app, script.content])
+            ),
         )
         self.node.default_child = self.resource
 

@@ -11,8 +11,7 @@ import threading
 import time
 from typing import Any
 
-from local_aws import context
-from local_aws.sagemaker import jobs, validation
+from local_aws.sagemaker import jobs, studio_homes, validation
 from local_aws.sagemaker.errors import ApiError, in_use, invalid
 from local_aws.sagemaker.paging import page
 
@@ -42,7 +41,7 @@ def create_domain(request: _Request) -> _Request:
         }
         _domains[number] = item
     if request.get("HomeEfsFileSystemCreation", "Enabled") == "Enabled":
-        item["HomeEfsFileSystemId"] = _home(item)
+        item["HomeEfsFileSystemId"] = studio_homes.create(item)
     return {"DomainArn": item["DomainArn"], "DomainId": number, "Url": item["Url"]}
 
 
@@ -75,7 +74,7 @@ def delete_domain(request: _Request) -> _Request:
         del _domains[item["DomainId"]]
     retained = request.get("RetentionPolicy", {}).get("HomeEfsFileSystem", "Retain") == "Retain"
     if "HomeEfsFileSystemId" in item and not retained:
-        _end_home(item["HomeEfsFileSystemId"])
+        studio_homes.delete(item["HomeEfsFileSystemId"])
     return {}
 
 
@@ -240,56 +239,6 @@ def owner(space: _Item) -> str | None:
     """The name of the user who owns a space."""
     found: str | None = space.get("OwnershipSettings", {}).get("OwnerUserProfileName")
     return found
-
-
-def _home(domain: _Item) -> str:
-    """The file system of home directories, its mount targets, and the two groups between it and apps."""
-    efs, ec2, number = context.client("efs"), context.client("ec2"), domain["DomainId"]
-    groups = {
-        side: ec2.create_security_group(
-            GroupName=f"security-group-for-{side}-nfs-{number}",
-            Description=f"[DO NOT DELETE] {side} NFS of {number}",
-            VpcId=domain["VpcId"],
-        )["GroupId"]
-        for side in ("inbound", "outbound")
-    }
-    for side, call in (
-        ("inbound", ec2.authorize_security_group_ingress),
-        ("outbound", ec2.authorize_security_group_egress),
-    ):
-        (other,) = (group for name, group in groups.items() if name != side)
-        rule = {
-            "IpProtocol": "tcp",
-            "FromPort": 2049,
-            "ToPort": 2049,
-            "UserIdGroupPairs": [{"GroupId": other}],
-        }
-        call(GroupId=groups[side], IpPermissions=[rule])
-    tags = [{"Key": "ManagedByAmazonSageMakerResource", "Value": domain["DomainArn"]}]
-    made = efs.create_file_system(CreationToken=number, Encrypted=True, Tags=tags)
-    for subnet in domain["SubnetIds"]:
-        efs.create_mount_target(
-            FileSystemId=made["FileSystemId"], SubnetId=subnet, SecurityGroups=[groups["inbound"]]
-        )
-    ec2.create_network_interface(
-        SubnetId=domain["SubnetIds"][0],
-        Groups=[groups["outbound"]],
-        Description=f"[DO NOT DELETE] ENI managed by SageMaker for Studio Domain ({number})",
-    )
-    return str(made["FileSystemId"])
-
-
-def _end_home(number: str) -> None:
-    from botocore.exceptions import ClientError
-
-    efs = context.client("efs")
-    try:
-        for target in efs.describe_mount_targets(FileSystemId=number)["MountTargets"]:
-            efs.delete_mount_target(MountTargetId=target["MountTargetId"])
-        efs.delete_file_system(FileSystemId=number)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "FileSystemNotFound":
-            raise
 
 
 def _domain(request: _Request) -> _Item:

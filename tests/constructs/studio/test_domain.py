@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from cdk_data_science import ConfigurationError
+from cdk_data_science.security import Persona
 from cdk_data_science.studio import (
     CustomImage,
     IdleShutdown,
@@ -19,6 +21,8 @@ from cdk_data_science.studio import (
     StudioActivity,
     StudioDomain,
     StudioLifecycleConfig,
+    StudioTeam,
+    StudioUser,
 )
 from tests.constructs import support
 from tests.constructs.studio import example
@@ -219,6 +223,45 @@ def test_an_image_can_be_chosen_by_everybody_and_is_read_with_a_role_of_its_own(
     version = example.of_type("AWS::SageMaker::ImageVersion")
     assert version["Properties"]["BaseImage"] == example.IMAGE.image
     assert version["DependsOn"]
+
+
+class Tracking:
+    """An MLflow app of another stack."""
+
+    arn = f"arn:aws:sagemaker:{support.REGION}:{support.ACCOUNT}:mlflow-app/app-ABCDEFGHIJKL"
+    environment: Mapping[str, str] = {}
+
+    def grant_log(self, grantee: iam.IGrantable) -> iam.Grant:
+        return self._grant(grantee, "sagemaker:CallMlflowAppApi")
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        return self._grant(grantee, "sagemaker:DescribeMlflowApp")
+
+    def _grant(self, grantee: iam.IGrantable, action: str) -> iam.Grant:
+        return iam.Grant.add_to_principal(grantee=grantee, actions=[action], resource_arns=[self.arn])
+
+
+def test_notebooks_find_mlflow_and_those_who_train_record_there() -> None:
+    stack = support.stack(env=support.environment())
+    studio = example.domain(stack, mlflow=Tracking(), home_file_system=False)
+    people = {Persona.DATA_SCIENTIST: "ann", Persona.ML_ENGINEER: "ben", Persona.APPROVER: "cay"}
+    users = [StudioUser(name=name, persona=persona) for persona, name in people.items()]
+    StudioTeam(stack, "Team", domain=studio, name="reviews", cost_center="4711", users=users)
+    scripts = support.resources(stack, "AWS::SageMaker::StudioLifecycleConfig").values()
+    apps = {each["Properties"]["StudioLifecycleConfigAppType"] for each in scripts}
+    assert apps == {"JupyterLab", "CodeEditor"}
+    for script in scripts:
+        told = script["Properties"]["StudioLifecycleConfigContent"]["Fn::Base64"]
+        assert f'setdefault("MLFLOW_TRACKING_URI", "{Tracking.arn}")' in told
+        assert script["Properties"]["StudioLifecycleConfigName"].endswith("-app-ABCDEFGHIJKL")
+        assert len(script["Properties"]["StudioLifecycleConfigName"]) <= 63
+    policies = support.resources(stack, "AWS::IAM::Policy").values()
+
+    def holders(action: str) -> set[str]:
+        return {policy["Properties"]["Roles"][0]["Ref"][4:-8] for policy in policies if action in str(policy)}
+
+    assert holders("sagemaker:CallMlflowAppApi") == {"DataScientist", "MlEngineer"}
+    assert holders("sagemaker:DescribeMlflowApp") == {"Approver"}
 
 
 # Who runs what
