@@ -47,7 +47,13 @@ def deploy(aws: LocalAws, stack: cdk.Stack) -> dict[str, str]:
     (described,) = client.describe_stacks(StackName=name)["Stacks"]
     if described["StackStatus"] != "CREATE_COMPLETE":
         events = client.describe_stack_events(StackName=name)["StackEvents"]
-        raise AssertionError("\n".join(event.get("ResourceStatusReason", "") for event in events))
+        raise AssertionError(
+            "\n".join(
+                f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+                for event in events
+                if event.get("ResourceStatusReason")
+            )
+        )
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 

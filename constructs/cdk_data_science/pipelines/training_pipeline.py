@@ -17,7 +17,7 @@ from cdk_data_science.pipelines.steps.deploy import Deploy
 from cdk_data_science.pipelines.steps.evaluate import Evaluate
 from cdk_data_science.pipelines.steps.package import PackageModel
 from cdk_data_science.pipelines.steps.prepare import Prepare
-from cdk_data_science.pipelines.steps.quality_gate import QualityGate
+from cdk_data_science.pipelines.steps.quality_gate import QualityGate, SparkGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.train import Train
@@ -99,6 +99,7 @@ class TrainingPipeline(Pipeline):
         registry: The model's group in the registry; a new one if not given.
         results: Table and metrics that keep the outcome of each quality rule; the run's report alone if not
             given.
+        spark_gate: What judges objects that are too large for the gate's function; none if not given.
         inference_image: Image that serves the model on SageMaker, for the registry.
         approval: A person has to approve each model before it is deployed; the thresholds decide alone if not
             given. Without ``deploy_to``, the run ends with a version that waits for the decision.
@@ -129,13 +130,14 @@ class TrainingPipeline(Pipeline):
         guard: CanaryGuard | None = None,
         registry: IModelRegistry | None = None,
         results: QualityResults | None = None,
+        spark_gate: SparkGate | None = None,
         inference_image: str | None = None,
         approval: ManualApproval | None = None,
         options: PipelineOptions | None = None,
     ) -> None:
         register = Register(registry, image=inference_image, approved=approval is None)
         steps: list[Step] = [
-            QualityGate(rules, results=results),
+            QualityGate(rules, results=results, spark=spark_gate),
             Prepare(split),
             Train(training),
             PackageModel(models, prefix=deploy_to.models_prefix if deploy_to is not None else "models/"),
