@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -30,6 +31,8 @@ from cdk_data_science.serving.model import IModel
 from cdk_data_science.serving.scaling import ConcurrencyScaling, Scaling
 
 _LARGEST_VOLUME_GB = 512
+_RESERVATION = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:\d{12}:[a-z0-9-]{1,14}/.+")
+_AMI = re.compile(r"al(2|2023)-ami-sagemaker-inference-(?P<devices>gpu|neuron)-[\d-]+")
 _MOST_CONCURRENCY = 200
 SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
 
@@ -85,6 +88,12 @@ class InstanceVariant:
     """Which instance a request goes to. Default: SageMaker's choice."""
     core_dumps: CoreDumps | None = None
     """Keep the memory of crashed containers. Default: no."""
+    reservation_arn: str | None = None
+    """ARN of an ML capacity reservation: instances are started in it and nowhere else, as P4d and P5 often
+    are. Default: wherever there are some."""
+    ami_version: str | None = None
+    """Drivers of the instances, as SageMaker names them: ``al2023-ami-sagemaker-inference-gpu-4-1`` and
+    others. Default: SageMaker's."""
     scaling: Scaling | None = None
     """How the number of instances follows the load. Default: it stays."""
 
@@ -128,6 +137,7 @@ class InstanceVariant:
             ("provision_timeout", self.provision_timeout, SHORTEST_PROVISION),
         ):
             check_timeout(problems, name, value, least)
+        self._check_hosts(problems)
         check_kind(problems, self.model.made_for, self.facts, self.name)
         check_architecture(problems, self.model.images, self.facts, self.name)
         if self.core_dumps is not None:
@@ -141,6 +151,34 @@ class InstanceVariant:
                 known=self.facts,
                 least=least_instances,
                 backlog=least_instances == 0,
+            )
+
+    def _check_hosts(self, problems: Problems) -> None:
+        arn, ami, known = self.reservation_arn, self.ami_version, self.facts
+        problems.check(
+            arn is None or is_token(arn) or _RESERVATION.fullmatch(arn) is not None,
+            given=f"reservation_arn={arn!r} of variant {self.name!r}",
+            allowed="the ARN of a capacity reservation of SageMaker",
+            write='reservation_arn="arn:aws:sagemaker:us-east-1:111122223333:training-plan/p5"',
+        )
+        if ami is None or is_token(ami):
+            return
+        match = _AMI.fullmatch(ami)
+        problems.check(
+            match is not None,
+            given=f"ami_version={ami!r} of variant {self.name!r}",
+            allowed="a name such as al2023-ami-sagemaker-inference-gpu-4-1",
+            write="ami_version=None",
+        )
+        if match is not None and known is not None:
+            there = "gpu" if known.cuda else "neuron" if known.neuron else "none"
+            problems.check(
+                match["devices"] == there,
+                given=f"ami_version={ami!r} on {known.name}",
+                allowed="drivers of the accelerators that the type has"
+                if there != "none"
+                else "none for types without accelerators",
+                write="ami_version=None",
             )
 
     def render(self) -> Property:
@@ -160,6 +198,13 @@ class InstanceVariant:
             variant_instance_provision_timeout_in_seconds=seconds(self.provision_timeout),
             routing_config=routing,
             core_dump_config=None if self.core_dumps is None else self.core_dumps.render(),
+            inference_ami_version=self.ami_version,
+            capacity_reservation_config=None
+            if self.reservation_arn is None
+            else sagemaker.CfnEndpointConfig.CapacityReservationConfigProperty(
+                capacity_reservation_preference="capacity-reservations-only",
+                ml_reservation_arn=self.reservation_arn,
+            ),
         )
 
 

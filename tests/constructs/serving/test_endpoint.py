@@ -28,6 +28,7 @@ from cdk_data_science import (
 from cdk_data_science.security.checks import DataScienceChecks
 from cdk_data_science.serving import CoreDumps, ServerlessVariant
 from tests.compliance.assembly import Assembly
+from tests.compliance.test_cfn_lint import problems
 from tests.constructs import nag, support
 from tests.constructs.serving import endpoints
 
@@ -92,6 +93,23 @@ def test_a_variant_has_its_options(stack: cdk.Stack) -> None:
     assert main["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
     assert json.dumps(main["CoreDumpConfig"]["DestinationS3Uri"]).endswith('"/dumps"]]}')
     assert main["CoreDumpConfig"]["KmsKeyId"] == stack.resolve(endpoints.lake(stack).raw.key.key_arn)
+
+
+def test_instances_are_of_a_reservation_with_drivers_of_ones_choice() -> None:
+    stack = support.stack()
+    plan = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/p5"
+    drivers = "al2023-ami-sagemaker-inference-gpu-4-1"
+    variant = endpoints.variant(
+        stack, instance_type="ml.p5.48xlarge", reservation_arn=plan, ami_version=drivers
+    )
+    endpoints.endpoint(stack, variants=[variant])
+    (main,) = variants(stack)
+    assert main["CapacityReservationConfig"] == {
+        "CapacityReservationPreference": "capacity-reservations-only",
+        "MlReservationArn": plan,
+    }
+    assert main["InferenceAmiVersion"] == drivers
+    assert problems(support.synth(stack).to_json()) == []
 
 
 def test_a_weight_of_zero_stays_zero(stack: cdk.Stack) -> None:
@@ -390,6 +408,16 @@ def refused(**changes: Any) -> str:
             "provision_timeout=240 s; allowed: whole seconds, 300 s",
         ),
         ({"startup_timeout": cdk.Duration.millis(60_500)}, "startup_timeout=60.5 s; allowed: whole seconds"),
+        ({"reservation_arn": "p5"}, "the ARN of a capacity reservation"),
+        ({"ami_version": "latest"}, "ami_version='latest'"),
+        (
+            {"ami_version": "al2-ami-sagemaker-inference-gpu-2"},
+            "none for types without accelerators",
+        ),
+        (
+            {"ami_version": "al2-ami-sagemaker-inference-neuron-2", "instance_type": "ml.g5.xlarge"},
+            "drivers of the accelerators that the type has",
+        ),
     ],
 )
 def test_a_variant_that_sagemaker_refuses_is_refused(change: dict[str, Any], expected: str) -> None:
