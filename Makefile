@@ -63,6 +63,10 @@ deploy: setup ## Deploy all stacks of ENVIRONMENT.
 source-archive: setup ## Pack training code (SOURCE, or the example's) with its wheels for ENVIRONMENT.
 	@python -m tools.source_archive --environment $(environment) $(if $(SOURCE),--source $(SOURCE))
 
+.PHONY: lineage
+lineage: setup ## Say which data, code, parameters and container made the model that serves in ENVIRONMENT, and who approved it.
+	@python -m tools.lineage --environment $(environment) $(if $(VERSION),--version $(VERSION))
+
 .PHONY: test
 test: setup ## Lint, check types, run every test.
 	@ruff check . && ruff format --check .

@@ -108,6 +108,25 @@ def with_wheels(files: Mapping[str, bytes], *, python: str, machine: str) -> dic
     return {**files, REQUIREMENTS: requirements, **found}
 
 
+def commit_of(folder: Path) -> str | None:
+    """The commit that a folder of code is at, with ``+changes`` where it was changed since; None outside of
+    git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    asked = ["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]
+    said = []
+    for command in asked:
+        done = subprocess.run(
+            [git, *command], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            return None
+        said.append(done.stdout.strip())
+    commit, changes = said
+    return f"{commit}+changes" if changes else commit
+
+
 def machine_of(instance_type: str) -> str:
     """The processor of an instance type, as wheels name it."""
     known = facts(instance_type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from settings.model import Training
-from tools.source_archive import ARCHIVE, for_training, pack
+from tools.source_archive import ARCHIVE, commit_of, for_training, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -56,10 +57,20 @@ def upload_source(s3: S3Client, prefix_uri: str, *, training: Training | None = 
     """Put the archive under the prefix (an S3 URI) where the training jobs look for it: `source_archive`."""
     bucket, _, prefix = prefix_uri.removeprefix("s3://").partition("/")
     key = f"{prefix.rstrip('/')}/{ARCHIVE}".lstrip("/")
-    return upload(s3, bucket, key, source_archive(training=training))
+    commit = commit_of(SOURCE)
+    known = {} if commit is None else {"commit": commit}
+    return upload(s3, bucket, key, source_archive(training=training), metadata=known)
 
 
-def upload(s3: S3Client, bucket: str, key: str, content: bytes, *, always: bool = False) -> Upload:
+def upload(
+    s3: S3Client,
+    bucket: str,
+    key: str,
+    content: bytes,
+    *,
+    always: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> Upload:
     """Put an object with its SHA-256, which S3 checks and keeps; only if it is not there yet, or `always`."""
     wanted = Upload.of(bucket, key, content)
     if not always and _holds(s3, wanted):
@@ -70,7 +81,7 @@ def upload(s3: S3Client, bucket: str, key: str, content: bytes, *, always: bool 
         Body=content,
         ChecksumAlgorithm="SHA256",
         ChecksumSHA256=base64.b64encode(bytes.fromhex(wanted.sha256)).decode(),
-        Metadata={"sha256": wanted.sha256},
+        Metadata={"sha256": wanted.sha256, **(metadata or {})},
     )
     return replace(wanted, uploaded=True)
 
