@@ -24,15 +24,16 @@ class Mlflow(Section):
     """The experiment that the runs of training jobs belong to; without it, the platform's name."""
 
     def check_reach(self, features: Sequence[str]) -> None:
-        """Refuse what jobs in a network without internet cannot reach."""
+        """Refuse what jobs and Studio cannot reach from a network without internet."""
         if self.server is None:
             raise ValueError(
-                "training is inside the network, from where jobs cannot reach the managed MLflow app: take "
-                "training out of network.inside, give the network nat_gateways, or run a server "
+                "training or Studio is inside the network, from where it cannot reach the managed MLflow "
+                "app: take training out of network.inside, give the network nat_gateways, or run a server "
                 '(mlflow.server = "Small", and "mlflow" in network.features)'
             )
         if "mlflow" not in features:
             raise ValueError(
-                "training is inside the network, from where jobs reach the MLflow server by endpoints alone: "
+                "training or Studio is inside the network, from where it reaches the MLflow server by "
+                "endpoints: "
                 'add "mlflow" to network.features'
             )

@@ -376,7 +376,9 @@ class Settings(Section):
     @model_validator(mode="after")
     def _jobs_reach_mlflow(self) -> Settings:
         # A local AWS brings jobs to its MLflow whatever their network is.
-        if self.mlflow is not None and not (self.training_reaches_internet or self.functions.build_for_host):
+        studio = self.studio is not None and (self.network is None or not self.network.nat_gateways)
+        far = studio or not self.training_reaches_internet
+        if self.mlflow is not None and far and not self.functions.build_for_host:
             self.mlflow.check_reach(() if self.network is None else self.network.features)
         return self
 

@@ -153,7 +153,13 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
         )
         stacks.append(studio)
         stacks += team_stacks(
-            app, settings.studio, prefix=f"{name}-studio", domain=studio.domain, lake=lake.lake, env=env
+            app,
+            settings.studio,
+            prefix=f"{name}-studio",
+            domain=studio.domain,
+            lake=lake.lake,
+            mlflow=lake.mlflow,
+            env=env,
         )
     protection = None
     if settings.security is not None or settings.audit is not None:

@@ -8,7 +8,15 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science import AlertTopic, DataLake, StudioActivity, StudioDomain, StudioTeam, StudioUser
+from cdk_data_science import (
+    AlertTopic,
+    DataLake,
+    Mlflow,
+    StudioActivity,
+    StudioDomain,
+    StudioTeam,
+    StudioUser,
+)
 from cdk_data_science.security import JobKind, JobRole, PermissionBoundary, Persona
 from cdk_data_science.studio import IdleShutdown, IExperimentTracking, StudioEntry, StudioIdentity
 from settings.model import Settings
@@ -87,6 +95,7 @@ class StudioTeamStack(cdk.Stack):
         *,
         domain: StudioDomain,
         lake: DataLake,
+        mlflow: Mlflow | None,
         team: str,
         cost_center: str,
         people: Mapping[str, Person],
@@ -129,6 +138,20 @@ class StudioTeamStack(cdk.Stack):
             description=f"Role of the training jobs of team {team}",
         )
         self._grant(lake, jobs.role)
+        if mlflow is not None:
+            self._record(mlflow, jobs.role)
+
+    def _record(self, mlflow: Mlflow, jobs: iam.Role) -> None:
+        """Whoever trains records runs, as their jobs do. The others look at them where they can do no more
+        than that: on a server, not on an app."""
+        mlflow.grant_log(jobs)
+        for persona, role in self.team.roles.items():
+            trains = persona in (Persona.DATA_SCIENTIST, Persona.ML_ENGINEER)
+            if trains:
+                mlflow.grant_log(role)
+            if trains or not mlflow.is_app:
+                mlflow.grant_open(role)
+                mlflow.grant_read(role)
 
     def _grant(self, lake: DataLake, jobs: iam.Role) -> None:
         """What a persona of the platform sees; the team's own work, in place of the platform's."""
@@ -145,7 +168,14 @@ class StudioTeamStack(cdk.Stack):
 
 
 def team_stacks(
-    app: cdk.App, studio: Studio, *, prefix: str, domain: StudioDomain, lake: DataLake, env: cdk.Environment
+    app: cdk.App,
+    studio: Studio,
+    *,
+    prefix: str,
+    domain: StudioDomain,
+    lake: DataLake,
+    mlflow: Mlflow | None,
+    env: cdk.Environment,
 ) -> Iterator[cdk.Stack]:
     """A stack for each team, and further ones for those who were put there."""
     for team, about in studio.teams.items():
@@ -155,6 +185,7 @@ def team_stacks(
                 f"{prefix}-{team}" if number == 1 else f"{prefix}-{team}-{number}",
                 domain=domain,
                 lake=lake,
+                mlflow=mlflow,
                 team=team,
                 cost_center=about.cost_center,
                 people={

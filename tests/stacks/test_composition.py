@@ -11,7 +11,6 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_data_science import ConfigurationError
-from settings.mlflow import Mlflow
 from settings.model import Settings, load
 from stacks.platform import compose
 from tests.compliance import task_parameters
@@ -192,22 +191,6 @@ def test_keys_say_what_they_encrypt(synthesized: Assembly, environment: str) -> 
         if "alerts" in key.properties["Description"].lower()
     }
     assert alerts == {f"{name}-operations"}
-
-
-def test_runs_of_jobs_are_recorded_where_the_settings_say_so(tmp_path: Path) -> None:
-    # GIVEN a platform whose jobs reach a server of MLflow by endpoints
-    settings = load("dev")
-    assert settings.network is not None
-    network = settings.network.model_copy(update={"features": ("mlflow",)})
-    recorded = Mlflow(server="Small", experiment="reviews")
-    asked = settings.model_copy(update={"mlflow": recorded, "network": network, "inference": None})
-    stacks = composed(asked.model_copy(update=dict.fromkeys(("pipeline", "cost", "security"))), tmp_path)
-    # THEN the server is kept in the lake's stack, and jobs may record there and know the experiment
-    assert support.resources(stacks["lake"], "AWS::SageMaker::MlflowTrackingServer")
-    training = str(support.resources(stacks["training"], "AWS::IAM::Policy"))
-    assert "mlflow-tracking-server/ds-dev" in training
-    assert "sagemaker-mlflow:LogBatch" in training
-    assert "CallMlflowAppApi" not in training
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_the_settings_in_the_repository_are_right(environment: str) -> None:
         (
             "[security]",
             '[mlflow]\nserver = "Small"\n[security]',
-            ["reach the MLflow server by endpoints alone", 'add "mlflow" to network.features'],
+            ["reaches the MLflow server by endpoints", 'add "mlflow" to network.features'],
         ),
         ("[security]", "[audit]\nlock_days = -1", ["audit.lock_days", "greater than or equal to 0"]),
         ("holdout = 0.2", "holdout = 2", ["pipeline.holdout", "less than 1", "given: 2"]),
