@@ -11,7 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from cdk_data_science import AlertTopic, ConfigurationError, DataLake
+from cdk_data_science import AlertTopic, ConfigurationError, Zone, ZoneAttributes
 from cdk_data_science.clusters import (
     BatchCluster,
     CapacityReservation,
@@ -22,6 +22,7 @@ from cdk_data_science.clusters import (
 )
 from cdk_data_science.clusters.topology import adapters
 from cdk_data_science.cost import at_rest
+from cdk_data_science.data_lake import ZoneBase
 from cdk_data_science.hardware import facts
 from cdk_data_science.security.checks import DataScienceChecks
 from cdk_data_science.training import LustreScratch
@@ -51,12 +52,19 @@ def vpc_of(stack: cdk.Stack, *zones: str) -> ec2.IVpc:
     )
 
 
+def zone_of(stack: cdk.Stack) -> ZoneBase:
+    """A zone of another app: quicker than to make a lake."""
+    attributes = ZoneAttributes(
+        name="models", bucket_arn="arn:aws:s3:::models", database_name="models", lake_formation=False
+    )
+    return Zone.from_attributes(stack, f"Zone{len(stack.node.children)}", attributes)
+
+
 def hyperpod(stack: cdk.Stack, **options: Any) -> HyperPodCluster:
-    lake = DataLake(stack, "Lake")
     network = options.pop("network", None) or ClusterNetwork(stack, "Network", vpc=vpc_of(stack))
     defaults: dict[str, Any] = {
         "groups": [CONTROLLER, WORKERS],
-        "lifecycle": LifecycleScripts(zone=lake.models, prefix="hyperpod/"),
+        "lifecycle": LifecycleScripts(zone=zone_of(stack), prefix="hyperpod/"),
     }
     return HyperPodCluster(stack, "Cluster", network=network, **{**defaults, **options})
 
@@ -199,12 +207,12 @@ def test_a_cluster_recovers_and_has_the_instances_that_were_said(pod: cdk.Stack)
     assert "Volumes" in json.dumps(volume["EbsVolumeConfig"]["VolumeKmsKeyId"])
     assert lustre["FsxLustreConfig"]["MountPath"] == "/fsx"
     assert reserved["LifeCycleConfig"]["OnCreate"] == "on_create.sh"
-    assert json.dumps(reserved["LifeCycleConfig"]["SourceS3Uri"]).endswith('"/hyperpod"]]}')
+    assert reserved["LifeCycleConfig"]["SourceS3Uri"] == "s3://models/hyperpod"
 
 
 def test_its_instances_read_their_scripts_and_nothing_else_of_the_lake(pod: cdk.Stack) -> None:
     simulator = Simulator(support.resources(pod), "ClusterRole")
-    bucket = simulator.arn("LakeModelsBucket")
+    bucket = "arn:aws:s3:::models"
     assert simulator.allows("s3:GetObject", f"{bucket}/hyperpod/on_create.sh", when={})
     assert not simulator.allows("s3:GetObject", f"{bucket}/training/model.tar.gz", when={})
     assert not simulator.allows("s3:PutObject", f"{bucket}/hyperpod/on_create.sh", when={})
@@ -264,8 +272,7 @@ def test_what_hyperpod_would_refuse_is_refused(options: dict[str, Any], message:
 
 def test_scripts_are_in_a_folder() -> None:
     stack = support.stack()
-    zone = DataLake(stack, "Scripts").models
-    scripts = LifecycleScripts(zone=zone, prefix="hyperpod", on_create="a/b.sh")
+    scripts = LifecycleScripts(zone=zone_of(stack), prefix="hyperpod", on_create="a/b.sh")
     with pytest.raises(ConfigurationError, match=r"(?s)a folder of the zone.*the name of a script"):
         hyperpod(stack, lifecycle=scripts)
 
