@@ -81,7 +81,10 @@ def trace(account: Account, arn: str, serving: Serving | None) -> dict[str, Any]
             if name.startswith("metric.")
         },
         "approval": _approval(version),
-        "deployed": list(_deployed(account.functions, known.get("sha256", ""), serving)),
+        "deployed": [
+            *_deployed(account.functions, known.get("sha256", ""), serving),
+            *_endpoints(account.sagemaker, arn, known.get("model", "").rpartition("/")[0]),
+        ],
     }
 
 
@@ -188,6 +191,40 @@ def _deployed(functions: LambdaClient, digest: str, serving: Serving | None) -> 
         environment = functions.get_function_configuration(FunctionName=serving.function, Qualifier=number)
         if environment.get("Environment", {}).get("Variables", {}).get("MODEL_SHA256") == digest:
             yield f"{serving.function}:{serving.alias}, version {number}, {share:.0%} of the calls"
+
+
+def _endpoints(sagemaker: SageMakerClient, arn: str, folder: str) -> Iterator[str]:
+    """The endpoints with a variant that serves the version: by its ARN, or from its folder in the lake."""
+    for page in sagemaker.get_paginator("list_endpoints").paginate():
+        for each in page["Endpoints"]:
+            endpoint = sagemaker.describe_endpoint(EndpointName=each["EndpointName"])
+            # One that is being made or that failed has no variants yet.
+            for variant in endpoint.get("ProductionVariants", []):
+                models = _models_of(sagemaker, endpoint["EndpointConfigName"], variant["VariantName"])
+                if any(_is_of(container, arn, folder) for container in models):
+                    weight, name = variant.get("CurrentWeight", 0), variant["VariantName"]
+                    yield f"endpoint {each['EndpointName']}, variant {name}, weight {weight:g}"
+
+
+def _models_of(sagemaker: SageMakerClient, config: str, variant: str) -> list[dict[str, Any]]:
+    """The containers of a variant; none where its models are components."""
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    names = [
+        each.get("ModelName") for each in described["ProductionVariants"] if each["VariantName"] == variant
+    ]
+    found: list[dict[str, Any]] = []
+    for name in filter(None, names):
+        model = sagemaker.describe_model(ModelName=name)
+        found += [
+            dict(each) for each in (model.get("PrimaryContainer"), *model.get("Containers", [])) if each
+        ]
+    return found
+
+
+def _is_of(container: dict[str, Any], arn: str, folder: str) -> bool:
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri", "")
+    data = str(container.get("ModelDataUrl") or source)
+    return container.get("ModelPackageName") == arn or (bool(folder) and data.startswith(f"{folder}/"))
 
 
 def _hash_of(functions: LambdaClient, serving: Serving | None) -> str | None:

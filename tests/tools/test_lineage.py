@@ -49,8 +49,24 @@ class SageMaker:
             }
         }
         self.group = True
+        # By name of the endpoint: what its one variant's container says of its model.
+        self.endpoints: dict[str, dict[str, Any]] = {}
 
-    def get_paginator(self, _: str) -> Pages:
+    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
+        variants = [{"VariantName": "main", "CurrentWeight": 1.0}]
+        return {"EndpointConfigName": EndpointName, "ProductionVariants": variants}
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:  # noqa: N803
+        component = "component" in EndpointConfigName
+        variant = {"VariantName": "main"} | ({} if component else {"ModelName": EndpointConfigName})
+        return {"ProductionVariants": [variant]}
+
+    def describe_model(self, *, ModelName: str) -> dict[str, Any]:  # noqa: N803
+        return {"PrimaryContainer": self.endpoints[ModelName]}
+
+    def get_paginator(self, operation: str) -> Pages:
+        if operation == "list_endpoints":
+            return Pages({"Endpoints": [{"EndpointName": name} for name in self.endpoints]})
         if not self.group:
             raise refused("ValidationException")
         return Pages({"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in self.versions]})
@@ -204,6 +220,21 @@ def test_what_cannot_be_read_any_more_is_said(account: lineage.Account, sagemake
     assert found["data"]["version"] == "d1 (not there any more)"
     assert found["code"]["version"] == "not there any more"
     assert found["training"]["parameters"] == "the program's own defaults"
+
+
+def test_endpoints_that_serve_it_are_found_by_version_and_by_folder(
+    account: lineage.Account, sagemaker: SageMaker
+) -> None:
+    sagemaker.endpoints = {
+        "by-version": {"ModelPackageName": f"{GROUP}/3"},
+        "by-folder": {"ModelDataSource": {"S3DataSource": {"S3Uri": "s3://models/m/"}}},
+        "of-another": {"ModelPackageName": f"{GROUP}/1", "ModelDataUrl": "s3://models/more/model.tar.gz"},
+        "of-components": {},
+    }
+    assert asked(account, 3)["deployed"] == [
+        "endpoint by-version, variant main, weight 1",
+        "endpoint by-folder, variant main, weight 1",
+    ]
 
 
 def test_without_a_deployment_the_newest_version_is_meant(sagemaker: SageMaker) -> None:
