@@ -18,6 +18,21 @@ from cdk_data_science.clusters.network import ClusterNetwork
 from cdk_data_science.training.lustre import LustreScratch
 
 _LOG_GROUPS = "/aws/sagemaker/Clusters"
+_KUBERNETES = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:AttachNetworkInterface",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeTags",
+    "ec2:ModifyNetworkInterfaceAttribute",
+    "ec2:UnassignPrivateIpAddresses",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "eks-auth:AssumeRoleForPodIdentity",
+)
+"""What nodes of EKS do for their pods: addresses, images, identities."""
 _MOST_GROUPS = 100
 
 
@@ -88,6 +103,7 @@ class HyperPodCluster(Construct):
         self.network = network
         self.role = self._make_role(lifecycle)
         attached = network.grant_attach(self.role)
+        self._allow_nodes(eks=eks_cluster_arn is not None)
         if volume_key is not None:
             self._allow_volumes(volume_key)
         if lustre is not None:
@@ -224,6 +240,26 @@ class HyperPodCluster(Construct):
             "HyperPod names a cluster's log group by a number that is known once the cluster is made.",
         )
         return role
+
+    def _allow_nodes(self, *, eks: bool) -> None:
+        """HyperPod names the interfaces that it makes; nodes of EKS make more for their pods.
+
+        See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-hyperpod-prerequisites-iam.html
+        """
+        interfaces = Stack.of(self).format_arn(service="ec2", resource="network-interface", resource_name="*")
+        self.role.add_to_policy(
+            iam.PolicyStatement(sid="Interfaces", actions=["ec2:CreateTags"], resources=[interfaces])
+        )
+        acknowledge_wildcards(
+            self.role,
+            self,
+            [interfaces],
+            "The network interfaces are made with the instances, under ids that are not known before.",
+        )
+        if eks:
+            self.role.add_to_policy(
+                iam.PolicyStatement(sid="Pods", actions=list(_KUBERNETES), resources=["*"])
+            )
 
     def _allow_volumes(self, key: kms.IKey) -> None:
         key.grant(self.role, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")

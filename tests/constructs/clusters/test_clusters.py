@@ -220,6 +220,10 @@ def test_its_instances_read_their_scripts_and_nothing_else_of_the_lake(pod: cdk.
     assert simulator.allows("cloudwatch:PutMetricData", when=metrics)
     assert not simulator.allows("cloudwatch:PutMetricData", when={"cloudwatch:namespace": "Own"})
     assert simulator.allows("ssmmessages:OpenDataChannel", when={})
+    # What pods need is for EKS alone.
+    assert not simulator.allows("eks-auth:AssumeRoleForPodIdentity", when={})
+    instance = f"arn:aws:ec2:{support.REGION}:{support.ACCOUNT}:instance/i-1"
+    assert not simulator.allows("ec2:CreateTags", instance, when={})
     assert not simulator.allows("ssm:SendCommand", when={})
 
 
@@ -245,6 +249,9 @@ def test_eks_orchestrates_with_deep_health_checks() -> None:
     found = only(stack, "AWS::SageMaker::Cluster")
     assert found["Orchestrator"] == {"Eks": {"ClusterArn": arn}}
     assert found["NodeRecovery"] == "None"
+    # Its nodes make interfaces for their pods, pull their images and give them identities.
+    pods = next(s for s in machines.statements(stack, "ClusterRole") if s.get("Sid") == "Pods")
+    assert {"ec2:AssignPrivateIpAddresses", "eks-auth:AssumeRoleForPodIdentity"} <= set(pods["Action"])
     assert found["InstanceGroups"][0]["OnStartDeepHealthChecks"] == ["InstanceStress", "InstanceConnectivity"]
 
 
