@@ -18,6 +18,7 @@ BENCHMARKS = {
     "inference_load": "10,000 requests to the inference function, 50 at a time",
     "local_aws": "The local AWS against its limits",
     "local_run": "`make local`, stage by stage",
+    "training_cost": "What a run of the review workload costs, On-Demand and on Spot",
 }
 
 
