@@ -298,3 +298,20 @@ def test_definitions_that_cannot_be_compared_are_refused(
     ]
     with pytest.raises(ConfigurationError, match=message):
         TuningJobTask(stack, "Tune", definitions=definitions, search=search(**options), job_name="tune")
+
+
+@pytest.mark.parametrize(("checkpoint_uri", "warned"), [(None, True), ("s3://lake/checkpoints/", False)])
+def test_long_trials_on_spot_without_checkpoints_are_warned_of(
+    checkpoint_uri: str | None, warned: bool
+) -> None:
+    stack = support.stack()
+    times = {"max_runtime": cdk.Duration.hours(5), "max_wait": cdk.Duration.hours(6)}
+    TuningJobTask(
+        stack,
+        "Tune",
+        definitions=[definition(stack, times, checkpoint_uri=checkpoint_uri)],
+        search=search(),
+        job_name="tune",
+    )
+    told = [str(entry.data) for entry in stack.node.metadata if entry.type == "aws:cdk:warning"]
+    assert any("without checkpoint_uri" in each for each in told) is warned

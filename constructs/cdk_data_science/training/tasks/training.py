@@ -120,7 +120,7 @@ class TrainingJobTask(JobTask):
                 checkpoint_path=checkpoint_path,
             ),
         }
-        _warn_of_lost_work(scope, id, job, checkpoint_uri)
+        warn_of_lost_work(scope, id, job, checkpoint_uri)
         super().__init__(
             scope,
             id,
@@ -168,7 +168,8 @@ def check_channels(problems: Problems, channels: Sequence[Channel], job: Trainin
         )
 
 
-def _warn_of_lost_work(scope: Construct, id: str, job: TrainingJob, checkpoint_uri: str | None) -> None:
+def warn_of_lost_work(scope: Construct, id: str, job: TrainingJob, checkpoint_uri: str | None) -> None:
+    """Warn of a long Spot job that begins anew with each interruption."""
     seconds = known_seconds(job.max_runtime)
     if not job.is_spot or checkpoint_uri is not None or seconds is None:
         return

@@ -17,6 +17,7 @@ from cdk_data_science.training.kinds import TRAINING, TUNING, Naming, RunName, p
 from cdk_data_science.training.polling import FAILURE, JobStates, sdk_retries
 from cdk_data_science.training.report import NOTHING_SPENT, SPENT_VARIABLE
 from cdk_data_science.training.tasks.job_task import JobTask
+from cdk_data_science.training.tasks.training import warn_of_lost_work
 from cdk_data_science.training.tuning_definition import TuningDefinition
 from cdk_data_science.training.tuning_values import Search
 
@@ -142,6 +143,8 @@ class TuningJobTask(JobTask):
         search.check(problems)
         _check_definitions(problems, definitions, search, region=Stack.of(scope).region)
         problems.raise_if_any()
+        for each in definitions:
+            warn_of_lost_work(scope, id, each.job, each.checkpoint_uri)
         super().__init__(
             scope,
             id,
