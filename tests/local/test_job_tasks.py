@@ -25,6 +25,7 @@ from cdk_data_science.training import (
     CategoricalRange,
     Channel,
     CompilationJobTask,
+    ContainerRepository,
     ContinuousRange,
     Objective,
     ProcessingCode,
@@ -127,7 +128,10 @@ class Machines:
         }
         for name, maker in makers.items():
             self._machine(name, maker)
+        images = ContainerRepository(self._stack, "Images")
+        cdk.CfnOutput(self._stack, "Repository", value=images.repository.repository_name)
         self.arns = deploy(aws, self._stack)
+        self.repository = self.arns.pop("Repository")
         for arn in self.arns.values():
             self._hurry(arn)
 
@@ -410,3 +414,10 @@ def test_a_job_that_takes_too_long_is_stopped(machines: Machines) -> None:
     sagemaker = machines.aws.client("sagemaker")
     (job,) = sagemaker.list_auto_ml_jobs(NameContains=machines.name)["AutoMLJobSummaries"]
     assert job["AutoMLJobStatus"] == "Stopped"
+
+
+def test_a_registry_for_own_containers_is_there(machines: Machines) -> None:
+    ecr = machines.aws.client("ecr")
+    (made,) = ecr.describe_repositories(repositoryNames=[machines.repository])["repositories"]
+    assert made["imageTagMutability"] == "IMMUTABLE"
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
