@@ -11,6 +11,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
@@ -29,6 +30,8 @@ _TABLE_FORMATS = ("iceberg", "delta", "hudi")
 _CODE = (".py",)
 _LIBRARIES = (".py", ".zip", ".whl", ".egg")
 LONGEST_MINUTES = 7 * 24 * 60
+START_ACTIONS = ("glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun")
+"""To start runs of a job, to see how they end, and to stop them."""
 _ARGUMENT = re.compile(r"--[A-Za-z_][A-Za-z0-9_-]{0,254}")
 # Arguments that an option writes, and those that Glue keeps for itself.
 _OPTIONS = {
@@ -57,6 +60,12 @@ class GlueJob(Construct):
 
     role: iam.Role
     """What it works as."""
+
+    error_log: logs.LogGroup
+    """Where Spark and the job's logger write."""
+
+    output_log: logs.LogGroup
+    """Where the script prints to."""
 
     alerts: AlertTopic | None
     """Who is told of runs that failed; None if nobody is."""
@@ -245,9 +254,6 @@ class GlueJob(Construct):
             message=f"A run of the Glue job {self.node.path} failed or took too long. Its log is in "
             f"{self.error_log.log_group_name}.",
         )
-
-
-START_ACTIONS = ("glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun")
 
 
 def _check_arguments(problems: Problems, arguments: Mapping[str, str]) -> None:

@@ -77,7 +77,7 @@ class DataProfile(DataBrewJob):
         timezone: str = "UTC",
         alerts: AlertTopic | None = None,
     ) -> None:
-        problems = Problems("DataProfile", scope)
+        problems = Problems(f"DataProfile {id!r}", scope)
         unknown = [name for name in columns if not is_token(name) and name not in table.column_names]
         problems.check(
             not unknown,

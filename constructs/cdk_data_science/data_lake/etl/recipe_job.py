@@ -126,7 +126,7 @@ class RecipeJob(DataBrewJob):
         timezone: str = "UTC",
         alerts: AlertTopic | None = None,
     ) -> None:
-        problems = Problems("RecipeJob", scope)
+        problems = Problems(f"RecipeJob {id!r}", scope)
         _check_steps(problems, steps)
         problems.check(
             format in _FORMATS, given=f"format={format!r}", allowed=", ".join(_FORMATS), write='"parquet"'
