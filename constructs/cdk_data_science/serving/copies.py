@@ -16,7 +16,7 @@ from cdk_data_science.serving.scaling import (
 )
 from cdk_data_science.serving.schedules import ScheduledCapacity, check_bounds
 
-_LEAST_MEMORY_MB = 1024
+_LEAST_MEMORY_MB = 128
 _LEAST_CPUS = 0.25
 
 CopyPolicy = TrackInvocations | TrackConcurrency | TrackUtilization
@@ -27,7 +27,7 @@ class Compute:
     """What one copy of a component has to itself."""
 
     memory_mb: int
-    """Memory that it gets at least, 1024 MB or more. A copy is placed where that much is left."""
+    """Memory that it gets at least, 128 MB or more. A copy is placed where that much is left."""
     max_memory_mb: int | None = None
     """Memory that it may grow to. Default: no limit but the instance's."""
     cpus: float | None = None

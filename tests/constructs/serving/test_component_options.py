@@ -57,7 +57,7 @@ def components(*, wild: bool) -> st.SearchStrategy[Drawn]:
     return st.fixed_dictionaries(
         {
             # ml.m6i.xlarge has four processors, 16 GiB and no accelerators
-            "memory": of([1024, 8192], [100, 20_000]),
+            "memory": of([128, 8192], [100, 20_000]),
             "limit": of([None, 16_384], [512]),
             "cpus": of([None, 0.5, 4], [0.1, 5]),
             "accelerators": of([None], [1]),
@@ -76,7 +76,7 @@ def components(*, wild: bool) -> st.SearchStrategy[Drawn]:
 def reasons(drawn: Drawn) -> set[str]:
     """What must be said against a component; nothing, if it is legal. Written from SageMaker's pages."""
     said = {
-        "1024 or more": drawn["memory"] < 1024,
+        "128 or more": drawn["memory"] < 128,
         "memory_mb=20000 of a component on": drawn["memory"] > 16_384,
         f"max_memory_mb={drawn['limit']} below": drawn["limit"] is not None
         and drawn["limit"] < drawn["memory"],

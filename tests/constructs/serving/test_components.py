@@ -317,7 +317,7 @@ def scaling(**changes: Any) -> CopyScaling:
 
 
 REFUSED = [
-    ({"compute": Compute(memory_mb=512)}, "memory_mb=512"),
+    ({"compute": Compute(memory_mb=64)}, "memory_mb=64 of a component; allowed: 128 or more"),
     ({"compute": Compute(memory_mb=2048, max_memory_mb=1024)}, "max_memory_mb=1024 below"),
     ({"compute": Compute(memory_mb=2048, cpus=0.1)}, "cpus=0.1"),
     ({"compute": Compute(memory_mb=2048, cpus=49)}, "at most the 48 of one instance"),
