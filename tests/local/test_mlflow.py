@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,22 @@ def test_mlflow_needs_a_port_of_its_own(tmp_path: Path, local_aws: LocalAws) -> 
     )
     assert asked.returncode == 1
     assert f"Port {taken} is in use" in asked.stderr
+
+
+def test_what_cannot_be_installed_leaves_nothing_running(state_dir: Path, tmp_path: Path) -> None:
+    # GIVEN a machine without a package index, on which MLflow was never installed
+    alone = {
+        "UV_OFFLINE": "1",
+        "UV_CACHE_DIR": str(tmp_path / "uv"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    port = free_port()
+    # WHEN the local AWS is started with MLflow
+    asked = local_aws_command(
+        *("up", "--port", str(port), "--mlflow", str(free_port()), "--state-dir", str(state_dir)),
+        env={**os.environ, "UV_OFFLINE": "1", **folders},
+    )
+    # THEN it says why it cannot, and is not up
+    assert asked.returncode == 1
+    assert "MLflow cannot be installed" in asked.stderr
+    assert local_aws_command("status", "--state-dir", str(state_dir)).returncode == 3
