@@ -191,7 +191,7 @@ def test_what_cannot_be_installed_leaves_nothing_running(state_dir: Path, tmp_pa
     # WHEN the local AWS is started with MLflow
     asked = local_aws_command(
         *("up", "--port", str(port), "--mlflow", str(free_port()), "--state-dir", str(state_dir)),
-        env={**os.environ, "UV_OFFLINE": "1", **folders},
+        env={**os.environ, **alone},
     )
     # THEN it says why it cannot, and is not up
     assert asked.returncode == 1
