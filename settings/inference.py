@@ -31,7 +31,8 @@ class ReadyTimes(Section):
 
 
 class ProvisionedConcurrency(Section):
-    """Environments that are kept ready, for 0.015 USD a GB and hour each (us-east-1, November 2026)."""
+    """Environments that are kept ready, for 0.012 USD a GB and hour on arm64, 0.015 on x86_64 (us-east-1,
+    November 2026)."""
 
     minimum: Annotated[int, Field(ge=1, le=1000)] = 1
     maximum: Annotated[int, Field(ge=1, le=1000)]
@@ -113,8 +114,8 @@ class Inference(Section):
     function_url: bool = True
     """A URL for requests that are signed with IAM credentials."""
     snap_start: bool = False
-    """Restore new environments from a snapshot that has the model. Each version that is published costs its
-    snapshot until it is deleted, and takes minutes to publish."""
+    """Restore new environments from a snapshot that has the model. Each version that is published costs about
+    4 USD a GB and month for its snapshot until it is deleted, and takes minutes to publish."""
     named_models: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")], ...] = ()
     """Further models, asked for at /models/<name>: what `models/<name>/current.json` points to."""
     max_loaded_models: Annotated[int, Field(ge=1, le=50)] = 4

@@ -82,7 +82,6 @@ class Function:
         self._environment = environment
         self._max_body = _max_body(environment)
         self._version = environment.get("AWS_LAMBDA_FUNCTION_VERSION") or "$LATEST"
-        self._reported: dict[int, tuple[int, int]] = {}
         self._references: References | None = None
         self._batches = batch.Batches(self.shelf, self.metrics, environment)
 
@@ -264,10 +263,10 @@ class Function:
         """What became of attempts to load models since this was last asked."""
         values: dict[str, float] = {}
         for keeper in self.shelf.keepers:
-            loads, failures = self._reported.get(id(keeper), (0, 0))
+            loads, failures = keeper.told
             if (keeper.loads, keeper.failures) == (loads, failures):
                 continue
-            self._reported[id(keeper)] = (keeper.loads, keeper.failures)
+            keeper.told = (keeper.loads, keeper.failures)
             values["ModelLoadFailures"] = values.get("ModelLoadFailures", 0) + keeper.failures - failures
             if keeper.loads > loads and keeper.load_ms is not None:
                 values["ModelLoad"] = max(values.get("ModelLoad", 0.0), keeper.load_ms)

@@ -44,6 +44,8 @@ class Keeper:
         self.load_ms: float | None = None
         self.loads = 0
         self.failures = 0
+        # Both, as they were when somebody last told of them.
+        self.told = (0, 0)
 
     def get(self) -> Model:
         """Return the model, loading it if need be.

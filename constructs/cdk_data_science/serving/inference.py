@@ -51,9 +51,9 @@ class ServerlessInference(InferenceMetrics):
     ``<models_prefix><name>/current.json``, and has no canary.
 
     At rest it costs 1 USD a month for its key and about 0.50 USD for its five alarms; it is billed by the
-    request. Provisioned concurrency is billed by the hour, at 0.015 USD a GB, and the snapshots of SnapStart
-    at about 0.004 USD a GB and hour for each version that was published and is not deleted (us-east-1,
-    November 2026).
+    request. Provisioned concurrency is billed at 0.012 USD a GB and hour on arm64, 0.015 on x86_64, and the
+    snapshots of SnapStart at about 4 USD a GB and month for each version that was published and is not
+    deleted (us-east-1, November 2026).
 
     Example:
         ```python
