@@ -4,9 +4,7 @@
 
 One gradient-boosted model of 200 trees on 40 features is handed to each runtime in a form that is safe to
 load from a store (no pickle, no native code). Each runs in a process of its own: import and load, then calls
-with 1, 100 and 10,000 rows on one thread. A second table has linear text (TF-IDF and logistic regression on
-20,000 words, texts of 20): the same library, beside plain Python with the weights in a dictionary. The script
-has its own environment, which uv makes of the lines below.
+with 1, 100 and 10,000 rows on one thread. It has its own environment, which uv makes of the lines below.
 """
 
 # /// script
@@ -36,11 +34,7 @@ from typing import Any
 
 FEATURES, TREES, RUNS = 40, 200, 5
 RUNTIMES = ("ort C library", "onnxruntime", "treelite", "xgboost", "lightgbm")
-TEXT_RUNTIMES = ("text, ort C library", "text, Python")
-WORDS = 20_000
 PACKAGES = {
-    "text, ort C library": ("onnxruntime/capi/libonnxruntime.so*",),
-    "text, Python": (),
     "ort C library": ("onnxruntime/capi/libonnxruntime.so*",),
     "onnxruntime": ("onnxruntime", "numpy", "numpy.libs"),
     "treelite": ("treelite", "numpy", "numpy.libs", "scipy", "scipy.libs"),
@@ -73,72 +67,6 @@ def make(folder: Path) -> None:
     leaves.booster_.save_model(folder / "model.txt")
     for rows in (1, 100, 10_000):
         np.save(folder / f"{rows}.npy", numbers.normal(size=(rows, FEATURES)).astype(np.float32))
-
-
-def make_text(folder: Path) -> None:
-    """Train a linear model of words; write it as ONNX, and its weights as JSON."""
-    import numpy as np
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import StringTensorType
-    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-    from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
-
-    numbers = np.random.default_rng(7)
-
-    def texts(count: int) -> list[str]:
-        drawn = numbers.integers(0, WORDS, size=(count, 20))
-        return [" ".join(f"w{word}" for word in row) for row in drawn]
-
-    known = texts(4000)
-    vectorizer = TfidfVectorizer(lowercase=False, token_pattern="[a-z0-9]+")
-    labels = [int(text.startswith("w1")) for text in known]
-    trained = make_pipeline(vectorizer, LogisticRegression()).fit(known, labels)
-    inputs = [("text", StringTensorType([None, 1]))]
-    onnx = to_onnx(trained, initial_types=inputs, options={"zipmap": False}).SerializeToString()
-    (folder / "text.onnx").write_bytes(onnx)
-    linear = trained[-1]
-    weights = {
-        word: [float(vectorizer.idf_[at]), float(linear.coef_[0][at])]
-        for word, at in vectorizer.vocabulary_.items()
-    }
-    written = {"weights": weights, "intercept": float(linear.intercept_[0])}
-    (folder / "text.json").write_text(json.dumps(written))
-    for rows in (1, 100, 10_000):
-        (folder / f"{rows}.txt").write_text("\n".join(texts(rows)))
-
-
-def opened_text(runtime: str, folder: Path) -> Callable[[Any], object]:
-    """Load the text model into a runtime; return the call of it."""
-    if runtime == "text, ort C library":
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lambda" / "inference"))
-        ort: Any = importlib.import_module("ort")
-        run = ort.Session(ort.Engine(), (folder / "text.onnx").read_bytes()).bind(["text"], ["probabilities"])
-        return lambda texts: run([texts], len(texts))
-    import math
-    import re
-
-    read = json.loads((folder / "text.json").read_bytes())
-    weights, intercept = read["weights"], read["intercept"]
-    words = re.compile(rb"[a-z0-9]+").findall
-
-    def score(texts: list[bytes]) -> list[float]:
-        found = []
-        for text in texts:
-            counts: dict[str, int] = {}
-            for word in words(text):
-                key = word.decode()
-                if key in weights:
-                    counts[key] = counts.get(key, 0) + 1
-            norm = total = 0.0
-            for key, count in counts.items():
-                idf, weight = weights[key]
-                norm += (count * idf) ** 2
-                total += count * idf * weight
-            found.append(1 / (1 + math.exp(-(total / math.sqrt(norm or 1) + intercept))))
-        return found
-
-    return score
 
 
 def opened(runtime: str, folder: Path) -> Callable[[Any], object]:
@@ -175,17 +103,14 @@ def opened(runtime: str, folder: Path) -> Callable[[Any], object]:
 
 def measure(runtime: str, folder: Path) -> dict[str, float]:
     """What one process of a runtime takes."""
-    text = runtime in TEXT_RUNTIMES
     started = time.perf_counter()
-    call = (opened_text if text else opened)(runtime, folder)
+    call = opened(runtime, folder)
     found = {"load_ms": (time.perf_counter() - started) * 1000}
     import numpy as np
 
     for rows, calls in ((1, 2000), (100, 200), (10_000, 7)):
         table: Any = np.load(folder / f"{rows}.npy")
-        if text:
-            table = (folder / f"{rows}.txt").read_bytes().split(b"\n")
-        elif runtime == "ort C library":
+        if runtime == "ort C library":
             from array import array
 
             table = array("f", table.tobytes())
@@ -217,8 +142,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="formats-") as scratch:
         folder = Path(scratch)
         make(folder)
-        make_text(folder)
-        samples: dict[str, list[dict[str, float]]] = {runtime: [] for runtime in (*RUNTIMES, *TEXT_RUNTIMES)}
+        samples: dict[str, list[dict[str, float]]] = {runtime: [] for runtime in RUNTIMES}
         for _ in range(RUNS):
             for runtime, found in samples.items():
                 command = [sys.executable, __file__, runtime, str(folder)]

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Sequence
 from threading import Thread
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from s3 import Client, S3Error
 DEFAULT_MAX_ROWS = 1000
 # A model lies in memory as bytes and as what the engine makes of them, at least.
 _TIMES_IN_MEMORY = 2
+_TEXTS_AT_ONCE = 100
 _VERSION = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,6 +59,8 @@ class Model:
         self.sha256 = manifest.sha256
         self.classes = manifest.classes
         self.contract = Contract(manifest, max_rows=max_rows)
+        # A text becomes a row as wide as the vocabulary, zeros and all: many of them at once take gigabytes.
+        self._rows_at_once = sys.maxsize if manifest.tabular else _TEXTS_AT_ONCE
         self._manifest = manifest
         self._larger: Contract | None = None
         self._label_by_text = all(name.lstrip("-").isdecimal() for name in manifest.classes)
@@ -83,6 +87,8 @@ class Model:
         Raises:
             ort.OrtError: the model refused the batch, or its answer is no set of probabilities.
         """
+        if batch.rows > self._rows_at_once:
+            return self._predict_in_parts(batch)
         probabilities, *rest = self._run(batch.columns, batch.rows)
         width = len(self.classes)
         if len(probabilities) != batch.rows * width:
@@ -99,6 +105,16 @@ class Model:
         if len(labels) != batch.rows:
             raise ort.OrtError(f"{len(labels)} labels for {batch.rows} rows")
         return Prediction(labels, probabilities)  # type: ignore[arg-type]
+
+    def _predict_in_parts(self, batch: Batch) -> Prediction:
+        labels: list[str] = []
+        probabilities: list[float] = []
+        for at in range(0, batch.rows, self._rows_at_once):
+            end = min(at + self._rows_at_once, batch.rows)
+            part = self.predict(Batch([column[at:end] for column in batch.columns], end - at))
+            labels += part.labels
+            probabilities += part.probabilities
+        return Prediction(labels, probabilities)
 
     def described(self, prediction: Prediction) -> list[dict[str, object]]:
         """Predictions as callers see them, row by row."""

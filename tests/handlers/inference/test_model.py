@@ -193,3 +193,19 @@ def test_the_client_is_closed_after_a_load(s3: FakeS3, monkeypatch: pytest.Monke
     monkeypatch.setattr(s3_module.Client, "close", lambda self: closed.append(self))
     keeper(put(s3, models.tabular())).get()
     assert closed
+
+
+def test_many_texts_are_predicted_in_parts_which_bounds_their_memory(s3: FakeS3) -> None:
+    # GIVEN more texts than become rows as wide as the vocabulary at once
+    found = keeper(put(s3, models.text())).get()
+    texts = [{"text": f"great phone {number}" if number % 3 else "bad battery"} for number in range(250)]
+    batch = found.contract.check({"instances": texts})
+    sizes: list[int] = []
+    run = found._run
+    found._run = lambda columns, rows: sizes.append(rows) or run(columns, rows)
+    # THEN each is answered as if it were alone, in its order
+    whole = found.predict(batch)
+    assert sizes == [100, 100, 50]
+    alone = [found.predict(found.contract.check({"instances": [text]})) for text in texts]
+    assert whole.labels == [each.labels[0] for each in alone]
+    assert whole.probabilities == pytest.approx([value for each in alone for value in each.probabilities])
