@@ -218,24 +218,29 @@ class TuningStep(JobStates):
             assign={TRIES_VARIABLE: 0, SPENT_VARIABLE: NOTHING_SPENT, **(assign or {})},
             output="{% $states.input %}",
         )
-        best = Task(
-            scope,
-            f"{id}: describe the best",
-            integration=f"aws-sdk:sagemaker:{TRAINING.describe}",
-            arguments={TRAINING.name_member: "{% $states.input.BestTrainingJob.TrainingJobName %}"},
-            timeout=Duration.minutes(1),
-            statements=[
-                iam.PolicyStatement(
-                    actions=["sagemaker:DescribeTrainingJob"],
-                    resources=[TRAINING.arn(Stack.of(scope), naming.pattern_of_children)],
-                )
-            ],
-            retry=sdk_retries(),
-            assign=assign_best,
-        )
+        best = _describe_best(scope, f"{id}: describe the best", naming, assign_best)
         best.add_catch(self.failed, errors=["States.ALL"], assign=FAILURE, outputs={})
         self.found.next(best)
         self._ends = [best]
+
+
+def _describe_best(scope: Construct, id: str, naming: Naming, assign: Mapping[str, Any] | None) -> Task:
+    """Look at the training job that a tuning job calls its best."""
+    return Task(
+        scope,
+        id,
+        integration=f"aws-sdk:sagemaker:{TRAINING.describe}",
+        arguments={TRAINING.name_member: "{% $states.input.BestTrainingJob.TrainingJobName %}"},
+        timeout=Duration.minutes(1),
+        statements=[
+            iam.PolicyStatement(
+                actions=["sagemaker:DescribeTrainingJob"],
+                resources=[TRAINING.arn(Stack.of(scope), naming.pattern_of_children)],
+            )
+        ],
+        retry=sdk_retries(),
+        assign=assign,
+    )
 
 
 def _arguments(definitions: Sequence[TuningDefinition], search: Search) -> dict[str, Any]:
