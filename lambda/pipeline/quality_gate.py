@@ -20,7 +20,8 @@ _NAMED_FAILURES = 20
 def handler(event: QualityGateEvent) -> QualityGateResult:
     """Evaluate `rules` over `data`; the report is written whether they hold or not.
 
-    An object of more than `largest` bytes is left to Spark, and `large` says so.
+    An object of more than `largest` bytes, or with more distinct values than are counted here, is left to
+    Spark, and `large` says so.
 
     Raises:
         InvalidConfiguration: the rules are not understood.
@@ -31,13 +32,23 @@ def handler(event: QualityGateEvent) -> QualityGateResult:
     largest = event.get("largest")
     if largest is not None and (size := objects.size(event["data"])) > largest:
         logger.info("left to Spark", extra={"bytes": size, "largest": largest})
-        return {"large": True, "passed": False, "rows": 0, "rules": [], "report": event["report"]}
-    evaluation = _evaluated(rules, event)
+        return _left(event)
+    try:
+        evaluation = _evaluated(rules, event)
+    except dqdl.TooManyDistinctValuesError as error:
+        if largest is None:
+            raise InvalidData(f"{objects.uri(event['data'])}: {error}") from None
+        logger.info("left to Spark", extra={"reason": str(error)})
+        return _left(event)
     results: list[RuleResult] = [
         {"rule": outcome.rule, "passed": outcome.passed, "observed": outcome.observed}
         for outcome in evaluation.outcomes
     ]
     return _concluded(event, evaluation.rows, results, evaluator="function")
+
+
+def _left(event: QualityGateEvent) -> QualityGateResult:
+    return {"large": True, "passed": False, "rows": 0, "rules": [], "report": event["report"]}
 
 
 @step("QualityVerdict")
@@ -110,10 +121,7 @@ def _parsed(text: str) -> list[dqdl.Rule]:
 
 def _evaluated(rules: list[dqdl.Rule], event: QualityGateEvent) -> dqdl.Evaluation:
     with csvdata.open_table(event["data"]) as table:
-        try:
-            evaluation = dqdl.evaluate(rules, table.header, table.rows)
-        except dqdl.TooManyDistinctValuesError as error:
-            raise InvalidData(f"{table.name}: {error}") from None
+        evaluation = dqdl.evaluate(rules, table.header, table.rows)
         if evaluation.rows == 0:
             raise InvalidData(f"{table.name} has a header but no rows")
     return evaluation

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from handlers.pipeline.asset import errors, quality_gate
+from handlers.pipeline.asset import dqdl, errors, quality_gate
 from handlers.pipeline.conftest import BUCKET, CONTEXT, RUN, Lake
 
 RULES = 'Rules = [ RowCount > 1, IsComplete "text", ColumnValues "rating" between -5 and 5 ]'
@@ -109,6 +109,16 @@ def test_the_size_is_that_of_the_version_that_started_the_run(lake: Lake) -> Non
     lake.put("in.csv", GOOD * 100)
     request = event({**data, "versionId": version}) | {"largest": len(GOOD)}
     assert not quality_gate.handler(request, CONTEXT)["large"]
+
+
+def test_more_distinct_values_than_are_counted_are_left_to_spark_where_there_is_one(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dqdl.evaluation, "MAXIMUM_DISTINCT_VALUES", 1)
+    request = event(lake.put("in.csv", GOOD), 'Rules = [ IsUnique "id" ]')
+    assert quality_gate.handler(request | {"largest": 1_000}, CONTEXT)["large"]
+    with pytest.raises(errors.InvalidData, match="more than 1 distinct values up to line 3"):
+        quality_gate.handler(request, CONTEXT)
 
 
 def test_data_that_are_gone_are_invalid(lake: Lake) -> None:
