@@ -17,6 +17,7 @@ from cdk_data_science.serving import (
     Compute,
     Container,
     CopyScaling,
+    HubArtifact,
     ManagedInstances,
     Rolling,
     ScheduledCapacity,
@@ -28,7 +29,7 @@ from tests.compliance.test_cfn_lint import problems
 from tests.constructs import support
 from tests.constructs.serving import endpoints
 
-EXAMPLES = 30
+EXAMPLES = 24
 Drawn = dict[str, Any]
 POLICIES = {
     "invocations": TrackInvocations(per_minute=60),
@@ -171,6 +172,9 @@ NAMES = st.one_of(
 
 def test_legal_models_of_containers_lint_and_all_others_are_refused_with_their_reasons() -> None:
     stack = support.stack()
+    hub = "arn:aws:sagemaker:us-east-1:111122223333:hub-content/research/Model/llama/1.0.0"
+    licensed = HubArtifact(bucket="b", key="k/", accept_license=True, hub_content_arn=hub)
+    Model(stack, "Licensed", image=IMAGE, artifact=licensed)
     tried: list[bool] = []
 
     @quiet(25)
