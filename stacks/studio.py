@@ -73,6 +73,11 @@ class StudioStack(cdk.Stack):
                 "The dashboard of running apps and their owners",
             ),
         }
+        if studio.home_file_system:
+            outputs["HomeFileSystemId"] = (
+                self.domain.domain.attr_home_efs_file_system_id,
+                "The file system of home directories, which outlives the stack unless both keys were turned",
+            )
         if not studio.identity_center:
             entry = StudioEntry(self, "Entry", domain=self.domain, people=_people(studio))
             outputs["EntryRoleArn"] = (

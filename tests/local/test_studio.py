@@ -267,6 +267,36 @@ def test_the_log_tells_who_runs_what(office: Office) -> None:
     assert b'"Owners": 2' in told  # the board is cay's
 
 
+def test_an_update_that_would_replace_the_domain_is_refused_before_it(office: Office) -> None:
+    client, name = office.aws.client("cloudformation"), office.stack.stack_name
+    # GIVEN another name for the domain, which CloudFormation cannot change in place
+    template = client.get_template(StackName=name)["TemplateBody"]
+    document = json.loads(template) if isinstance(template, str) else template
+    before = office.sagemaker.list_domains()["Domains"]
+    for resource in document["Resources"].values():
+        if resource["Type"] == "AWS::SageMaker::Domain":
+            resource["Properties"]["DomainName"] = "another"
+        if resource["Type"] == "Custom::StudioDomainLock":
+            resource["Properties"]["CreateOnly"]["DomainName"] = "another"
+    bucket = office.aws.bucket()
+    office.aws.client("s3").put_object(Bucket=bucket, Key="t.json", Body=json.dumps(document).encode())
+    # WHEN the stack is updated
+    client.update_stack(
+        StackName=name,
+        TemplateURL=f"https://s3.{REGION}.amazonaws.com/{bucket}/t.json",
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+
+    def status() -> str:
+        return str(client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+
+    eventually(lambda: not status().endswith("IN_PROGRESS"), 120, "the update's end")
+    # THEN it is rolled back, with the reason, and the domain is what it was
+    assert status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert "would be replaced by an empty one: the update changes DomainName" in office.reasons()
+    assert office.sagemaker.list_domains()["Domains"] == before
+
+
 def test_an_end_that_is_throttled_and_delivered_late_leaves_nothing(office: Office) -> None:
     # GIVEN apps that run, and services that ask for patience
     office.app(office.studio_of("ben"), "ben-lab")

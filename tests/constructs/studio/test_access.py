@@ -110,6 +110,14 @@ def test_nobody_makes_shared_spaces_or_deletes_the_teams() -> None:
         assert not simulator("ann").allows(action, arn("space", "reviews-board"), when=when), action
 
 
+def test_tags_are_set_on_what_is_being_made_and_not_afterwards() -> None:
+    app = arn("app", "mine", "jupyterlab", "default")
+    making = session("ann") | {"sagemaker:TaggingAction": "CreateApp"}
+    assert simulator("ann").allows("sagemaker:AddTags", app, when=making)
+    assert not simulator("ann").allows("sagemaker:AddTags", app, when=session("ann"))
+    assert not simulator("ann").allows("sagemaker:AddTags", arn("user-profile", "ann"), when=making)
+
+
 def test_apps_beyond_the_limit_of_a_persona_are_denied() -> None:
     app, own = arn("app", "mine", "jupyterlab", "default"), place("ann")
 
