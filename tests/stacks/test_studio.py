@@ -208,7 +208,7 @@ def test_settings_that_cannot_work_are_refused_with_advice(
 
 def test_studio_without_a_network_is_refused() -> None:
     content = settings()
-    del content["network"]
+    del content["network"], content["mlflow"]
     with pytest.raises(ValueError, match=r"studio needs a table \[network\]"):
         Settings.model_validate(content)
 
