@@ -219,10 +219,8 @@ class StudioTeam(Construct):
             in_network=in_network,
         )
         _roles.use_volumes(role, self._domain.key)
-        if self._domain.mlflow is not None:
-            recorded = self._domain.mlflow
-            grant = recorded.grant_read if persona is Persona.APPROVER else recorded.grant_log
-            grant(role)
+        if self._domain.mlflow is not None and persona is not Persona.APPROVER:
+            self._domain.mlflow.grant_log(role)
         _roles.SpacePermissions(
             self,
             f"{words}Spaces",
