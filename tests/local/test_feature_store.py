@@ -79,12 +79,22 @@ def features(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> F
 
 
 def test_messages_are_records_and_the_newest_one_stays(features: Features) -> None:
-    client = features.aws.client("sqs")
-    for body in (features.row("p1", 3), features.row("p1", 1, updated=OLD), features.row("p2", 5)):
-        client.send_message(QueueUrl=features.outputs["QueueOut"], MessageBody=body)
+    client, queue = features.aws.client("sqs"), features.outputs["QueueOut"]
+    newest = {"product_id": "p1", "updated": NEW, "reviews": "3"}
+    client.send_message(QueueUrl=queue, MessageBody=features.row("p1", 3))
+    eventually(lambda: features.online("p1") == newest, 30, "the first record")
+    for body in (features.row("p1", 1, updated=OLD), features.row("p2", 5)):
+        client.send_message(QueueUrl=queue, MessageBody=body)
     eventually(lambda: bool(features.online("p2")), 30, "the second record")
-    eventually(lambda: bool(features.online("p1")), 30, "the first record")
-    assert features.online("p1") == {"product_id": "p1", "updated": NEW, "reviews": "3"}
+    eventually(lambda: _empty(client, queue), 30, "the queue without messages")
+    assert features.online("p1") == newest
+
+
+def _empty(client: Any, queue: str) -> bool:
+    """Whether each message has been written: none waits, and none is in the function's hands."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counts = client.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return all(counts[name] == "0" for name in names)
 
 
 def test_a_new_object_is_written_and_its_wrong_line_is_kept_apart(features: Features) -> None:
@@ -118,11 +128,14 @@ def test_who_may_read_may_not_write(features: Features) -> None:
     client = features.aws.session_for_role(features.outputs["ReaderOut"]).client(
         "sagemaker-featurestore-runtime"
     )
-    eventually(lambda: bool(features.online("p2", client)), 30, "a record, read in the role")
     record = [
-        {"FeatureName": "product_id", "ValueAsString": "p9"},
+        {"FeatureName": "product_id", "ValueAsString": "p8"},
         {"FeatureName": "updated", "ValueAsString": NEW},
     ]
+    owner = features.aws.client("sagemaker-featurestore-runtime")
+    owner.put_record(FeatureGroupName=features.name, Record=record)
+    assert features.online("p8", client) == {"product_id": "p8", "updated": NEW}
+    record[0]["ValueAsString"] = "p9"
     with pytest.raises(ClientError, match="not authorized to perform: sagemaker:PutRecord"):
         client.put_record(FeatureGroupName=features.name, Record=record)
     assert features.online("p9") == {}
