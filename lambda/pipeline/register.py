@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import card
 import objects
+from botocore.exceptions import ClientError
 from clients import sagemaker
 from events import RegisterEvent, RegisterResult
 from telemetry import logger, step
@@ -30,11 +31,25 @@ def handler(event: RegisterEvent) -> RegisterResult:
     """Create a version in the model package group `group`, or return the one that holds this model."""
     arn = _registered(event["group"], event["sha256"])
     if arn is None:
-        arn = sagemaker().create_model_package(**_request(event))["ModelPackageArn"]
+        arn = _register(_request(event))
         logger.info("registered", extra={"model_package": arn})
     else:
         logger.info("already registered", extra={"model_package": arn})
     return {"model_package_arn": arn, "version": int(arn.rpartition("/")[2])}
+
+
+def _register(request: CreateModelPackageInputTypeDef) -> str:
+    """Create the version. What a card may hold is SageMaker's to say, by a schema that no API tells: a card
+    that it refuses is told and left out, since a model that passed its gates must not wait for it."""
+    try:
+        return sagemaker().create_model_package(**request)["ModelPackageArn"]
+    except ClientError as error:
+        refused = error.response["Error"]
+        if refused["Code"] != "ValidationException" or "card" not in refused["Message"].lower():
+            raise
+        logger.warning("registered without its model card", extra={"refused": refused["Message"]})
+        del request["ModelCard"]
+        return sagemaker().create_model_package(**request)["ModelPackageArn"]
 
 
 def _registered(group: str, digest: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cfnlint.jsonschema import StandardValidator
 from handlers.pipeline.asset import register
@@ -188,3 +189,41 @@ def _in_capitals(value: Any) -> Any:
         )
         for name, content in value.items()
     }
+
+
+CREATED = {
+    "ModelPackageGroupName": GROUP,
+    "ModelPackageDescription": ANY,
+    "ModelApprovalStatus": "Approved",
+    "ClientToken": ANY,
+    "CustomerMetadataProperties": ANY,
+    "MetadataProperties": ANY,
+    "InferenceSpecification": ANY,
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "registered"),
+    [
+        ("ValidationException", "Model Card content does not follow the schema", True),
+        ("ValidationException", "1 validation error detected: Value at 'modelPackageGroupName'", False),
+        ("AccessDeniedException", "not authorized to perform: sagemaker:CreateModelCard", False),
+    ],
+)
+def test_a_refused_card_alone_does_not_hold_a_model_back(
+    monkeypatch: pytest.MonkeyPatch, code: str, message: str, *, registered: bool
+) -> None:
+    client = boto3.client("sagemaker")
+    monkeypatch.setattr(register, "sagemaker", lambda: client)
+    with Stubber(client) as stub:
+        stub.add_response("list_model_packages", {"ModelPackageSummaryList": []})
+        stub.add_client_error(
+            "create_model_package", code, message, expected_params=CREATED | {"ModelCard": ANY}
+        )
+        if registered:
+            stub.add_response("create_model_package", {"ModelPackageArn": f"{ARN}/7"}, CREATED)
+            assert register.handler(event(), CONTEXT)["version"] == 7
+        else:
+            with pytest.raises(ClientError, match=code):
+                register.handler(event(), CONTEXT)
+        stub.assert_no_pending_responses()
