@@ -46,6 +46,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SHARED] = Path(given or tempfile.mkdtemp(prefix="cdk-data-science-tests-"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module's tests run in one worker, since they share what it deploys or synthesizes; and what takes
+    longest as one piece, the deployed platform, begins first."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: "tests/platform/" not in item.nodeid)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist which folder it is."""

@@ -23,6 +23,9 @@ _TEAM = re.compile(r"[a-z][a-z0-9-]{0,18}[a-z0-9]")
 _TAG_KEY = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
+_NO_TAG = "-"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataAccess:
     """Data of the lake that some personas see."""
@@ -203,9 +206,11 @@ class Personas(Construct):
         if who.assume_role_action == "sts:AssumeRole":
             # Who takes a role from a session writes the new session's tags: those that open data, and the one
             # that opens a person's place in Studio, are its own. In a federation the identity provider writes
-            # them.
+            # them. A statement with a variable that has no value applies to nobody, so that those who have
+            # no such tag need a value in its place: one that nobody has.
             conditions["StringEqualsIfExists"] = {
-                f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}}}" for tag in (*row_tags, USER_TAG)
+                f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}, '{_NO_TAG}'}}"
+                for tag in (*row_tags, USER_TAG)
             }
         role = iam.Role(
             self,

@@ -269,7 +269,7 @@ def test_every_role_is_bounded_and_assumed_with_the_teams_tag_and_a_cost_center(
 
 
 def test_nobody_opens_rows_with_a_tag_that_is_not_his(resources: dict[str, dict[str, Any]]) -> None:
-    own = {f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}}}" for tag in ("country", "studio-user")}
+    own = {f"aws:RequestTag/{tag}": f"${{aws:PrincipalTag/{tag}, '-'}}" for tag in ("country", "studio-user")}
     (scientist,) = (role for key, role in resources.items() if key[:-8] == "PeopleDataScientist")
     (trust,) = scientist["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"]["StringEqualsIfExists"] == own

@@ -197,7 +197,7 @@ def test_people_open_their_own_profile_from_outside_by_the_tag_of_their_session(
     (role,) = [each for key, each in resources.items() if key[:-8] == "PeopleDataScientist"]
     (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"]["StringEqualsIfExists"] == {
-        "aws:RequestTag/studio-user": "${aws:PrincipalTag/studio-user}"
+        "aws:RequestTag/studio-user": "${aws:PrincipalTag/studio-user, '-'}"
     }
 
 
