@@ -26,7 +26,8 @@ from ending import Clients, RefusedError, Target, end_domain, end_user
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
-POLL_SECONDS = 5.0
+SHORTEST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
 DEADLINE_SECONDS = 50 * 60  # CloudFormation waits for an hour
 SPARE_MS = 60_000  # what handing over takes, with a wide margin
 
@@ -118,16 +119,20 @@ def _end(event: dict[str, Any], context: Any) -> bool:
     step = end_user if target.user else end_domain
     clients = Clients(**{name: boto3.client(name, config=_CONFIG) for name in ("sagemaker", "efs", "ec2")})
     deadline = event.setdefault("Deadline", time.time() + DEADLINE_SECONDS)
+    pause, before = SHORTEST_PAUSE_SECONDS, list[str]()
     while waiting := _taken(step, clients, target):
         logger.info("waiting for %s", waiting)
+        # What moves on is looked at soon again, what stands still ever more seldom.
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if waiting == before else SHORTEST_PAUSE_SECONDS
+        before = waiting
         if time.time() > deadline:
             raise NotDoneError(f"Still there after {DEADLINE_SECONDS // 60} minutes: {', '.join(waiting)}")
-        if context.get_remaining_time_in_millis() < SPARE_MS + POLL_SECONDS * 1000:
+        if context.get_remaining_time_in_millis() < SPARE_MS + pause * 1000:
             boto3.client("lambda", config=_CONFIG).invoke(
                 FunctionName=context.function_name, InvocationType="Event", Payload=json.dumps(event).encode()
             )
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
     return True
 
 

@@ -22,6 +22,7 @@ class World:
     ec2: FakeEc2 = field(default_factory=FakeEc2)
     told: list[dict[str, str]] = field(default_factory=list)
     handed_over: list[dict[str, Any]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
     now: float = 1000.0
     ends: float = 1900.0
     function_name: str = "ending"
@@ -37,6 +38,7 @@ class World:
         return int((self.ends - self.now) * 1000)
 
     def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
         self.now += seconds
 
     def call(self, event: dict[str, Any]) -> dict[str, str] | None:
@@ -222,6 +224,21 @@ def test_an_app_that_does_not_end_is_handed_over_and_told_of_at_the_deadline(wor
     assert told["Status"] == "FAILED"
     assert "Still there after 50 minutes: app JupyterLab/app-ann-lab of ann-lab (Deleting)" in told["Reason"]
     assert world.sagemaker.domain == {"Status": "InService"}
+
+
+def test_what_stands_still_is_looked_at_ever_more_seldom_and_what_moves_on_soon(world: World) -> None:
+    world.sagemaker.add_user("ann", "ann-lab")
+    world.sagemaker.stuck.add("app-ann-lab")
+    world.ends = world.now + 120
+    assert world.call(of_domain()) is None
+    assert world.pauses[0] == 0.5
+    assert world.pauses[1:8] == [0.5, 1, 2, 4, 8, 8, 8]
+    # Nothing stands in the way: every look finds something else.
+    world.sagemaker.stuck.clear()
+    world.pauses.clear()
+    world.ends = world.now + 900
+    assert world.call(of_domain()) == {"Status": "SUCCESS", "Id": DOMAIN}
+    assert set(world.pauses) <= {0.5, 1}
 
 
 def test_an_app_that_is_starting_or_failed_ends_too(world: World) -> None:
