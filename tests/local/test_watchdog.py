@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,17 @@ def test_a_hang_is_ended_and_tells_what_was_in_progress(local_aws: LocalAws, han
     assert done.returncode == 1
     assert "No event for 3 s. In progress: " in done.stdout
     assert f"{hanging[2]}/Never" in done.stdout
+    # AND what hangs holds other stacks back for a while, and not for ever
+    seconds = [stack_seconds(local_aws) for _ in range(2)]
+    assert seconds[1] < 3, seconds
+
+
+def stack_seconds(aws: LocalAws) -> float:
+    """How long the answer to the start of a stack takes."""
+    template = {"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}
+    begin = time.monotonic()
+    aws.client("cloudformation").create_stack(StackName=unique("quick"), TemplateBody=json.dumps(template))
+    return time.monotonic() - begin
 
 
 def test_interrupting_the_watch_ends_the_command(local_aws: LocalAws, tmp_path: Path) -> None:
