@@ -43,6 +43,10 @@ COLUMNS = (
     "accelerator_memory_mib",
 )
 
+# Where EC2's recorded answer is not what AWS documents of the device.
+# https://awsdocs-neuron.readthedocs-hosted.com/en/latest/nki/arch/trainium2_arch.html: 96 GiB; EC2 says 512.
+DEVICE_MEMORY_MIB = {"Trainium2": 96 * 1024}
+
 
 def uses() -> dict[str, str]:
     """The letters of each SageMaker instance type's uses, by type."""
@@ -118,6 +122,11 @@ def _accelerator(answer: Mapping[str, Any]) -> dict[str, Any] | None:
     return others[0] if others else None
 
 
+def _device_memory(accelerator: Mapping[str, Any]) -> int:
+    told: int = accelerator.get("MemoryInfo", {}).get("SizeInMiB", 0)
+    return DEVICE_MEMORY_MIB.get(accelerator["Name"], told)
+
+
 def _row(letters: str, answer: Mapping[str, Any] | None) -> list[Any]:
     """What a size is made of, without the zeros at the end."""
     if answer is None:
@@ -133,7 +142,7 @@ def _row(letters: str, answer: Mapping[str, Any] | None) -> list[Any]:
         _sum(network, "PeakBandwidthInGbps"),
         network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0),
         0 if accelerator is None else accelerator["Count"],
-        0 if accelerator is None else accelerator.get("MemoryInfo", {}).get("SizeInMiB", 0),
+        0 if accelerator is None else _device_memory(accelerator),
     ]
     while row[-1] == 0:
         row.pop()

@@ -136,3 +136,12 @@ def test_the_facts_are_read_when_they_are_asked_for_and_once() -> None:
     instances.known_types()
     facts("ml.m5.xlarge")
     assert uses.table.cache_info().misses == 1
+
+
+def test_devices_have_the_memory_that_aws_documents_where_ec2_says_otherwise(tool: ModuleType) -> None:
+    told = tool.recorded()["trn2.48xlarge"]["NeuronInfo"]["NeuronDevices"][0]
+    if told["MemoryInfo"]["SizeInMiB"] == tool.DEVICE_MEMORY_MIB["Trainium2"]:
+        pytest.fail("EC2 says what AWS documents: the correction in tools/instance_facts.py can go")
+    known = facts("ml.trn2.48xlarge")
+    assert known is not None and known.accelerator is not None
+    assert (known.accelerator.count, known.accelerator_memory_gib) == (16, 16 * 96)
