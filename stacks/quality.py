@@ -36,6 +36,7 @@ class QualityStack(cdk.Stack):
             zone=lake.zone(quality.zone),
             name=quality.table,
             alerts=alerts,
+            key=alerts.key,
             runtime=python_runtime(settings),
             architecture=architecture(settings),
             network=None if network is None else network.functions,

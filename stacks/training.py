@@ -63,6 +63,7 @@ class TrainingStack(cdk.Stack):
                 "Watch",
                 jobs=self.training,
                 alerts=alerts,
+                key=alerts.key,
                 runtime=python_runtime(settings),
                 architecture=architecture(settings),
             )

@@ -36,6 +36,38 @@ AUDIT = """
 [audit]
 config_rules = true
 """
+MORE = """
+[lake.quality]
+
+[lake.tables.reviews]
+zone = "curated"
+columns = { review_id = "string", stars = "int" }
+rules = "Rules = [ RowCount > 0 ]"
+
+[etl.jobs.clean]
+script = "app.py"
+reads = ["raw/reviews/"]
+writes = ["curated.reviews"]
+
+[etl.crawlers.partner]
+folders = ["raw/partner/"]
+
+[etl.workgroup]
+
+[features.groups.products]
+columns = { product = "string", seen = "timestamp", stars = "double" }
+record_id = "product"
+event_time = "seen"
+
+[inference.http_api]
+
+[inference.payloads]
+
+[inference.queue]
+
+[pipeline.guard]
+"""
+WATCH = "max_wait_minutes = 120\n"
 BY_THE_DAY = "AWS::Budgets::BudgetsAction"
 BY_EVALUATIONS = "AWS::Config::ConfigRule"
 
@@ -66,8 +98,9 @@ def test_the_development_platform_with_everything_that_is_not_billed_by_time_sta
     # GIVEN the development platform, with whatever its settings can add to it
     text = (FOLDER / "dev.toml").read_text(encoding="utf-8")
     limit = "monthly_limit_usd = 200\n"
-    assert limit in text
-    (tmp_path / "dev.toml").write_text(text.replace(limit, limit + COST) + AUDIT, encoding="utf-8")
+    assert limit in text and WATCH in text
+    text = text.replace(limit, limit + COST).replace(WATCH, f"{WATCH}watch = true\n")
+    (tmp_path / "dev.toml").write_text(text + AUDIT + MORE, encoding="utf-8")
     app = support.app()
     compose(app, load("dev", folder=tmp_path))
     # WHEN its templates are read
