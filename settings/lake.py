@@ -45,8 +45,8 @@ class Table(Section):
 
 
 class Quality(Section):
-    """Outcomes of quality rules, ``[lake.quality]``: a table of the lake, metrics and alarms. They cost
-    1 USD a month for a key."""
+    """Outcomes of quality rules, ``[lake.quality]``: a table of the lake, metrics and alarms. Alarms cost
+    0.10 USD a month each."""
 
     zone: Literal["raw", "curated", "features", "models"] = "curated"
     """The zone that holds the table."""

@@ -79,7 +79,7 @@ class Training(Section):
     metrics: dict[str, str] = Field({})
     """Metrics that SageMaker reads from the log: a name, and a regular expression with one group."""
     watch: bool = False
-    """Count how jobs end, what capacity they lose and what Spot saves, and alarm: 1.40 USD a month."""
+    """Count how jobs end, what capacity they lose and what Spot saves, and alarm: 0.40 USD a month."""
 
     @model_validator(mode="after")
     def _wait_covers_the_run(self) -> Training:
