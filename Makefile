@@ -72,11 +72,14 @@ test: setup ## Lint, check types, run every test.
 	@ruff check . && ruff format --check .
 	@$(MAKE) -j 2 types pytest
 
+# One more than processors: a good part of the tests waits for what it deployed.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+
 .PHONY: types pytest
 types:
 	@tools/types.sh
 pytest:
-	@python -m pytest -n auto --dist loadgroup
+	@python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: bench
 bench: setup ## Measure; prints ratios and writes benchmarks/results/*.json.

@@ -38,6 +38,7 @@ TWIN_SEED = "4711"
 
 
 _SHARED = pytest.StashKey[Path]()
+_ORDER = {folder: place for place, folder in enumerate(("platform", "local", "package", "compliance"))}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,11 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A module's tests run in one worker, since they share what it deploys or synthesizes; and what takes
-    longest as one piece, the deployed platform, begins first."""
+    longest as one piece begins first: the deployed platform, then all else that is deployed or installed."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: "tests/platform/" not in item.nodeid)
+    items.sort(key=lambda item: _ORDER.get(item.nodeid.split("/")[1], len(_ORDER)))
 
 
 @pytest.hookimpl(optionalhook=True)
