@@ -6,15 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from settings.section import Section
+from settings.section import FOLDER, Section
 
-_FOLDER = r"([A-Za-z0-9!_.()=-]+/)+"
 _ZONE = r"(raw|curated|features|models)"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,39}$")]
-Folder = Annotated[str, Field(pattern=rf"^{_ZONE}/{_FOLDER}$")]
+Folder = Annotated[str, Field(pattern=rf"^{_ZONE}/{FOLDER}$")]
 """A folder of a zone: ``raw/reviews/``."""
-Place = Annotated[str, Field(pattern=rf"^{_ZONE}(/{_FOLDER}|\.[a-z][a-z0-9_]*)$")]
+Place = Annotated[str, Field(pattern=rf"^{_ZONE}(/{FOLDER}|\.[a-z][a-z0-9_]*)$")]
 """A folder of a zone, or a table: ``curated.reviews``."""
 Cron = Annotated[str, Field(pattern=r"^cron\(.+\)$")]
 """``cron(Minutes Hours Day-of-month Month Day-of-week Year)``."""
@@ -72,7 +71,7 @@ class Copy(_Scheduled):
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
     """Its name."""
-    prefix: Annotated[str, Field(pattern=rf"^{_FOLDER}$")] | None = None
+    prefix: Annotated[str, Field(pattern=rf"^{FOLDER}$")] | None = None
     """A folder of it; without it, all of it."""
     key_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:.+:key/.+$")] | None = None
     """The key of that bucket, if it has one of yours."""

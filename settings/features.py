@@ -6,9 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from settings.section import Section
-
-_FOLDER = r"([A-Za-z0-9!_.()=-]+/)+"
+from settings.section import FOLDER, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 
@@ -26,7 +24,7 @@ class FeatureGroup(Section):
     """Keep the newest record of each identifier for predictions; what is stored is billed."""
     ttl_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
     """A record leaves the online store so long after its event time; without it, never."""
-    ingest: Annotated[str, Field(pattern=rf"^(raw|curated|features|models)/{_FOLDER}$")] | None = None
+    ingest: Annotated[str, Field(pattern=rf"^(raw|curated|features|models)/{FOLDER}$")] | None = None
     """New objects of this folder are written into the group: ``curated/products/``. Without it, none are."""
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from constructs import Construct
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
+from cdk_data_science.pipelines.message import message_task
 from cdk_data_science.training.polling import FAILURE
 
 ROLLBACK_VARIABLE = "rollback"
@@ -129,32 +130,7 @@ class FailurePath(Construct):
             "'Record: ' & $record",
             f"'Console: ' & {_CONSOLE}",
         )
-        return Task(
-            self,
-            id,
-            integration="sns:publish",
-            arguments={
-                "TopicArn": alerts.topic.topic_arn,
-                "Subject": subject,
-                "Message": f"{{% $join([{', '.join(lines)}], '\\n') %}}",
-            },
-            timeout=Duration.minutes(1),
-            statements=[
-                iam.PolicyStatement(actions=["sns:Publish"], resources=[alerts.topic.topic_arn]),
-                iam.PolicyStatement(
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[alerts.key.key_arn]
-                ),
-            ],
-            # Only what SNS refused is sent again: a message that may have gone out is not, lest it come
-            # twice.
-            retry=[
-                retry(
-                    ["SNS.ThrottledException", "SNS.KmsThrottlingException", "SNS.KMSThrottlingException"],
-                    attempts=4,
-                    interval=Duration.seconds(2),
-                )
-            ],
-        )
+        return message_task(self, id, alerts=alerts, subject=subject, lines=lines)
 
 
 __all__ = ["FAILURE", "ROLLBACK_VARIABLE", "FailurePath"]

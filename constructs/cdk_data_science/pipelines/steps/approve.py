@@ -14,6 +14,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science._validation import Problems
+from cdk_data_science.pipelines.message import message_task
 from cdk_data_science.pipelines.outputs import APPROVAL, METRICS, MODEL_PACKAGE, Output
 from cdk_data_science.pipelines.registry import IModelRegistry
 from cdk_data_science.pipelines.step import States, Step, StepContext
@@ -214,7 +215,6 @@ class Approve(Step):
         return task
 
     def _tell(self, scope: Construct, context: StepContext) -> Task:
-        alerts = context.alerts
         lines = (
             f"'Version: ' & {_ARN}",
             "'Run: ' & $run",
@@ -222,30 +222,13 @@ class Approve(Step):
             f"'To approve: {_COMMAND} --model-approval-status Approved --model-package-arn ' & {_ARN}",
             "'To reject: the same with Rejected'",
         )
-        task = Task(
+        task = message_task(
             scope,
             "Approve: tell",
             comment="Somebody has to decide",
-            integration="sns:publish",
-            arguments={
-                "TopicArn": alerts.topic.topic_arn,
-                "Subject": "A model waits for approval",
-                "Message": f"{{% $join([{', '.join(lines)}], '\\n') %}}",
-            },
-            timeout=Duration.minutes(1),
-            statements=[
-                iam.PolicyStatement(actions=["sns:Publish"], resources=[alerts.topic.topic_arn]),
-                iam.PolicyStatement(
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[alerts.key.key_arn]
-                ),
-            ],
-            retry=[
-                retry(
-                    ["SNS.ThrottledException", "SNS.KmsThrottlingException", "SNS.KMSThrottlingException"],
-                    attempts=4,
-                    interval=Duration.seconds(2),
-                )
-            ],
+            alerts=context.alerts,
+            subject="A model waits for approval",
+            lines=lines,
         )
         context.fails_into(task)
         return task
