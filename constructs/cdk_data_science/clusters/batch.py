@@ -23,7 +23,7 @@ from cdk_data_science.clusters.reservation import CapacityReservation
 from cdk_data_science.clusters.topology import check_count, check_layout, check_type
 from cdk_data_science.hardware import InstanceFacts, InstanceUse
 from cdk_data_science.monitoring import AlertTopic, alarm
-from cdk_data_science.training.lustre import LustreScratch
+from cdk_data_science.training.file_systems.lustre import LustreScratch
 
 _MOST_NODES = 1000
 _CLASSES = {"p": "P/OnDemand", "g": "G/OnDemand"}

@@ -15,7 +15,7 @@ from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_p
 from cdk_data_science._validation import Problems
 from cdk_data_science.clusters.hyperpod_groups import HyperPodGroup, LifecycleScripts
 from cdk_data_science.clusters.network import ClusterNetwork
-from cdk_data_science.training.lustre import LustreScratch
+from cdk_data_science.training.file_systems.lustre import LustreScratch
 
 _LOG_GROUPS = "/aws/sagemaker/Clusters"
 _KUBERNETES = (

@@ -11,7 +11,7 @@ from cdk_data_science._tasks import Task, retry
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.pipelines.message import message_task
-from cdk_data_science.training.polling import FAILURE
+from cdk_data_science.training.tasks.polling import FAILURE
 
 ROLLBACK_VARIABLE = "rollback"
 # Step Functions takes at most 32,768 characters as the cause of a failed execution.

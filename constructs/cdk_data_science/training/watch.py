@@ -17,7 +17,7 @@ from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.training.kinds import TRAINING
-from cdk_data_science.training.named_jobs import NamedJobs
+from cdk_data_science.training.spot.named_jobs import NamedJobs
 
 NAMESPACE = "DataScience/Training"
 _HOUR = Duration.hours(1)

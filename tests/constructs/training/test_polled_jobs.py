@@ -28,7 +28,7 @@ from cdk_data_science.training import (
     TextGenerationProblem,
     TrainingNetwork,
 )
-from cdk_data_science.training.automl_problems import _FORECAST_ALGORITHMS, _TABULAR_ALGORITHMS
+from cdk_data_science.training.jobs.automl_problems import _FORECAST_ALGORITHMS, _TABULAR_ALGORITHMS
 from cdk_data_science.training.tasks import compilation
 from tests.compliance import task_parameters
 from tests.constructs import machines, support

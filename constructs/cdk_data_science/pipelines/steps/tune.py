@@ -22,9 +22,9 @@ from cdk_data_science.training import (
     TuningDefinition,
     TuningStep,
 )
+from cdk_data_science.training.jobs.tuning_values import Range
 from cdk_data_science.training.kinds import TRAINING
 from cdk_data_science.training.kinds import TUNING as TUNING_JOB
-from cdk_data_science.training.tuning_values import Range
 
 
 class Tune(Step):

@@ -13,7 +13,7 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._validation import Problems
 from cdk_data_science.training import checks
-from cdk_data_science.training.automl_problems import CandidateLimits, Problem
+from cdk_data_science.training.jobs.automl_problems import CandidateLimits, Problem
 from cdk_data_science.training.kinds import AUTOML, Naming, RunName
 from cdk_data_science.training.network import TrainingNetwork
 from cdk_data_science.training.tasks.polled import PolledJob

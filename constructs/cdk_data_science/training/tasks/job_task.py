@@ -12,7 +12,7 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.kinds import Naming
-from cdk_data_science.training.polling import Watched
+from cdk_data_science.training.tasks.polling import Watched
 
 # What a job needs beyond its own limit: provisioning, download, upload of its results.
 OVERHEAD = Duration.minutes(30)

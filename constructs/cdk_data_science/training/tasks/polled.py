@@ -12,8 +12,8 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.kinds import Naming
-from cdk_data_science.training.polling import JobStates, Watched, sdk_retries
 from cdk_data_science.training.tasks.job_task import job_tags
+from cdk_data_science.training.tasks.polling import JobStates, Watched, sdk_retries
 
 
 class PolledJob(JobStates):

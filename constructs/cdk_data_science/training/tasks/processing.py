@@ -14,11 +14,11 @@ from constructs import Construct, IConstruct
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.checks import is_expression
+from cdk_data_science.training.jobs.processing_job import ProcessingJob
+from cdk_data_science.training.jobs.processing_values import ProcessingInput, ProcessingOutput
 from cdk_data_science.training.kinds import PROCESSING, Naming, RunName
-from cdk_data_science.training.polling import FAILURE, FAILURE_VARIABLE, JobStates
-from cdk_data_science.training.processing_job import ProcessingJob
-from cdk_data_science.training.processing_values import ProcessingInput, ProcessingOutput
 from cdk_data_science.training.tasks.job_task import JobTask
+from cdk_data_science.training.tasks.polling import FAILURE, FAILURE_VARIABLE, JobStates
 
 MISSING = "ProcessingOutputMissing"
 """The error of a job that succeeded and left nothing in a required output."""

@@ -15,8 +15,8 @@ from cdk_data_science._tasks import Task
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.training import checks
 from cdk_data_science.training.kinds import PIPELINE_EXECUTION
-from cdk_data_science.training.polling import JobStates, Watched
 from cdk_data_science.training.tasks.polled import create_retries
+from cdk_data_science.training.tasks.polling import JobStates, Watched
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}")
 _DISPLAY_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")

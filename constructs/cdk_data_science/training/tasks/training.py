@@ -11,7 +11,7 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.checks import check_uri, known_seconds
-from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.jobs.training_job import TrainingJob
 from cdk_data_science.training.kinds import TRAINING, Naming, RunName
 from cdk_data_science.training.tasks.job_task import JobTask
 from cdk_data_science.training.values import Channel

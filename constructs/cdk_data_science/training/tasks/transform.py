@@ -15,8 +15,8 @@ from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training import checks
 from cdk_data_science.training.kinds import TRANSFORM, Naming, RunName
-from cdk_data_science.training.polling import JobStates
 from cdk_data_science.training.tasks.job_task import JobTask
+from cdk_data_science.training.tasks.polling import JobStates
 
 _LARGEST_PAYLOAD_MB = 100
 _DEFAULT_PAYLOAD_MB = 6

@@ -12,14 +12,14 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._tasks import Task
 from cdk_data_science._validation import Problems
-from cdk_data_science.training.capacity import TRIES_VARIABLE
+from cdk_data_science.training.jobs.tuning_definition import TuningDefinition
+from cdk_data_science.training.jobs.tuning_values import Search
 from cdk_data_science.training.kinds import TRAINING, TUNING, Naming, RunName, pass_role
-from cdk_data_science.training.polling import FAILURE, JobStates, sdk_retries
-from cdk_data_science.training.report import NOTHING_SPENT, SPENT_VARIABLE
+from cdk_data_science.training.tasks.capacity import TRIES_VARIABLE
 from cdk_data_science.training.tasks.job_task import JobTask
+from cdk_data_science.training.tasks.polling import FAILURE, JobStates, sdk_retries
+from cdk_data_science.training.tasks.report import NOTHING_SPENT, SPENT_VARIABLE
 from cdk_data_science.training.tasks.training import warn_of_lost_work
-from cdk_data_science.training.tuning_definition import TuningDefinition
-from cdk_data_science.training.tuning_values import Search
 
 _MOST_DEFINITIONS = 10
 

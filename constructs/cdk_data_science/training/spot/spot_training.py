@@ -17,13 +17,14 @@ from cdk_data_science._tracking import IExperimentTracking
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import InstanceUse, facts, instance_types
-from cdk_data_science.training import network, places
-from cdk_data_science.training.capacity import CapacityPlan, CapacityRetry
-from cdk_data_science.training.job import TrainingJob
-from cdk_data_science.training.named_jobs import NamedJobs
-from cdk_data_science.training.recording import check_tracking, recorded
-from cdk_data_science.training.role import allow_registry, allow_volume_key, job_role
-from cdk_data_science.training.step import TrainingStep, most_events
+from cdk_data_science.training import network
+from cdk_data_science.training.jobs.training_job import TrainingJob
+from cdk_data_science.training.spot import places
+from cdk_data_science.training.spot.named_jobs import NamedJobs
+from cdk_data_science.training.spot.recording import check_tracking, recorded
+from cdk_data_science.training.spot.role import allow_registry, allow_volume_key, job_role
+from cdk_data_science.training.spot.step import TrainingStep, most_events
+from cdk_data_science.training.tasks.capacity import CapacityPlan, CapacityRetry
 from cdk_data_science.training.values import Channel, SourceCode
 
 _TENSORBOARD = "tensorboard"

@@ -14,13 +14,13 @@ from cdk_data_science._images import check_image
 from cdk_data_science._validation import Problems
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training import checks
-from cdk_data_science.training.network import TrainingNetwork
-from cdk_data_science.training.processing_values import (
+from cdk_data_science.training.jobs.processing_values import (
     ProcessingCode,
     ProcessingInput,
     ProcessingOutput,
     SparkSubmit,
 )
+from cdk_data_science.training.network import TrainingNetwork
 
 LONGEST_SECONDS = 9 * 24 * 60 * 60
 _MOST_PLACES = 10

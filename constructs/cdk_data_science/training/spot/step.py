@@ -11,15 +11,15 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
 from cdk_data_science._validation import Problems
-from cdk_data_science.training.capacity import (
+from cdk_data_science.training.jobs.training_job import TrainingJob
+from cdk_data_science.training.kinds import RunName, job_names
+from cdk_data_science.training.tasks.capacity import (
     REQUESTED_VARIABLE,
     TRIES_VARIABLE,
     CapacityPlan,
     CapacityRetry,
 )
-from cdk_data_science.training.job import TrainingJob
-from cdk_data_science.training.kinds import RunName, job_names
-from cdk_data_science.training.polling import (
+from cdk_data_science.training.tasks.polling import (
     EVENTS_OF_A_LOOK,
     EXISTS,
     FAILURE,
@@ -28,7 +28,7 @@ from cdk_data_science.training.polling import (
     fail,
     from_input,
 )
-from cdk_data_science.training.report import NOTHING_SPENT, SPENT, SPENT_VARIABLE
+from cdk_data_science.training.tasks.report import NOTHING_SPENT, SPENT, SPENT_VARIABLE
 from cdk_data_science.training.tasks.training import TrainingJobTask
 from cdk_data_science.training.values import Channel
 

@@ -15,14 +15,14 @@ from constructs import Construct
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import Problems
 from cdk_data_science.monitoring.alarms import alarm
-from cdk_data_science.training._lustre_parts import (
+from cdk_data_science.training.file_systems._lustre_parts import (
     allow_describe,
     let_in,
     one_subnet,
     open_keys,
     server_group,
 )
-from cdk_data_science.training.lustre_values import (
+from cdk_data_science.training.file_systems.lustre_values import (
     SCRATCH_THROUGHPUT,
     SMALLEST_GIB,
     THROUGHPUTS,

@@ -15,7 +15,7 @@ from aws_cdk import Duration, Token, Tokenization
 from aws_cdk import aws_kms as kms
 
 from cdk_data_science._validation import Problems
-from cdk_data_science.training.job import TrainingJob
+from cdk_data_science.training.jobs.training_job import TrainingJob
 
 TRIES_VARIABLE = "capacityTries"
 REQUESTED_VARIABLE = "requested"

@@ -17,7 +17,7 @@ from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import ConfigurationError, Problems
 from cdk_data_science.monitoring.alarms import alarm
-from cdk_data_science.training.shared_folders import SharedFolder, check_ages, check_folders
+from cdk_data_science.training.file_systems.shared_folders import SharedFolder, check_ages, check_folders
 from cdk_data_science.training.values import Channel, FileSystem
 
 _NFS = ec2.Port.tcp(2049)

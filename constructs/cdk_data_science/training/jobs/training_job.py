@@ -15,7 +15,7 @@ from cdk_data_science._images import PrivateRegistry, check_image
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training import checks
-from cdk_data_science.training.job_parts import InstanceGroup, Profiler
+from cdk_data_science.training.jobs.training_parts import InstanceGroup, Profiler
 from cdk_data_science.training.network import TrainingNetwork
 
 LONGEST_SECONDS = 28 * 24 * 60 * 60

@@ -23,17 +23,22 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import PlatformFunction
 from cdk_data_science._validation import Problems
 from cdk_data_science.monitoring.alarms import alarm
-from cdk_data_science.training._lustre_parts import (
+from cdk_data_science.training.file_systems._lustre_parts import (
     allow_describe,
     let_in,
     one_subnet,
     open_keys,
     server_group,
 )
-from cdk_data_science.training._lustre_states import RUN_TAG, VARIABLE, Permissions
-from cdk_data_science.training.lustre import VERSION
-from cdk_data_science.training.lustre_step import LustreStep
-from cdk_data_science.training.lustre_values import SMALLEST_GIB, LustreLink, check_links, check_sizes
+from cdk_data_science.training.file_systems._lustre_states import RUN_TAG, VARIABLE, Permissions
+from cdk_data_science.training.file_systems.lustre import VERSION
+from cdk_data_science.training.file_systems.lustre_step import LustreStep
+from cdk_data_science.training.file_systems.lustre_values import (
+    SMALLEST_GIB,
+    LustreLink,
+    check_links,
+    check_sizes,
+)
 from cdk_data_science.training.values import Channel, FileSystem
 
 _SQUASH = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")

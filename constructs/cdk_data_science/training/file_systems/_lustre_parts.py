@@ -11,7 +11,7 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science.data_lake import IZone
-from cdk_data_science.training.lustre_values import LustreLink
+from cdk_data_science.training.file_systems.lustre_values import LustreLink
 
 S3_SERVICE = "s3.data-source.lustre.fsx.amazonaws.com"
 # Clients and servers call each other: https://docs.aws.amazon.com/fsx/latest/LustreGuide/limit-access-security-groups.html

@@ -15,7 +15,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.kinds import LONGEST_PREFIX, PREFIX, TRAINING, job_names
-from cdk_data_science.training.role import METRICS_NAMESPACE
+from cdk_data_science.training.spot.role import METRICS_NAMESPACE
 
 
 class NamedJobs(Construct):

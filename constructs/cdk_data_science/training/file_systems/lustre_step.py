@@ -9,7 +9,7 @@ import jsii
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_data_science.training._lustre_states import (
+from cdk_data_science.training.file_systems._lustre_states import (
     FAILURE,
     FAILURE_VARIABLE,
     THERE,
@@ -17,7 +17,7 @@ from cdk_data_science.training._lustre_states import (
     Permissions,
     States,
 )
-from cdk_data_science.training.lustre_values import LustreLink
+from cdk_data_science.training.file_systems.lustre_values import LustreLink
 
 _INPUT = "lustreInput"
 """What the work gets as its input, which the states before it do not hand on."""

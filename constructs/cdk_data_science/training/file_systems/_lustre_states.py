@@ -11,8 +11,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._tasks import Task, retry
-from cdk_data_science.training._lustre_parts import S3_SERVICE
-from cdk_data_science.training.lustre_values import LustreLink
+from cdk_data_science.training.file_systems._lustre_parts import S3_SERVICE
+from cdk_data_science.training.file_systems.lustre_values import LustreLink
 
 THERE = sfn.Condition.jsonata("{% $states.input.Lifecycle = 'AVAILABLE' %}")
 VARIABLE = "lustre"
