@@ -158,6 +158,6 @@ def test_an_asynchronous_prediction_is_made_although_its_function_is_killed(
         InvocationType="Event",
         Payload=body.encode(),
     )
-    eventually(lambda: predicted() == 1, 30, "the prediction")
+    eventually(lambda: predicted() > 0, 30, "the prediction")
     assert platform.aws.fault_hits(number) == 1
     assert tries() - tried == 2

@@ -15,6 +15,7 @@ def install() -> None:
         hooks,
         identity,
         injection,
+        log_events,
         object_events,
         object_keys,
         policy_variables,
@@ -43,6 +44,7 @@ def install() -> None:
     object_events.install()
     object_keys.install()
     query_results.install()
+    log_events.install()
     event_targets.install()
     roles.install()
     stack_operations.install()
