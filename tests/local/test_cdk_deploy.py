@@ -37,7 +37,7 @@ class Deployer:
             cwd=self._folder,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=300,
             check=False,
         )
 

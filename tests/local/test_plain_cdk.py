@@ -25,7 +25,7 @@ class Example:
         self.aws, self._folder = aws, folder
         place = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
         environment = os.environ | place | {"CDK_OUTDIR": str(folder / "cdk.out")}
-        subprocess.run([sys.executable, str(EXAMPLE / "app.py")], env=environment, check=True, timeout=120)
+        subprocess.run([sys.executable, str(EXAMPLE / "app.py")], env=environment, check=True, timeout=300)
 
     def cdk(self, *arguments: str) -> None:
         watched = (str(COMMAND), "deploy-watch", "--state-dir", str(self.aws.state_dir), "--")
@@ -34,7 +34,7 @@ class Example:
             cwd=self._folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -51,7 +51,7 @@ class Example:
         exports = self.aws.run("env").stdout
         command = shlex.join([sys.executable, str(EXAMPLE / "try_it.py"), *arguments])
         done = subprocess.run(
-            ["sh", "-c", f"{exports}\n{command}"], capture_output=True, text=True, timeout=120, check=False
+            ["sh", "-c", f"{exports}\n{command}"], capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

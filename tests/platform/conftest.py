@@ -70,7 +70,7 @@ def deploy(aws: LocalAws, folder: Path) -> None:
     ):
         watched = [str(COMMAND), "deploy-watch", "--state-dir", str(aws.state_dir), "--", *command]
         done = subprocess.run(
-            watched, cwd=aws.state_dir, capture_output=True, text=True, timeout=120, check=False
+            watched, cwd=aws.state_dir, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
 

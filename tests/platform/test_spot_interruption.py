@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -35,13 +34,15 @@ def job_of(platform: Deployed, arn: str) -> str:
     """The name of a run's training job, once it has begun."""
     sagemaker = platform.aws.client("sagemaker")
     part = arn.rsplit(":", 1)[-1][:28]
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    found: list[str] = []
+
+    def begun() -> bool:
         jobs = sagemaker.list_training_jobs(NameContains=part)["TrainingJobSummaries"]
-        if jobs:
-            return str(jobs[0]["TrainingJobName"])
-        time.sleep(0.05)
-    pytest.fail(f"no training job of {part} within 30 s")
+        found[:] = [str(job["TrainingJobName"]) for job in jobs]
+        return bool(found)
+
+    eventually(begun, 30, f"a training job of {part}")
+    return found[0]
 
 
 def job(platform: Deployed, run: Run) -> dict[str, Any]:
