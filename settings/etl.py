@@ -6,38 +6,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from settings.section import FOLDER, Section
+from settings.databrew import Profile, Recipe
+from settings.places import Folder, Name, Place, Scheduled
+from settings.section import Section
+from settings.sources import Arguments, Connection, Copy, Script, Stream
 
-_ZONE = r"(raw|curated|features|models)"
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,39}$")]
-Folder = Annotated[str, Field(pattern=rf"^{_ZONE}/{FOLDER}$")]
-"""A folder of a zone: ``raw/reviews/``."""
-Place = Annotated[str, Field(pattern=rf"^{_ZONE}(/{FOLDER}|\.[a-z][a-z0-9_]*)$")]
-"""A folder of a zone, or a table: ``curated.reviews``."""
-Cron = Annotated[str, Field(pattern=r"^cron\(.+\)$")]
-"""``cron(Minutes Hours Day-of-month Month Day-of-week Year)``."""
+_LONGEST_WITH_A_ROLE = 38
+"""Of the name of a copy from another account: it is part of the role's, which has 64 characters at most."""
 
 
-class _Scheduled(Section):
-    schedule: Cron | None = None
-    """When it is started; without it, by hand alone."""
-    time_zone: str = "UTC"
-    """Of the schedule."""
-
-
-class Job(_Scheduled):
+class Job(Scheduled):
     """A Spark job on Glue. It costs nothing while it does not run, and 0.44 USD an hour for each processing
     unit while it does (us-east-1, November 2026)."""
 
-    script: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+\.py$")]
-    """The Python file, relative to the project's folder. It is deployed with the platform."""
+    script: Script
     reads: tuple[Place, ...] = ()
     writes: tuple[Place, ...] = ()
     """What it may write, and read."""
-    arguments: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")], str] = Field(
-        default_factory=dict
-    )
+    arguments: Arguments = Field({})
     """Of the script, by names without the hyphens in front."""
     worker_type: str = "G.1X"
     workers: Annotated[int, Field(ge=2, le=1000)] = 2
@@ -48,9 +34,11 @@ class Job(_Scheduled):
     timeout_minutes: Annotated[int, Field(ge=1, le=7 * 24 * 60)] = 120
     glue_version: str = "5.0"
     table_formats: tuple[Literal["iceberg", "delta", "hudi"], ...] = ()
+    connections: tuple[Name, ...] = ()
+    """Names of ``[etl.connections]``: the job runs in the network then."""
 
 
-class Crawler(_Scheduled):
+class Crawler(Scheduled):
     """A crawler that finds tables in folders of a zone, at 0.44 USD an hour while it runs."""
 
     folders: Annotated[tuple[Folder, ...], Field(min_length=1)]
@@ -66,18 +54,6 @@ class Crawler(_Scheduled):
         return self
 
 
-class Copy(_Scheduled):
-    """Copies of what is new in another bucket of this account, at 0.55 USD each and 0.015 USD a GB."""
-
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    """Its name."""
-    prefix: Annotated[str, Field(pattern=rf"^{FOLDER}$")] | None = None
-    """A folder of it; without it, all of it."""
-    key_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:.+:key/.+$")] | None = None
-    """The key of that bucket, if it has one of yours."""
-    to: Folder
-
-
 class Workgroup(Section):
     """An Athena workgroup for people. It costs 1.30 USD a month at rest, and queries 5 USD a terabyte."""
 
@@ -91,13 +67,39 @@ class Workgroup(Section):
 class Etl(Section):
     """Each part is off unless its table is there."""
 
-    jobs: dict[Name, Job] = Field(default_factory=dict)
-    crawlers: dict[Name, Crawler] = Field(default_factory=dict)
-    copies: dict[Name, Copy] = Field(default_factory=dict)
+    jobs: dict[Name, Job] = Field({})
+    streams: dict[Name, Stream] = Field({})
+    connections: dict[Name, Connection] = Field({})
+    crawlers: dict[Name, Crawler] = Field({})
+    copies: dict[Name, Copy] = Field({})
+    profiles: dict[Name, Profile] = Field({})
+    recipes: dict[Name, Recipe] = Field({})
     workgroup: Workgroup | None = None
 
     @model_validator(mode="after")
     def _there_is_something(self) -> Etl:
-        if not (self.jobs or self.crawlers or self.copies or self.workgroup):
-            raise ValueError("the table is empty: name jobs, crawlers, copies or a workgroup")
+        if not any(getattr(self, part) for part in type(self).model_fields):
+            raise ValueError(f"the table is empty: name one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @model_validator(mode="after")
+    def _connections_are_known(self) -> Etl:
+        for kind, jobs in (("jobs", self.jobs), ("streams", self.streams)):
+            for name, job in jobs.items():
+                unknown = sorted(set(job.connections) - set(self.connections))
+                if unknown:
+                    raise ValueError(
+                        f"{kind}.{name} has connections {unknown}, but [etl.connections] has only "
+                        f"{sorted(self.connections)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _roles_have_short_names(self) -> Etl:
+        for name, copy in self.copies.items():
+            if copy.account is not None and len(name) > _LONGEST_WITH_A_ROLE:
+                raise ValueError(
+                    f"copies.{name} is of another account and has {len(name)} characters: "
+                    f"{_LONGEST_WITH_A_ROLE} are the most, since its role is named by it"
+                )
         return self

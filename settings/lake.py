@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from settings.places import Name
 from settings.section import Section
+from settings.sources import Partner
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
@@ -63,6 +65,8 @@ class Lake(Section):
     """Register the zones with Lake Formation and give its permissions with every grant."""
     tables: dict[str, Table] = Field(default_factory=dict)
     """Tables of the catalog, by name; they are in the stack of the lake and are kept with it."""
+    partners: dict[Name, Partner] = Field(default_factory=dict)
+    """Third parties that put objects into a folder each."""
     quality: Quality | None = None
     """Keep the outcome of every quality rule, of the pipeline's gate and of tables with rules."""
     runs_expire_days: Days | None = None

@@ -20,6 +20,7 @@ from settings.inference import Guard, Inference
 from settings.lake import Lake
 from settings.mlflow import Mlflow
 from settings.section import Section
+from settings.sources import missing_ways
 from settings.studio import Studio, missing_network
 
 FOLDER = Path(__file__).resolve().parent
@@ -390,6 +391,16 @@ class Settings(Section):
         )
         if self.studio is not None and lacks is not None:
             raise ValueError(lacks if net else f"studio needs {lacks}")
+        return self
+
+    @model_validator(mode="after")
+    def _connections_have_their_network(self) -> Settings:
+        if self.etl is not None and self.etl.connections:
+            net = self.network
+            nat = net is not None and net.nat_gateways > 0 and not net.allowed_domains
+            lacks = missing_ways(net.features, nat=nat) if net else "etl.connections needs a table [network]"
+            if lacks is not None:
+                raise ValueError(lacks)
         return self
 
     @model_validator(mode="after")

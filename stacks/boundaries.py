@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import aws_cdk as cdk
 
 from cdk_data_science.security import PermissionBoundary
+from settings.etl import Etl
 from settings.model import Settings
 from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
@@ -23,7 +24,6 @@ from stacks.training import TrainingStack
 # attach the policy of a budget that is spent to roles, which every boundary denies.
 _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
     EndpointStack: (),
-    EtlStack: ("datasync:StartTaskExecution",),
     LakeStack: (),
     NetworkStack: ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
     TrainingStack: (),
@@ -39,6 +39,18 @@ _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
         "sns:Publish",
         "sqs:SendMessage",
     ),
+}
+# By part of the table [etl].
+_ETL: dict[str, tuple[str, ...]] = {
+    "connections": (
+        "ec2:CreateTags",
+        "ec2:DeleteTags",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+    ),
+    "copies": ("datasync:StartTaskExecution",),
+    "profiles": ("databrew:StartJobRun",),
+    "recipes": ("databrew:DeleteRecipeVersion", "databrew:PublishRecipe", "databrew:StartJobRun"),
 }
 _STUDIO = (
     "ec2:DeleteSecurityGroup",
@@ -73,6 +85,8 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             watched = isinstance(stack, TrainingStack) and stack.watch is not None
             letters = ("sqs:SendMessage",) if watched else ()
             PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue, *letters]).apply_to(stack)
+        if isinstance(stack, EtlStack) and settings.etl is not None:
+            _bound_etl(stack, settings.etl)
         if isinstance(stack, FeaturesStack) and stack.ingestions:
             # Not the roles that Feature Store writes with: it sets the ACL of its objects, which every
             # boundary denies. SageMaker alone can take them, each for its own group.
@@ -84,3 +98,9 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             house = PermissionBoundary(stack, "Boundary", also=_STUDIO)
             for part in (stack.domain.ending, stack.activity):
                 house.apply_to(part)
+
+
+def _bound_etl(stack: EtlStack, etl: Etl) -> None:
+    also = {action for part, actions in _ETL.items() if getattr(etl, part) for action in actions}
+    accounts = {copy.account for copy in etl.copies.values() if copy.account is not None}
+    PermissionBoundary(stack, "Boundary", also=sorted(also), read_from=sorted(accounts)).apply_to(stack)

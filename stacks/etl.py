@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import aws_cdk as cdk
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_data_science import (
     AlertTopic,
-    BucketCopy,
-    ConfigurationError,
+    DatabaseConnection,
     DataLake,
+    DataProfile,
     LakeCrawler,
     QueryWorkgroup,
+    RecipeJob,
     ScriptFile,
     SparkJob,
+    StreamingJob,
     Workers,
-    ZoneFolder,
 )
-from cdk_data_science.data_lake import TableBase
-from settings.etl import Copy, Crawler, Etl, Job
+from settings.etl import Crawler, Etl, Job
 from settings.model import FOLDER, Settings
+from stacks import databrew, places, sources
+from stacks.network import NetworkStack
 
 _GB = 1_000_000_000
 
 
 class EtlStack(cdk.Stack):
-    """Jobs, crawlers, copies and a workgroup, as far as the settings name them."""
+    """Jobs, streams, databases, crawlers, copies, DataBrew and a workgroup, as far as the settings name
+    them."""
 
     def __init__(
         self,
@@ -39,20 +40,33 @@ class EtlStack(cdk.Stack):
         settings: Settings,
         etl: Etl,
         lake: DataLake,
+        network: NetworkStack | None,
         alerts: AlertTopic,
         env: cdk.Environment,
     ) -> None:
-        super().__init__(scope, id, env=env, description="ETL: jobs, crawlers, copies, a workgroup")
+        super().__init__(
+            scope, id, env=env, description="ETL: jobs, streams, crawlers, copies, DataBrew, a workgroup"
+        )
         self._lake, self._alerts = lake, alerts
+        connections: dict[str, DatabaseConnection] = {}
+        if network is not None:
+            connections = {
+                name: sources.connection(self, name, connection, network=network)
+                for name, connection in etl.connections.items()
+            }
         for name, job in etl.jobs.items():
-            made = self._job(name, job)
-            cdk.CfnOutput(
-                self, f"{made.node.id}Name", value=made.name, description=f"Name of the Glue job {name!r}"
-            )
+            self._tell("Glue job", name, self._job(name, job, connections))
+        for name, stream in etl.streams.items():
+            made = sources.stream(self, name, stream, lake=lake, connections=connections, alerts=alerts)
+            self._tell("streaming job", name, made)
         for name, crawler in etl.crawlers.items():
             self._crawler(name, crawler)
         for name, copy in etl.copies.items():
-            self._copy(name, copy)
+            sources.copy(self, name, copy, platform=settings.platform.name, lake=lake, alerts=alerts)
+        for name, profile in etl.profiles.items():
+            self._tell("profile", name, databrew.profile(self, name, profile, lake=lake, alerts=alerts))
+        for name, recipe in etl.recipes.items():
+            self._tell("recipe", name, databrew.recipe(self, name, recipe, lake=lake, alerts=alerts))
         if etl.workgroup is not None:
             hourly = etl.workgroup.hourly_limit_gb
             workgroup = QueryWorkgroup(
@@ -70,13 +84,16 @@ class EtlStack(cdk.Stack):
                 self, "WorkgroupName", value=workgroup.name, description="Where people query, with Athena"
             )
 
-    def _job(self, name: str, job: Job) -> SparkJob:
+    def _tell(self, kind: str, name: str, job: SparkJob | StreamingJob | DataProfile | RecipeJob) -> None:
+        cdk.CfnOutput(self, f"{job.node.id}Name", value=job.name, description=f"Name of the {kind} {name!r}")
+
+    def _job(self, name: str, job: Job, connections: Mapping[str, DatabaseConnection]) -> SparkJob:
         return SparkJob(
             self,
-            _id("Job", name),
+            places.id_of("Job", name),
             script=ScriptFile(path=FOLDER.parent / job.script),
-            reads=self._places(job.reads),
-            writes=self._places(job.writes),
+            reads=places.all_of(self._lake, job.reads, f"etl.jobs.{name}.reads"),
+            writes=places.all_of(self._lake, job.writes, f"etl.jobs.{name}.writes"),
             arguments={f"--{argument}": value for argument, value in job.arguments.items()},
             workers=Workers(type=job.worker_type, count=job.workers),
             flex=job.flex,
@@ -84,10 +101,12 @@ class EtlStack(cdk.Stack):
             timeout=cdk.Duration.minutes(job.timeout_minutes),
             glue_version=job.glue_version,
             table_formats=job.table_formats,
+            connections=sources.chosen(connections, job.connections),
             schedule=job.schedule,
             timezone=job.time_zone,
             alerts=self._alerts,
-            log_key=self._log_key(),
+            # One key for the logs of all jobs and crawlers: that of the alerts admits CloudWatch Logs.
+            log_key=self._alerts.key,
             description=f"Job {name} of the settings",
         )
 
@@ -95,7 +114,7 @@ class EtlStack(cdk.Stack):
         zone = crawler.folders[0].partition("/")[0]
         LakeCrawler(
             self,
-            _id("Crawler", name),
+            places.id_of("Crawler", name),
             lake=self._lake,
             zone=zone,
             prefixes=[folder.partition("/")[2] for folder in crawler.folders],
@@ -103,48 +122,5 @@ class EtlStack(cdk.Stack):
             recrawl=crawler.recrawl,
             schedule=crawler.schedule,
             timezone=crawler.time_zone,
-            log_key=self._log_key(),
+            log_key=self._alerts.key,
         )
-
-    def _copy(self, name: str, copy: Copy) -> None:
-        part = _id("Copy", name)
-        key = None if copy.key_arn is None else kms.Key.from_key_arn(self, f"{part}Key", copy.key_arn)
-        source = s3.Bucket.from_bucket_attributes(
-            self, f"{part}Source", bucket_name=copy.bucket, encryption_key=key
-        )
-        BucketCopy(
-            self,
-            part,
-            source=source,
-            source_prefix=copy.prefix,
-            to=self._folder(copy.to),
-            schedule=copy.schedule,
-            timezone=copy.time_zone,
-            alerts=self._alerts,
-        )
-
-    def _places(self, names: Sequence[str]) -> list[ZoneFolder | TableBase]:
-        return [self._folder(name) if "/" in name else self._table(name) for name in names]
-
-    def _folder(self, name: str) -> ZoneFolder:
-        zone, _, prefix = name.partition("/")
-        return ZoneFolder(zone=self._lake.zone(zone), prefix=prefix)
-
-    def _table(self, name: str) -> TableBase:
-        zone, _, table = name.partition(".")
-        tables = self._lake.zone(zone).tables
-        if table not in tables:
-            known = ", ".join(f"{zone}.{other}" for other in tables) or "none in this zone"
-            raise ConfigurationError(
-                f"etl.jobs: given table {name!r}; allowed: tables of the settings: {known}; write: "
-                f"[lake.tables.{table}] with its columns, or a folder such as {zone!r}/…/"
-            )
-        return tables[table]
-
-    def _log_key(self) -> kms.IKey:
-        """One key for the logs of all jobs and crawlers: that of the alerts admits CloudWatch Logs."""
-        return self._alerts.key
-
-
-def _id(kind: str, name: str) -> str:
-    return f"{kind}{''.join(part[:1].upper() + part[1:] for part in name.split('-'))}"

@@ -17,6 +17,7 @@ from cdk_data_science import (
     LakeFormation,
     Mlflow,
     Parquet,
+    PartnerUpload,
     ZoneDefinition,
 )
 from cdk_data_science.data_lake import DEFAULT_ZONES, TableFormat
@@ -24,7 +25,8 @@ from cdk_data_science.studio import TrackingServer
 from settings import mlflow
 from settings.lake import Lake
 from settings.model import Settings
-from stacks import checks
+from settings.sources import Partner
+from stacks import checks, places
 
 FORMATS: dict[str, TableFormat] = {"parquet": Parquet(), "csv": Csv(escape='"'), "json": Json()}
 RECOVERABLE_DAYS = 7
@@ -65,6 +67,8 @@ class LakeStack(cdk.Stack):
                 prefix=table.prefix,
                 description=table.description,
             )
+        for name, partner in settings.lake.partners.items():
+            self._partner(name, partner)
         if settings.lake.lake_formation:
             checks.accept(
                 self.lake,
@@ -93,6 +97,25 @@ class LakeStack(cdk.Stack):
             description="Key of all zones, for clients that have to name one when they upload",
         )
         self.mlflow = None if settings.mlflow is None else self._recorder(settings, settings.mlflow)
+
+    def _partner(self, name: str, partner: Partner) -> None:
+        """In this stack, since the policies of the zone's bucket and key admit them."""
+        made = PartnerUpload(
+            self,
+            places.id_of("Partner", name),
+            folder=places.folder(self.lake, partner.folder),
+            roles=partner.roles,
+            account=partner.account,
+            external_id=partner.external_id,
+            organization=partner.organization,
+        )
+        if made.role is not None:
+            cdk.CfnOutput(
+                self,
+                f"{made.node.id}RoleArn",
+                value=made.role.role_arn,
+                description=f"Role that the partner {name!r} takes, with its external id",
+            )
 
     def _recorder(self, settings: Settings, asked: mlflow.Mlflow) -> Mlflow:
         """MLflow is here because it holds what cannot be made again: no later stack takes it down."""

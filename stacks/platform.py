@@ -54,6 +54,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 settings=settings,
                 etl=settings.etl,
                 lake=lake.lake,
+                network=network,
                 alerts=operations.alerts,
                 env=env,
             )

@@ -20,6 +20,8 @@ _FREE_CUSTOM_RESOURCES = frozenset(
         "Custom::ClosedDefaultSecurityGroup",
         "Custom::CrossRegionExportReader",
         "Custom::CrossRegionExportWriter",
+        "Custom::DataBrewPublishedRecipe",
+        "Custom::GluePartitionIndex",
         "Custom::LogRetention",
         "Custom::S3AutoDeleteObjects",
         "Custom::S3BucketNotifications",

@@ -11,8 +11,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_token
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 _SERVICES = (
     "athena",
@@ -55,6 +56,18 @@ _PARTS = (
     "lambda:GetFunction",
     "lambda:InvokeFunction",
     "sts:GetCallerIdentity",
+)
+_READING = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionTagging",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListMultipartUploadParts",
 )
 _GLOBAL = ("iam:Get*", "iam:List*", "iam:PassRole")
 
@@ -145,9 +158,12 @@ class PermissionBoundary(Construct):
     Args:
         also: Actions that roles under it may have beside, in this region and account, without wildcards.
             Default: none.
+        read_from: Other accounts whose buckets roles under it may read, and whose keys they may decrypt with,
+            in this region, as far as these accounts admit them. Default: none.
 
     Raises:
-        ConfigurationError: For actions with wildcards, or that the boundary denies, all of them at once.
+        ConfigurationError: For actions with wildcards, or that the boundary denies, and for accounts that are
+            none, all of them at once.
 
     Follows https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html.
     """
@@ -155,9 +171,11 @@ class PermissionBoundary(Construct):
     policy: iam.ManagedPolicy
     """The policy, for ``permissions_boundary`` of roles."""
 
-    def __init__(self, scope: Construct, id: str, *, also: Sequence[str] = ()) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, also: Sequence[str] = (), read_from: Sequence[str] = ()
+    ) -> None:
         super().__init__(scope, id)
-        _check(self, also)
+        _check(self, also, read_from)
         stack = Stack.of(self)
         here = {"aws:ResourceAccount": stack.account}
         self.policy = iam.ManagedPolicy(
@@ -175,6 +193,7 @@ class PermissionBoundary(Construct):
                         "StringEqualsIfExists": here,
                     },
                 ),
+                *_reading(read_from, stack.region),
                 iam.PolicyStatement(
                     sid="PullImagesOfOthers",
                     actions=[
@@ -219,8 +238,15 @@ class PermissionBoundary(Construct):
         iam.PermissionsBoundary.of(scope).apply(self.policy)
 
 
-def _check(scope: Construct, also: Sequence[str]) -> None:
+def _check(scope: Construct, also: Sequence[str], accounts: Sequence[str]) -> None:
     problems = Problems("PermissionBoundary", scope)
+    for account in accounts:
+        problems.check(
+            is_token(account) or bool(_ACCOUNT.fullmatch(account)),
+            given=f"read_from={account!r}",
+            allowed="12 digits",
+            write='read_from=["444455556666"]',
+        )
     denied = {action.lower() for action in (*_INTERNET, *_AUDIT, *_ACCESS)}
     for action in also:
         problems.check(
@@ -235,6 +261,21 @@ def _check(scope: Construct, also: Sequence[str]) -> None:
             allowed="what the boundary does not deny by name",
         )
     problems.raise_if_any()
+
+
+def _reading(accounts: Sequence[str], region: str) -> list[iam.PolicyStatement]:
+    if not accounts:
+        return []
+    return [
+        iam.PolicyStatement(
+            sid="ReadFromOtherAccounts",
+            actions=list(_READING),
+            resources=["*"],
+            conditions={
+                "StringEquals": {"aws:RequestedRegion": region, "aws:ResourceAccount": sorted(set(accounts))}
+            },
+        )
+    ]
 
 
 def _deny(sid: str, actions: tuple[str, ...]) -> iam.PolicyStatement:

@@ -149,6 +149,49 @@ def test_a_copy_that_fails_is_told_of_and_a_schedule_starts_it(stack: cdk.Stack)
     assert statement["Resource"] == {"Fn::GetAtt": [task, "TaskArn"]}
 
 
+@pytest.fixture(scope="module")
+def afar() -> BucketCopy:
+    stack = support.stack(env=support.environment())
+    return copy(stack, lake_of(stack), source_account="444455556666", reader_name="reader-of-exports")
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "owner", "allowed"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::shop-exports/a", "444455556666", True),
+        ("s3:GetObject", "arn:aws:s3:::shop-exports/a", "999999999999", False),  # who took its name
+        ("s3:ListBucket", "arn:aws:s3:::shop-exports", "444455556666", True),
+        ("s3:ListBucket", "arn:aws:s3:::shop-exports", "999999999999", False),
+        ("s3:GetObject", "arn:aws:s3:::other-exports/a", "444455556666", False),
+    ],
+)
+def test_another_accounts_bucket_is_read_while_it_is_theirs(
+    afar: BucketCopy, action: str, resource: str, owner: str, allowed: bool
+) -> None:
+    reader = Simulator(support.resources(cdk.Stack.of(afar)), "CopyReader")
+    assert reader.allows(action, resource, when=TLS | {"aws:ResourceAccount": owner}) is allowed
+
+
+def test_its_owner_can_admit_the_role_before_it_is_there_and_nobody_else(afar: BucketCopy) -> None:
+    stack = cdk.Stack.of(afar)
+    statements = stack.resolve([each.to_statement_json() for each in afar.bucket_admission()])
+    # THEN the role that is made has the name that the statements say
+    (reader,) = [
+        each["Properties"]
+        for key, each in support.resources(stack, "AWS::IAM::Role").items()
+        if key.startswith("CopyReader")
+    ]
+    assert reader["RoleName"] == "reader-of-exports"
+    for statement in [*statements, stack.resolve(afar.key_admission().to_statement_json())]:
+        assert "111122223333:root" in str(statement["Principal"])
+        condition = str(statement["Condition"]["ArnEquals"]["aws:PrincipalArn"])
+        assert "111122223333:role/reader-of-exports" in condition
+    resources = [str(statement["Resource"]) for statement in statements]
+    assert "shop-exports" in resources[0]
+    assert "/*" not in resources[0]
+    assert "shop-exports/*" in resources[1]
+
+
 def test_another_schedule_changes_the_schedule_alone() -> None:
     def made(schedule: str) -> dict[str, Any]:
         stack = support.stack()
@@ -249,6 +292,9 @@ def test_a_partner_in_a_zone_of_another_app_is_refused_where_nothing_would_come_
         ({"source_prefix": "/orders"}, 'write: source_prefix="orders/"'),
         ({"schedule": "cron(* * * * ? *)"}, "at least 5 minutes"),
         ({"exclude": ["a|b"]}, "without |"),
+        ({"source_account": "444455556666"}, 'write: reader_name="'),
+        ({"source_account": "4444", "reader_name": "reader"}, 'write: source_account="444455556666"'),
+        ({"reader_name": "a reader"}, "1 to 64 letters"),
     ],
 )
 def test_what_a_copy_cannot_be_is_told(options: dict[str, Any], said: str) -> None:

@@ -100,6 +100,8 @@ class Simulator:
                 return argument
             if function == "Ref":
                 return {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}.get(argument, argument)
+            if function == "Fn::GetStackOutput":
+                return argument["OutputName"]
             if function == "Fn::GetAtt":
                 kind = self.resources[argument[0]]["Type"]
                 return _ARNS[kind].format(id=argument[0]) if kind in _ARNS else ".".join(argument)

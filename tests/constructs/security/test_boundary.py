@@ -33,6 +33,27 @@ def test_it_bounds_every_role_below_a_construct_and_holds_what_it_is_given_besid
         )
 
 
+def test_it_admits_reading_from_other_accounts_by_their_numbers_and_nothing_else_there() -> None:
+    app = support.app()
+    stack = support.stack(app, env=support.environment())
+    iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("datasync.amazonaws.com"))
+    PermissionBoundary(stack, "Boundary", read_from=["444455556666"]).apply_to(stack)
+    assert nag.unacknowledged(app) == []
+    administrator = Simulator(support.resources(stack), "Reader", administrator=True)
+    there = HERE | {"aws:ResourceAccount": "444455556666"}
+    assert administrator.allows("s3:GetObject", when=there)
+    assert administrator.allows("kms:Decrypt", when=there)
+    for action in ("s3:PutObject", "kms:GenerateDataKey", "glue:GetTable"):
+        assert administrator.allows(action, when=HERE)
+        assert not administrator.allows(action, when=there)
+    assert not administrator.allows("s3:GetObject", when=HERE | {"aws:ResourceAccount": "999999999999"})
+
+
+def test_what_is_no_account_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="12 digits"):
+        PermissionBoundary(support.stack(), "Boundary", read_from=["*"])
+
+
 def test_nothing_that_it_denies_and_no_wildcard_is_held_beside() -> None:
     also = ["cloudtrail:StopLogging", "iam:PutRolePolicy", "lambda:*", "lambda:UpdateAlias"]
     with pytest.raises(ConfigurationError, match="3 problems") as failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from aws_cdk import ArnFormat, Stack
@@ -35,6 +36,8 @@ _WRITE = (
     "s3:PutObject",
     "s3:PutObjectTagging",
 )
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
 class BucketCopy(Construct):
@@ -42,8 +45,14 @@ class BucketCopy(Construct):
     copy against its original.
 
     The reading role may read the folder of the source, the writing one may write the folder of the zone, and
-    neither may delete: what goes in the source stays in the lake. A copy that fails is told of. A source of
-    another account has to admit ``copy.reader`` in its bucket policy and in its key's policy.
+    neither may delete: what goes in the source stays in the lake. A copy that fails is told of.
+
+    A source of another account has to admit the reading role in the policies of its bucket and its key, and
+    before the copy is deployed, since DataSync tries the role when it is told of the bucket. So the role has
+    a name then, and :meth:`bucket_admission` and :meth:`key_admission` are the statements to add there: they
+    name this account, and in a condition the role, which a policy that names it as its principal could not
+    do before the role is there. The source is read only while that account owns it: somebody else who takes
+    the name of a bucket that was deleted cannot bring objects in.
 
     **Costs at rest**: nothing, or 1 USD a month for the key of a topic that is not given. A copy costs 0.55
     USD and 0.015 USD for each GB (us-east-1, November 2026).
@@ -62,11 +71,23 @@ class BucketCopy(Construct):
         schedule="cron(0 3 * * ? *)",
         alerts=AlertTopic(self, "Alerts"),
     )
+    partner = BucketCopy(
+        self,
+        "Partner",
+        source=s3.Bucket.from_bucket_name(self, "PartnerExports", "partner-exports"),
+        source_account="444455556666",
+        reader_name="lake-copies-partner-exports",
+        to=ZoneFolder(zone=lake.raw, prefix="partner/"),
+    )
+    partner.bucket_admission()  # for the owner of the bucket
     ```
 
     Args:
-        source: The other bucket, of this account or another one. If its key is known, the reading role may
-            decrypt with it.
+        source: The other bucket, of this account or another one, in this region. If its key is known, the
+            reading role may decrypt with it.
+        source_account: The account that owns the source, if it is another one. Needs ``reader_name``.
+        reader_name: Name of the reading role, by which the other account's policies know it before it is
+            there; at most 64 characters. Default: CloudFormation names it.
         source_prefix: Folder of it, ending in ``/``. Default: the whole bucket.
         to: Where in the lake.
         schedule: ``cron(Minutes Hours Day-of-month Month Day-of-week Year)``, 5 minutes apart or more.
@@ -99,6 +120,8 @@ class BucketCopy(Construct):
         *,
         source: s3.IBucket,
         to: ZoneFolder,
+        source_account: str | None = None,
+        reader_name: str | None = None,
         source_prefix: str | None = None,
         schedule: str | None = None,
         timezone: str = "UTC",
@@ -119,6 +142,7 @@ class BucketCopy(Construct):
             given=f"zone {to.zone.name!r} as source and as target",
             allowed="another bucket: each copy would find the copies before it",
         )
+        _check_owner(problems, source_account, reader_name)
         for pattern in exclude:
             problems.check(
                 bool(pattern) and "|" not in pattern,
@@ -128,7 +152,16 @@ class BucketCopy(Construct):
         check_schedule(problems, schedule)
         problems.raise_if_any()
 
-        self.reader = self._role("Reader", source, source_prefix, _READ, "Reads one folder of a source")
+        self._source, self._prefix, self._reader_name = source, source_prefix, reader_name
+        self.reader = self._role(
+            "Reader",
+            source,
+            source_prefix,
+            _READ,
+            "Reads one folder of a source",
+            name=reader_name,
+            owner=source_account,
+        )
         if source.encryption_key is not None:
             source.encryption_key.grant(self.reader, "kms:Decrypt", "kms:DescribeKey")
         self.writer = self._role("Writer", to.zone.bucket, to.prefix, _WRITE, "Writes one folder of a zone")
@@ -181,13 +214,51 @@ class BucketCopy(Construct):
             )
         self.node.default_child = self.task
 
+    def bucket_admission(self) -> list[iam.PolicyStatement]:
+        """What the policy of a source in another account has to have: statements that admit the reading role
+        and nobody else."""
+        objects = self._source.arn_for_objects(f"{self._prefix or ''}*")
+        return [
+            self._admission("List", _BUCKET, self._source.bucket_arn),
+            self._admission("Read", _READ, objects),
+        ]
+
+    def key_admission(self) -> iam.PolicyStatement:
+        """What the policy of that source's key has to have, if it has one that AWS does not manage."""
+        return self._admission("Decrypt", ("kms:Decrypt", "kms:DescribeKey"), "*")
+
+    def _admission(self, sid: str, actions: Sequence[str], resource: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid=f"Lake{sid}",
+            principals=[iam.AccountPrincipal(Stack.of(self).account)],
+            actions=list(actions),
+            resources=[resource],
+            conditions={"ArnEquals": {"aws:PrincipalArn": self._reader_arn()}},
+        )
+
+    def _reader_arn(self) -> str:
+        if self._reader_name is None:
+            return self.reader.role_arn
+        return Stack.of(self).format_arn(
+            service="iam", region="", resource="role", resource_name=self._reader_name
+        )
+
     def _role(
-        self, id: str, bucket: s3.IBucket, prefix: str | None, objects: Sequence[str], description: str
+        self,
+        id: str,
+        bucket: s3.IBucket,
+        prefix: str | None,
+        objects: Sequence[str],
+        description: str,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
     ) -> iam.Role:
         stack = Stack.of(self)
         role = iam.Role(
             self,
             id,
+            role_name=name,
             description=description,
             assumed_by=iam.ServicePrincipal(
                 "datasync.amazonaws.com",
@@ -203,8 +274,11 @@ class BucketCopy(Construct):
         )
         acknowledge_inline_policy(role)
         pattern = bucket.arn_for_objects(f"{prefix or ''}*")
-        role.add_to_policy(iam.PolicyStatement(actions=list(_BUCKET), resources=[bucket.bucket_arn]))
-        role.add_to_policy(iam.PolicyStatement(actions=list(objects), resources=[pattern]))
+        owned = None if owner is None else {"StringEquals": {"aws:ResourceAccount": owner}}
+        for actions, resource in ((_BUCKET, bucket.bucket_arn), (objects, pattern)):
+            role.add_to_policy(
+                iam.PolicyStatement(actions=list(actions), resources=[resource], conditions=owned)
+            )
         acknowledge_wildcards(
             role,
             bucket,
@@ -225,3 +299,23 @@ class BucketCopy(Construct):
         # DataSync tries the role when the location is made.
         location.node.add_dependency(role)
         return location.attr_location_arn
+
+
+def _check_owner(problems: Problems, account: str | None, name: str | None) -> None:
+    problems.check(
+        account is None or is_token(account) or bool(_ACCOUNT.fullmatch(account)),
+        given=f"source_account={account!r}",
+        allowed="12 digits",
+        write='source_account="444455556666"',
+    )
+    problems.check(
+        account is None or name is not None,
+        given="source_account without reader_name",
+        allowed="both: the other account has to admit the role before it is there, so it needs a name",
+        write='reader_name="lake-copies-shop"',
+    )
+    problems.check(
+        name is None or is_token(name) or bool(_ROLE_NAME.fullmatch(name)),
+        given=f"reader_name={name!r}",
+        allowed="1 to 64 letters, digits and _ + = , . @ -",
+    )
