@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -25,7 +26,9 @@ class ConfigurationError(ValueError):
 
 def is_token(value: Any) -> bool:
     """Whether a value is known only at deployment and so cannot be checked now."""
-    return value is not None and Token.is_unresolved(value)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return False  # JSON has no infinity: asking jsii of one ends its process
+    return Token.is_unresolved(value)
 
 
 def is_whole(value: object, minimum: int) -> bool:

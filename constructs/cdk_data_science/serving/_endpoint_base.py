@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -156,7 +157,7 @@ class EndpointBase(Construct):
         """
         problems = Problems("metric_cost_per_thousand", self)
         problems.check(
-            is_token(hourly_usd) or hourly_usd > 0,
+            is_token(hourly_usd) or 0 < hourly_usd < math.inf,
             given=f"hourly_usd={hourly_usd}",
             allowed="more than 0: the price of one instance for an hour",
         )

@@ -10,6 +10,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 
 from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science.serving._limits import check_seconds
 from cdk_data_science.serving.scaling import ConcurrencyScaling
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _NAMESPACE = re.compile(r"(?!AWS/)[A-Za-z0-9_./#:-]{1,255}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LONGEST_TIMEOUT_SECONDS = 900
+LONGEST_WINDOW_SECONDS = 300
+_LONGEST_NAMES = 2000
 _SNAPSHOTS = ("python3.12", "python3.13", "python3.14")
 
 
@@ -45,20 +49,28 @@ def check_function(
         allowed="128 to 10240 MB",
         write="memory_size=1769",
     )
-    if not timeout.is_unresolved():
-        seconds = timeout.to_seconds(integral=False)
+    check_seconds(
+        problems,
+        "timeout",
+        timeout,
+        1,
+        LONGEST_TIMEOUT_SECONDS,
+        allowed="1 s to 900 s",
+        write="timeout=Duration.seconds(30)",
+    )
+    problems.check(
+        slow is not None or not timeout.is_unresolved(),
+        given="a timeout that is known only at deployment, without slow",
+        allowed="slow beside it, of which half the timeout is the default",
+        write="slow=Duration.seconds(1)",
+    )
+    if slow is not None and not slow.is_unresolved():
+        most = LONGEST_TIMEOUT_SECONDS if timeout.is_unresolved() else timeout.to_seconds(integral=False)
         problems.check(
-            1 <= seconds <= 900,
-            given=f"timeout={seconds:g} s",
-            allowed="1 s to 900 s",
-            write="timeout=Duration.seconds(30)",
+            0 < slow.to_milliseconds() <= most * 1000,
+            given=f"slow={slow.to_milliseconds():g} ms",
+            allowed=f"more than zero, at most timeout ({most:g} s)",
         )
-        if slow is not None:
-            problems.check(
-                0 < slow.to_milliseconds() <= seconds * 1000,
-                given=f"slow={slow.to_milliseconds():g} ms",
-                allowed=f"more than zero, at most timeout ({seconds:g} s)",
-            )
     problems.check(
         is_token(max_rows) or 1 <= max_rows <= 100_000,
         given=f"max_rows={max_rows}",
@@ -96,19 +108,27 @@ def check_names(
         given=f"named_models with {len(named_models)} names, {len(set(named_models))} of them different",
         allowed="up to 50 names, each once",
     )
+    together = len(",".join(named_models))
     problems.check(
-        1 <= max_loaded_models <= 50,
+        together <= _LONGEST_NAMES,
+        given=f"named_models with {together} characters",
+        allowed=f"together at most {_LONGEST_NAMES} characters: all variables of a function have 4 KB",
+    )
+    problems.check(
+        is_token(max_loaded_models) or 1 <= max_loaded_models <= 50,
         given=f"max_loaded_models={max_loaded_models}",
         allowed="1 to 50",
         write="max_loaded_models=4",
     )
-    if refresh is not None:
-        problems.check(
-            1 <= refresh.to_seconds(integral=False) <= 86_400,
-            given=f"refresh={refresh.to_seconds(integral=False):g} s",
-            allowed="1 s to one day",
-            write="refresh=Duration.minutes(1)",
-        )
+    check_seconds(
+        problems,
+        "refresh",
+        refresh,
+        1,
+        86_400,
+        allowed="1 s to one day",
+        write="refresh=Duration.minutes(1)",
+    )
 
 
 def check_start(
@@ -200,9 +220,25 @@ def check_ways_in(
 
 
 def check_window(problems: Problems, window: Duration) -> None:
-    problems.check(
-        0 <= window.to_seconds(integral=False) <= 300,
-        given=f"window={window.to_seconds(integral=False):g} s",
+    """Report a time for which no batch is collected."""
+    check_seconds(
+        problems,
+        "window",
+        window,
+        0,
+        LONGEST_WINDOW_SECONDS,
         allowed="0 s to 300 s",
         write="window=Duration.seconds(5)",
+    )
+
+
+def check_whole(
+    problems: Problems, name: str, value: int | None, least: int, most: int, *, write: int
+) -> None:
+    """Report a number outside of its bounds."""
+    problems.check(
+        value is None or is_token(value) or least <= value <= most,
+        given=f"{name}={value}",
+        allowed=f"{least} to {most}",
+        write=f"{name}={write}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class Backlog:
     def check(self, problems: Problems) -> None:
         """Report what Application Auto Scaling would refuse."""
         problems.check(
-            is_token(self.per_instance) or self.per_instance > 0,
+            is_token(self.per_instance) or 0 < self.per_instance < math.inf,
             given=f"Backlog per_instance={self.per_instance}",
             allowed="more than 0",
             write="per_instance=5",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -158,7 +159,7 @@ class CopyScaling:
             return
         value = policy.per_minute if isinstance(policy, TrackInvocations) else policy.per_model
         problems.check(
-            is_token(value) or value > 0,
+            is_token(value) or 0 < value < math.inf,
             given=f"{type(policy).__name__} of {value} {where}",
             allowed="more than 0",
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +24,7 @@ from constructs import Construct
 from cdk_data_science._validation import Problems, is_token
 
 LONGEST_SECONDS = 30
+_ORIGIN = re.compile(r"https://[^/?#*\s]+")
 _FIELDS = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -74,13 +77,13 @@ class PredictionApi:
         )
         for name, value in (("rate", self.rate), ("burst", self.burst)):
             problems.check(
-                is_token(value) or value > 0,
+                is_token(value) or 0 < value < math.inf,
                 given=f"http_api with {name}={value}",
-                allowed="more than 0",
+                allowed="more than 0, and finite",
                 write=f"{name}={100 if name == 'rate' else 200}",
             )
         problems.check(
-            all(origin.startswith("https://") and not origin.endswith("/") for origin in self.origins),
+            all(is_token(origin) or _ORIGIN.fullmatch(origin) is not None for origin in self.origins),
             given=f"http_api with origins={list(self.origins)!r}",
             allowed="https addresses without a path: anything else lets pages in that nobody can vouch for",
             write='origins=["https://shop.example.com"]',

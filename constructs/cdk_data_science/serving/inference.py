@@ -19,6 +19,7 @@ from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.serving import _inference_checks as checks
 from cdk_data_science.serving._inference_metrics import InferenceMetrics
 from cdk_data_science.serving._letters import letters, letters_alarm
+from cdk_data_science.serving._limits import text
 from cdk_data_science.serving._provisioned import scale_alias
 from cdk_data_science.serving.http_api import PredictionApi, PredictionEndpoint
 from cdk_data_science.serving.payloads import PayloadsInS3
@@ -187,7 +188,7 @@ class ServerlessInference(InferenceMetrics):
                 "MODEL_POINTER_BUCKET": models.bucket.bucket_name,
                 "MODEL_POINTER_KEY": self.pointer_key,
                 "METRICS_NAMESPACE": metrics_namespace,
-                "MAX_ROWS": str(max_rows),
+                "MAX_ROWS": text(max_rows),
                 "SERVICE": self.metrics_service,
                 # More threads than one make the latency of single rows unsteady.
                 "OMP_NUM_THREADS": "1",
@@ -329,7 +330,7 @@ def _request_timeout(limit: Duration) -> str:
 
 
 def _names(named: Sequence[str], room: int, refresh: Duration | None) -> dict[str, str]:
-    told = {"MODEL_NAMES": ",".join(named), "MAX_MODELS": str(room)} if named else {}
+    told = {"MODEL_NAMES": ",".join(named), "MAX_MODELS": text(room)} if named else {}
     if refresh is not None:
-        told["MODEL_REFRESH_SECONDS"] = f"{int(refresh.to_seconds())}"
+        told["MODEL_REFRESH_SECONDS"] = text(refresh.to_seconds())
     return told

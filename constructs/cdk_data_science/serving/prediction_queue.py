@@ -11,8 +11,13 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk_data_science._validation import Problems
-from cdk_data_science.serving._inference_checks import check_window
+from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.serving._inference_checks import (
+    LONGEST_TIMEOUT_SECONDS,
+    LONGEST_WINDOW_SECONDS,
+    check_whole,
+    check_window,
+)
 from cdk_data_science.serving._letters import letters, letters_alarm
 from cdk_data_science.serving.inference import ServerlessInference
 
@@ -90,9 +95,7 @@ class PredictionQueue(Construct):
                 enforce_ssl=True,
                 retention_period=Duration.days(14),
                 # Lambda advises six times the function's time, and the time in which batches are collected.
-                visibility_timeout=Duration.seconds(
-                    6 * int(inference.timeout.to_seconds()) + int(collected.to_seconds())
-                ),
+                visibility_timeout=_hidden(inference.timeout, collected),
                 dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=tries, queue=self.dead_letters),
             )
         inference.alias.add_event_source(
@@ -111,6 +114,15 @@ class PredictionQueue(Construct):
         inference.alerts.notify(self.alarm)
 
 
+def _hidden(timeout: Duration, window: Duration) -> Duration:
+    """The longest that it can be, where one of the two is known only at deployment."""
+    longest, collected = (
+        most if each.is_unresolved() else each.to_seconds()
+        for each, most in ((timeout, LONGEST_TIMEOUT_SECONDS), (window, LONGEST_WINDOW_SECONDS))
+    )
+    return Duration.seconds(6 * longest + collected)
+
+
 def _check(
     problems: Problems,
     timeout: Duration,
@@ -120,33 +132,29 @@ def _check(
     tries: int,
     max_concurrency: int | None,
 ) -> None:
-    problems.check(
-        1 <= batch_size <= 10_000,
-        given=f"batch_size={batch_size}",
-        allowed="1 to 10000",
-        write="batch_size=100",
-    )
+    check_whole(problems, "batch_size", batch_size, 1, 10_000, write=100)
     check_window(problems, window)
     problems.check(
-        batch_size <= 10 or window.to_seconds() >= 1,
+        is_token(batch_size)
+        or batch_size <= 10
+        or window.is_unresolved()
+        or window.to_seconds(integral=False) >= 1,
         given=f"batch_size={batch_size} without a window",
         allowed="a window of a second at least for more than 10 messages",
         write="window=Duration.seconds(5)",
     )
-    problems.check(1 <= tries <= 1000, given=f"tries={tries}", allowed="1 to 1000", write="tries=3")
-    problems.check(
-        max_concurrency is None or 2 <= max_concurrency <= 1000,
-        given=f"max_concurrency={max_concurrency}",
-        allowed="2 to 1000",
-        write="max_concurrency=10",
-    )
-    if queue is None:
+    check_whole(problems, "tries", tries, 1, 1000, write=3)
+    check_whole(problems, "max_concurrency", max_concurrency, 2, 1000, write=10)
+    if queue is not None:
+        resource: Any = queue.node.default_child
+        hidden = resource.visibility_timeout if resource.visibility_timeout is not None else 30
+        least = 0 if timeout.is_unresolved() else timeout.to_seconds(integral=False)
         problems.check(
-            6 * timeout.to_seconds(integral=False) + window.to_seconds() <= 43_200,
-            given=f"a function with a timeout of {timeout.to_seconds(integral=False):g} s",
-            allowed="at most two hours: a message stays hidden for six times as long",
+            is_token(hidden) or hidden >= least,
+            given=f"a queue that hides a message for {hidden:g} s",
+            allowed=f"at least the function's timeout ({least:g} s); Lambda advises six times as much",
+            write=f"visibility_timeout=Duration.seconds({6 * least:g})",
         )
-    else:
         problems.check(
             queue.dead_letter_queue is not None,
             given="a queue without dead letters",

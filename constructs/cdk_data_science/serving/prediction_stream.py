@@ -13,7 +13,8 @@ from constructs import Construct
 
 from cdk_data_science._validation import Problems
 from cdk_data_science.monitoring import alarm
-from cdk_data_science.serving._inference_checks import check_window
+from cdk_data_science.serving._inference_checks import check_whole, check_window
+from cdk_data_science.serving._limits import check_seconds
 from cdk_data_science.serving.inference import ServerlessInference
 
 
@@ -84,7 +85,8 @@ class PredictionStream(Construct):
         oldest = max_age if max_age is not None else Duration.days(1)
         problems = Problems("PredictionStream", self)
         inference.check_place(problems)
-        _check(problems, batch_size, collected, tries, oldest, parallel)
+        alarming = late if late is not None else Duration.minutes(1)
+        _check(problems, batch_size, collected, tries, oldest, parallel, alarming)
         problems.raise_if_any()
         self.stream = stream
         inference.alias.add_event_source(
@@ -111,27 +113,37 @@ class PredictionStream(Construct):
             "Late",
             inference.alias.metric("IteratorAge", statistic="Maximum", period=Duration.minutes(1)),
             description="Records of the stream wait too long to be predicted",
-            threshold=float((late if late is not None else Duration.minutes(1)).to_milliseconds()),
+            threshold=float(alarming.to_milliseconds()),
             periods=3,
         )
         inference.alerts.notify(self.alarm)
 
 
 def _check(
-    problems: Problems, batch_size: int, window: Duration, tries: int, max_age: Duration, parallel: int
+    problems: Problems,
+    batch_size: int,
+    window: Duration,
+    tries: int,
+    max_age: Duration,
+    parallel: int,
+    late: Duration,
 ) -> None:
-    problems.check(
-        1 <= batch_size <= 10_000,
-        given=f"batch_size={batch_size}",
-        allowed="1 to 10000",
-        write="batch_size=100",
-    )
+    check_whole(problems, "batch_size", batch_size, 1, 10_000, write=100)
     check_window(problems, window)
-    problems.check(0 <= tries <= 10_000, given=f"tries={tries}", allowed="0 to 10000", write="tries=5")
-    problems.check(
-        60 <= max_age.to_seconds() <= 604_800,
-        given=f"max_age={max_age.to_seconds():g} s",
+    check_whole(problems, "tries", tries, 0, 10_000, write=5)
+    check_seconds(
+        problems,
+        "max_age",
+        max_age,
+        60,
+        604_800,
         allowed="a minute to seven days",
         write="max_age=Duration.hours(24)",
     )
-    problems.check(1 <= parallel <= 10, given=f"parallel={parallel}", allowed="1 to 10", write="parallel=1")
+    check_whole(problems, "parallel", parallel, 1, 10, write=1)
+    problems.check(
+        late.is_unresolved() or late.to_milliseconds() > 0,
+        given=f"late={late.to_milliseconds():g} ms" if not late.is_unresolved() else "late",
+        allowed="more than zero: a record that has just come has an age",
+        write="late=Duration.minutes(1)",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -54,7 +55,7 @@ class TrackInvocations:
         """
         problems = Problems("TrackInvocations.from_load_test")
         problems.check(
-            peak_per_second > 0,
+            0 < peak_per_second < math.inf,
             given=f"peak_per_second={peak_per_second}",
             allowed="more than 0",
         )
@@ -241,7 +242,9 @@ def _check_policy(
             if isinstance(policy, TrackInvocations)
             else ("per_model", policy.per_model)
         )
-        problems.check(is_token(value) or value > 0, given=f"{name}={value} {where}", allowed="more than 0")
+        problems.check(
+            is_token(value) or 0 < value < math.inf, given=f"{name}={value} {where}", allowed="more than 0"
+        )
     elif isinstance(policy, TrackUtilization):
         problems.check(
             is_token(policy.percent) or 0 < policy.percent <= 100,

@@ -421,6 +421,8 @@ PROVISIONED = ConcurrencyScaling(minimum=1, maximum=2)
         ({"http_api": PredictionApi(rate=0)}, "more than 0"),
         ({"http_api": PredictionApi(burst=-1)}, "more than 0"),
         ({"http_api": PredictionApi(origins=["*"])}, "https addresses without a path"),
+        ({"http_api": PredictionApi(rate=float("inf"))}, "more than 0, and finite"),
+        ({"named_models": [f"{n}{'m' * 60}" for n in range(40)]}, "all variables of a function have 4 KB"),
         ({"http_api": PredictionApi(jwt=Jwt(issuer="id.example.com", audience=["a"]))}, "an https address"),
         (
             {"http_api": PredictionApi(jwt=Jwt(issuer="https://id.example.com", audience=[]))},
@@ -491,6 +493,42 @@ def test_a_queue_of_ones_own_needs_dead_letters(batches: tuple[cdk.Stack, Server
     own = cdk.Stack(cdk.App(), "Own")
     with pytest.raises(ConfigurationError, match="comes back for ever"):
         PredictionQueue(own, "Queue", inference=batches[1], queue=sqs.Queue(own, "Plain"))
+
+
+def test_a_queue_of_ones_own_hides_messages_as_long_as_the_function_works(
+    batches: tuple[cdk.Stack, ServerlessInference],
+) -> None:
+    own = cdk.Stack(cdk.App(), "Own")
+    letters = sqs.DeadLetterQueue(queue=sqs.Queue(own, "Letters"), max_receive_count=3)
+    short = sqs.Queue(own, "Short", visibility_timeout=cdk.Duration.seconds(29), dead_letter_queue=letters)
+    with pytest.raises(ConfigurationError, match=r"hides a message for 29 s.*write: visibility_timeout"):
+        PredictionQueue(own, "Queue", inference=batches[1], queue=short)
+
+
+def test_numbers_that_are_known_only_at_deployment_reach_the_function_as_they_are() -> None:
+    stack = support.stack()
+    rows = cdk.CfnParameter(stack, "Rows", type="Number", default=10)
+    pause = cdk.CfnParameter(stack, "Pause", type="Number", default=60)
+    ServerlessInference(
+        stack,
+        "Reviews",
+        models=DataLake(stack, "Lake").models,
+        max_rows=rows.value_as_number,  # type: ignore[arg-type]
+        refresh=cdk.Duration.seconds(pause.value_as_number),
+        timeout=cdk.Duration.seconds(pause.value_as_number),
+        slow=cdk.Duration.seconds(1),
+    )
+    assert (variables(stack)["MAX_ROWS"], variables(stack)["MODEL_REFRESH_SECONDS"]) == (
+        {"Ref": "Rows"},
+        {"Ref": "Pause"},
+    )
+    with pytest.raises(ConfigurationError, match="write: slow="):
+        ServerlessInference(
+            stack,
+            "Other",
+            models=DataLake(stack, "OtherLake").models,
+            timeout=cdk.Duration.seconds(pause.value_as_number),
+        )
 
 
 @pytest.mark.parametrize(
