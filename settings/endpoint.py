@@ -10,7 +10,8 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
 
 
 class WorkingTimes(BaseModel):
-    """When the endpoint is there. It is deleted at the end, and made again at the start of a working day."""
+    """When the endpoint is there. It is deleted at the end, and made again when a working day starts, with
+    what scales it."""
 
     model_config = _STRICT
 
@@ -66,12 +67,7 @@ class Endpoint(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _what_is_deleted_every_evening_does_not_scale(self) -> Endpoint:
-        if self.working_hours is not None and self.max_instances is not None:
-            raise ValueError(
-                "working_hours with max_instances: an endpoint that is made again in the morning is not "
-                "registered for scaling; leave one of them out"
-            )
+    def _a_price_is_shown(self) -> Endpoint:
         if self.hourly_usd is not None and not self.dashboard:
             raise ValueError("hourly_usd is given, but dashboard is false: nothing would show it")
         return self

@@ -101,7 +101,10 @@ class EndpointStack(cdk.Stack):
                 architecture=architecture(settings),
             )
             hours.add_endpoint(
-                self.endpoint.endpoint, name=self.endpoint.endpoint_name, key=self.endpoint.key
+                self.endpoint.endpoint,
+                name=self.endpoint.endpoint_name,
+                key=self.endpoint.key,
+                scaling=endpoint.max_instances is not None,
             )
             cdk.CfnOutput(
                 self,

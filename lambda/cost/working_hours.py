@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 import boto3
+import endpoint_scaling
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -29,12 +30,12 @@ _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 Switch = Literal["on", "off"]
 
 
-class Event(TypedDict):
-    """What the schedule sends."""
+class Event(TypedDict, total=False):
+    """What a schedule sends, or the rule on the endpoints' states."""
 
-    switch: Switch
+    switch: Literal["on", "off", "scaling"]
     time: str
-    """The scheduled time, as EventBridge Scheduler writes it: ``2026-11-24T07:00:00Z``."""
+    """The scheduled time, as EventBridge Scheduler writes it: ``2026-11-24T07:00:00Z``. Schedules alone."""
 
 
 class Thing(TypedDict, total=False):
@@ -44,6 +45,10 @@ class Thing(TypedDict, total=False):
     id: str
     name: str
     """Of an endpoint or a notebook, in its own case; the ARN has it in small letters."""
+    memory: str
+    """Of an endpoint: the parameter that remembers how it was."""
+    scaling: bool
+    """Whether an endpoint's variants scale."""
     executions: int
 
 
@@ -57,23 +62,34 @@ class NotSwitchedError(Exception):
 
 def handler(event: Event, _context: object) -> dict[str, str]:
     """Switch every thing of `THINGS`; the answer tells what was done with each."""
+    switch = event["switch"]
+    if switch == "scaling":
+        scaling = [thing for thing in json.loads(os.environ["THINGS"]) if thing.get("scaling")]
+        return _each(scaling, _scale_again, switch)
     calendar = json.loads(os.environ["CALENDAR"])
     time = datetime.fromisoformat(event["time"]).replace(tzinfo=UTC)
     today = time.astimezone(ZoneInfo(calendar["time_zone"])).date()
-    reason = reason_to_leave(event["switch"], today, calendar, _hold())
+    reason = reason_to_leave(switch, today, calendar, _hold())
     if reason is not None:
-        logger.info("nothing is switched %s: %s", event["switch"], reason)
+        logger.info("nothing is switched %s: %s", switch, reason)
         return {"skipped": reason}
+    return _each(
+        json.loads(os.environ["THINGS"]), lambda thing: _SWITCHES[thing["kind"]](thing, switch), switch
+    )
+
+
+def _each(things: Iterable[Thing], act: Callable[[Thing], str], switch: str) -> dict[str, str]:
+    """Do all that can be done, then fail with what could not."""
     done, failed = {}, {}
-    for thing in json.loads(os.environ["THINGS"]):
+    for thing in things:
         try:
-            done[thing["id"]] = _SWITCHES[thing["kind"]](thing, event["switch"])
+            done[thing["id"]] = act(thing)
         except (BusyError, ClientError) as error:
-            logger.exception("%s could not be switched %s", thing["id"], event["switch"])
+            logger.exception("%s could not be switched %s", thing["id"], switch)
             failed[thing["id"]] = str(error)
     if failed:
         raise NotSwitchedError(json.dumps(failed))
-    logger.info("switched %s: %s", event["switch"], done)
+    logger.info("switched %s: %s", switch, done)
     return done
 
 
@@ -106,30 +122,74 @@ def _hold() -> date | None:
 def _endpoint(thing: Thing, switch: Switch) -> str:
     """An endpoint cannot be stopped: it is deleted, and made again of the configuration that it had."""
     sagemaker, name = _client("sagemaker"), thing["name"]
-    known = _memory()
-    try:
-        described = sagemaker.describe_endpoint(EndpointName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationException":
-            raise
-        described = None
+    known = _memory(thing)
+    described = _described(name)
     if switch == "on":
         if described is not None:
-            return "is on"
-        if name not in known:
+            # A second call of the morning finds what the event of the state did not lead to.
+            return _scale_again(thing) if thing.get("scaling") else "is on"
+        if not known:
             return "was never switched off here"
-        sagemaker.create_endpoint(EndpointName=name, **known[name])
+        sagemaker.create_endpoint(
+            EndpointName=name, EndpointConfigName=known["EndpointConfigName"], Tags=known["Tags"]
+        )
         return "on"
     if described is None or described["EndpointStatus"] == "Deleting":
         return "is off"
     if described["EndpointStatus"] not in ("InService", "Failed", "OutOfService"):
         raise BusyError(f"endpoint {name} is {described['EndpointStatus']}")
     tags = sagemaker.list_tags(ResourceArn=thing["id"]).get("Tags", [])
-    # CloudFormation's own tags cannot be written by anybody else.
-    kept = [tag for tag in tags if not tag["Key"].startswith("aws:")]
-    _remember({**known, name: {"EndpointConfigName": described["EndpointConfigName"], "Tags": kept}})
+    _remember(
+        thing,
+        {
+            "EndpointConfigName": described["EndpointConfigName"],
+            # CloudFormation's own tags cannot be written by anybody else.
+            "Tags": [tag for tag in tags if not tag["Key"].startswith("aws:")],
+            "Scaling": _scaling_of(thing, described) or known.get("Scaling", []),
+        },
+    )
     sagemaker.delete_endpoint(EndpointName=name)
     return "off"
+
+
+def _described(name: str) -> Any:
+    """An endpoint as it is now; None if there is none."""
+    try:
+        return _client("sagemaker").describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        return None
+
+
+def _scaling_of(thing: Thing, described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not thing.get("scaling"):
+        return []
+    variants = [variant["VariantName"] for variant in described.get("ProductionVariants", ())]
+    return endpoint_scaling.registered(_client("application-autoscaling"), thing["name"], variants)
+
+
+def _scale_again(thing: Thing) -> str:
+    """Register what scaled an endpoint before it was switched off, once it is in service again.
+
+    That takes it minutes, so that this is called by the event of its state. What was remembered is forgotten
+    then: what people change during the day stays as they left it.
+    """
+    known = _memory(thing)
+    wanted = known.get("Scaling", [])
+    if not wanted:
+        return "is on"
+    described = _described(thing["name"])
+    if described is None or described["EndpointStatus"] != "InService":
+        return "is off" if described is None else f"is {described['EndpointStatus']}"
+    lost = endpoint_scaling.restore(_client("application-autoscaling"), wanted, _scaling_of(thing, described))
+    if lost:
+        raise BusyError(
+            f"endpoint {thing['name']} lacks the step policies {', '.join(lost)}, whose alarms only the "
+            "stack that made them can connect again: deploy it"
+        )
+    _remember(thing, {**known, "Scaling": []})
+    return "scales"
 
 
 def _notebook(thing: Thing, switch: Switch) -> str:
@@ -206,15 +266,19 @@ def _act(
     return switch
 
 
-def _memory() -> dict[str, Any]:
-    text = _client("ssm").get_parameter(Name=os.environ["MEMORY"])["Parameter"]["Value"]
+def _memory(thing: Thing) -> dict[str, Any]:
+    text = _client("ssm").get_parameter(Name=thing["memory"])["Parameter"]["Value"]
     found: dict[str, Any] = json.loads(text)
     return found
 
 
-def _remember(known: Mapping[str, Any]) -> None:
+def _remember(thing: Thing, known: Mapping[str, Any]) -> None:
+    # Parameters of more than 4 KB cost 0.05 USD a month, and end at 8 KB.
     _client("ssm").put_parameter(
-        Name=os.environ["MEMORY"], Value=json.dumps(known, separators=(",", ":")), Overwrite=True
+        Name=thing["memory"],
+        Value=json.dumps(known, separators=(",", ":")),
+        Tier="Intelligent-Tiering",
+        Overwrite=True,
     )
 
 

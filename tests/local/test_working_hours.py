@@ -31,10 +31,11 @@ class Office:
         endpoint = sagemaker.CfnEndpoint(
             stack,
             "Endpoint",
-            endpoint_config_name=self.host.config((self.host.model(2), 1)),
+            endpoint_config_name=(config := self.host.config((self.host.model(2), 1))),
             tags=[cdk.CfnTag(key="owner", value="ada")],
         )
-        hours.add_endpoint(endpoint)
+        self.config = config
+        hours.add_endpoint(endpoint, scaling=True)
         function = lambda_.Function(
             stack,
             "Function",
@@ -77,6 +78,29 @@ class Office:
         return True
 
     @property
+    def scaling(self) -> list[tuple[int, int, list[str]]]:
+        """The bounds of each scalable target of the endpoint, with the names of its policies."""
+        client = self.aws.client("application-autoscaling")
+        targets = client.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[self.variant["ResourceId"]]
+        )["ScalableTargets"]
+        policies = client.describe_scaling_policies(**self.variant)["ScalingPolicies"]
+        return [
+            (each["MinCapacity"], each["MaxCapacity"], [policy["PolicyName"] for policy in policies])
+            for each in targets
+        ]
+
+    @property
+    def variant(self) -> dict[str, Any]:
+        described = self.host.sagemaker.describe_endpoint_config(EndpointConfigName=self.config)
+        (variant,) = described["ProductionVariants"]
+        return {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": f"endpoint/{self.endpoint}/variant/{variant['VariantName']}",
+            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        }
+
+    @property
     def provisioned(self) -> int:
         try:
             found = self.aws.client("lambda").get_provisioned_concurrency_config(
@@ -99,12 +123,29 @@ def test_things_are_off_at_night_and_in_the_morning_as_they_were(office: Office)
     assert office.host.settled(office.endpoint)["EndpointStatus"] == "InService"
     office.switch("on", MORNING)
     assert office.provisioned == 2
+    # AND scales
+    scaling = office.aws.client("application-autoscaling")
+    scaling.register_scalable_target(**office.variant, MinCapacity=1, MaxCapacity=4)
+    scaling.put_scaling_policy(
+        **office.variant,
+        PolicyName="load",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 600,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+        },
+    )
     # WHEN
     office.switch("off", EVENING)
     # THEN
     eventually(lambda: not office.is_there(), 30, "the end of the endpoint")
     assert office.provisioned == 0
     assert set(office.switch("off", EVENING).values()) == {"is off"}
+    # AND whoever deletes endpoints with more rights takes their scaling away
+    scaling.deregister_scalable_target(**office.variant)
+    assert office.scaling == []
     # WHEN it is morning
     office.switch("on", MORNING)
     # THEN it answers as before, with its tags
@@ -114,6 +155,8 @@ def test_things_are_off_at_night_and_in_the_morning_as_they_were(office: Office)
     tags = office.host.sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]
     assert {"Key": "owner", "Value": "ada"} in tags
     assert office.provisioned == 2
+    # AND scales again, by the event of its state
+    eventually(lambda: office.scaling == [(1, 4, ["load"])], 30, "what scales the endpoint")
 
 
 def test_a_hold_keeps_things_on(office: Office) -> None:

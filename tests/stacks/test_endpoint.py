@@ -115,11 +115,16 @@ def test_what_it_costs_at_rest_is_known(assembly: Assembly) -> None:
 def test_working_hours_delete_it_in_the_evening(tmp_path: Path) -> None:
     app = support.app(outdir=tmp_path / "cdk.out")
     hours = '[endpoint.working_hours]\ntime_zone = "Europe/Berlin"\nend = "18:30"\n'
-    table = f"{TABLE}instance_count = 1\ncapture_percent = 0\n{hours}"
+    scaling = "max_instances = 3\npeak_per_second = 5\n"
+    table = f"{TABLE}instance_count = 1\ncapture_percent = 0\n{scaling}{hours}"
     compose(app, settings(tmp_path, table))
     assembly = synthesized(app)
     schedules = {each["ScheduleExpression"] for each in resources(assembly, "AWS::Scheduler::Schedule")}
     assert schedules == {"cron(0 8 ? * MON,TUE,WED,THU,FRI *)", "cron(30 18 ? * * *)"}
+    # AND what scales it is registered again when it is back
+    (rule,) = resources(assembly, "AWS::Events::Rule")
+    assert rule["EventPattern"]["detail-type"] == ["SageMaker Endpoint State Change"]
+    assert cfn_lint.problems(assembly.templates["ds-dev-endpoint"]) == []
 
 
 @pytest.mark.parametrize(
@@ -130,10 +135,6 @@ def test_working_hours_delete_it_in_the_evening(tmp_path: Path) -> None:
         (TABLE + "hourly_usd = 1\n", "dashboard is false: nothing would show it"),
         (TABLE + "instance_kind = 1\n", "endpoint.instance_kind: unknown key"),
         (TABLE.replace("model.tar.gz", "model.zip"), "endpoint.artifact"),
-        (
-            TABLE + 'max_instances = 4\npeak_per_second = 5\n[endpoint.working_hours]\ntime_zone = "UTC"\n',
-            "is not registered for scaling",
-        ),
         (
             TABLE + '[endpoint.working_hours]\ntime_zone = "UTC"\nend = "25:00"\n',
             "endpoint.working_hours.end",

@@ -21,6 +21,7 @@ from constructs import Construct, IValidation
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.cost._restored_scaling import restores_scaling
 from cdk_data_science.cost._scheduled_function import ScheduledFunction
 from cdk_data_science.monitoring import AlertTopic
 
@@ -43,9 +44,10 @@ class WorkingHours(Construct):
     a parameter. A hold ends by itself, and one of more than 31 days is not heeded.
 
     An endpoint cannot be stopped: it is deleted in the evening and made again in the morning, of the
-    configuration and with the tags that it had. Between the two it does not answer, its scaling has to be
-    registered anew, and a deployment that changes it fails: deploy in working hours. Endpoints that scale
-    to zero and serverless ones need none of this, and neither does Redshift Serverless.
+    configuration and with the tags that it had; what scaled it is registered again as soon as it is in
+    service. Between the two it does not answer, and a deployment that changes it fails: deploy in working
+    hours. Endpoints that scale to zero and serverless ones need none of this, and neither does Redshift
+    Serverless.
 
     **Costs at rest**: 1 USD a month for a key unless one is given, 0.10 USD for the alarm.
 
@@ -120,9 +122,6 @@ class WorkingHours(Construct):
             string_value="none",
             description="Keep everything on until the end of this day (2026-12-31), or none",
         )
-        self._memory = ssm.StringParameter(
-            self, "Memory", string_value="{}", description="Endpoints that are off, and how they were"
-        )
         stack = Stack.of(self)
         known = {
             "time_zone": time_zone,
@@ -143,7 +142,6 @@ class WorkingHours(Construct):
                 "CALENDAR": stack.to_json_string(known),
                 "THINGS": Lazy.string(_Things(stack, self._things)),
                 "HOLD": self.hold.parameter_name,
-                "MEMORY": self._memory.parameter_name,
             },
         )
         self.alarm = self._scheduled.alarm
@@ -169,21 +167,47 @@ class WorkingHours(Construct):
         return f"aws ssm put-parameter --name {self.hold.parameter_name} --value 2026-12-31 --overwrite"
 
     def add_endpoint(
-        self, endpoint: sagemaker.IEndpointRef, *, name: str | None = None, key: kms.IKey | None = None
+        self,
+        endpoint: sagemaker.IEndpointRef,
+        *,
+        name: str | None = None,
+        key: kms.IKey | None = None,
+        scaling: bool = False,
     ) -> None:
         """Delete a real-time endpoint in the evening, and make it again in the morning.
+
+        Application Auto Scaling keeps what is registered for an endpoint that is gone, and the function must
+        not deregister it. With ``scaling``, it is remembered in the evening all the same, and what is missing
+        when the endpoint is in service again is put again: bounds, target tracking and scheduled actions. A
+        step policy is named by its alarms and can be put by their stack alone: a missing one sets off the
+        alarm.
 
         Args:
             name: The endpoint's name as callers write it. SageMaker's ARNs have it in small letters, and
                 calls have to match its case. Default: what the construct says it is.
             key: What the endpoint's configuration encrypts the volumes with. Without it an endpoint on such a
                 key cannot be made again. Default: none.
+            scaling: Whether its variants scale.
         """
         arn = endpoint.endpoint_ref.endpoint_arn
         name = self._name("endpoint", arn, endpoint, name)
         stack = Stack.of(self)
         configs = stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name="*")
-        self._things.append({"kind": "endpoint", "id": arn, "name": name})
+        memory = ssm.StringParameter(
+            self,
+            f"Memory{len(self._things)}",
+            string_value="{}",
+            description="How an endpoint was when it was switched off",
+        )
+        self._things.append(
+            {
+                "kind": "endpoint",
+                "id": arn,
+                "name": name,
+                "memory": memory.parameter_name,
+                "scaling": scaling,
+            }
+        )
         self._allow(
             "sagemaker:AddTags",
             "sagemaker:CreateEndpoint",
@@ -202,7 +226,9 @@ class WorkingHours(Construct):
                     conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
                 )
             )
-        self._allow("ssm:GetParameter", "ssm:PutParameter", on=self._memory.parameter_arn)
+        self._allow("ssm:GetParameter", "ssm:PutParameter", on=memory.parameter_arn)
+        if scaling:
+            restores_scaling(self._scheduled, f"Scaling{len(self._things)}", name)
         acknowledge_wildcards(
             self._scheduled.role,
             self,

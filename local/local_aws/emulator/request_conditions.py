@@ -1,12 +1,15 @@
 """Condition keys and resources of requests that ministack's IAM leaves out: which policy is attached to a
-role, what SageMaker would start, in which network and with which approval, and which action of a budget is
-meant."""
+role, what SageMaker would start, in which network and with which approval, what Application Auto Scaling
+would scale, and which action of a budget is meant."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
+
+_SCALING = "application-autoscaling"
 
 
 def install() -> None:
@@ -23,6 +26,8 @@ def install() -> None:
             found |= _vpc_of(params)
         if service == "sagemaker":
             found |= _of_sagemaker(_parsed(body))
+        if service == _SCALING:
+            found |= _of_scaling(_parsed(body))
         return found
 
     def with_budget_actions(
@@ -37,6 +42,8 @@ def install() -> None:
     ) -> str:
         if service == "budgets":
             return budget_resource(_parsed(body), account_id)
+        if service == _SCALING:
+            return scalable_target(_parsed(body), region, account_id)
         return str(resource_arn(service, method, path, headers, body, query_params, region, account_id))
 
     iam_actions.request_tag_context = conditions
@@ -51,6 +58,23 @@ def budget_resource(request: Any, account: str) -> str:
     action = request.get("ActionId")
     suffix = f"/action/{action}" if isinstance(action, str) else ""
     return f"arn:aws:budgets::{account}:budget/{name}{suffix}"
+
+
+def scalable_target(request: Any, region: str, account: str) -> str:
+    """The scalable target that a request of Application Auto Scaling is authorized on, by a name of our own."""
+    if not isinstance(request, dict) or "ResourceId" not in request:
+        return "*"
+    named = f"{request.get('ServiceNamespace')}{request['ResourceId']}{request.get('ScalableDimension')}"
+    identifier = hashlib.sha256(named.encode()).hexdigest()[:20]
+    return f"arn:aws:{_SCALING}:{region}:{account}:scalable-target/{identifier}"
+
+
+def _of_scaling(request: Any) -> dict[str, str]:
+    """The condition keys of Application Auto Scaling that a request has values for."""
+    if not isinstance(request, dict):
+        return {}
+    keys = {"service-namespace": "ServiceNamespace", "scalable-dimension": "ScalableDimension"}
+    return {f"{_SCALING}:{key}": request[name] for key, name in keys.items() if name in request}
 
 
 def _vpc_of(params: dict[str, Any]) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Services that ministack lacks: SageMaker, FSx and Cost Explorer (ours), and Lake Formation (moto)."""
+"""Services that ministack lacks: SageMaker, FSx and Cost Explorer (ours); Lake Formation and Application Auto
+Scaling (moto)."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ def install() -> None:
     for service in (
         Service("sagemaker", api.handle, "SageMaker"),
         Service("lakeformation", moto_backend.handle),
+        Service("application-autoscaling", moto_backend.handle, "AnyScaleFrontendService"),
         Service("fsx", fsx.handle, "AWSSimbaAPIService_v20180301"),
         Service("ce", cost_explorer.handle, "AWSInsightsIndexService"),
     ):

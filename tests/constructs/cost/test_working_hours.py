@@ -56,7 +56,7 @@ def template() -> Template:
     )
     config = sagemaker.CfnEndpointConfig(stack, "Config", production_variants=[variant])
     endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name=config.attr_endpoint_config_name)
-    made.add_endpoint(endpoint)
+    made.add_endpoint(endpoint, scaling=True)
     cluster = redshift.CfnCluster(
         stack, "Cluster", cluster_type="single-node", db_name="d", master_username="u", node_type="ra3.large"
     )
@@ -141,7 +141,38 @@ def test_the_function_may_switch_what_was_added_and_nothing_else(template: Templ
     assert '"Ref": "Endpoint"' in found["sagemaker:DeleteEndpoint"]
     assert ":cluster:" in allowed(template, "redshift:")["redshift:PauseCluster"]
     assert '"Live' in allowed(template, "lambda:")["lambda:PutProvisionedConcurrencyConfig"]
-    assert [s for s in statements(template) if s["Resource"] == "*"] == []
+    # Application Auto Scaling's Describe calls take no resource.
+    (everything,) = [s for s in statements(template) if s["Resource"] == "*"]
+    assert all(action.startswith("application-autoscaling:Describe") for action in everything["Action"])
+
+
+def test_what_scales_an_endpoint_is_registered_again_by_the_event_of_its_state(template: Template) -> None:
+    (rule,) = support.resources(template, "AWS::Events::Rule").values()
+    pattern = rule["Properties"]["EventPattern"]
+    assert pattern["detail-type"] == ["SageMaker Endpoint State Change"]
+    assert pattern["detail"] == {"EndpointName": [{"Fn::GetAtt": ["Endpoint", "EndpointName"]}]}
+    (target,) = rule["Properties"]["Targets"]
+    assert json.loads(target["Input"]) == {"switch": "scaling"}
+    assert "DeadLetterConfig" in target
+    # It may put what is missing, and must not deregister: SageMaker would do that with the caller's rights
+    found = allowed(template, "application-autoscaling:")
+    assert {action for action in found if "Describe" not in action} == {
+        "application-autoscaling:PutScalingPolicy",
+        "application-autoscaling:PutScheduledAction",
+        "application-autoscaling:RegisterScalableTarget",
+    }
+    (put,) = [s for s in statements(template) if "application-autoscaling:PutScalingPolicy" in s["Action"]]
+    assert put["Condition"] == {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+    assert "alarm:TargetTracking-endpoint/" in allowed(template, "cloudwatch:")["cloudwatch:PutMetricAlarm"]
+
+
+def test_an_endpoint_that_does_not_scale_gives_no_rights_to_scale() -> None:
+    stack = support.stack()
+    endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name="config")
+    hours(stack).add_endpoint(endpoint)
+    template = support.synth(stack)
+    assert support.resources(template, "AWS::Events::Rule") == {}
+    assert allowed(template, "application-autoscaling:") == {}
 
 
 def test_people_can_hold_everything_on(template: Template) -> None:

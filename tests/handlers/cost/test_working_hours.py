@@ -4,14 +4,22 @@ import json
 from datetime import date
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 from handlers.cost.asset import working_hours
 
 ENDPOINT = "arn:aws:sagemaker:eu-west-1:111122223333:endpoint/reviews"
 NOTEBOOK = "arn:aws:sagemaker:eu-west-1:111122223333:notebook-instance/lab"
 ALIAS = "arn:aws:lambda:eu-west-1:111122223333:function:predict:live"
-THE_ENDPOINT = {"kind": "endpoint", "id": ENDPOINT, "name": "Reviews"}
+THE_ENDPOINT = {
+    "kind": "endpoint",
+    "id": ENDPOINT,
+    "name": "Reviews",
+    "memory": "memory",
+    "scaling": False,
+}
 THE_NOTEBOOK = {"kind": "notebook", "id": NOTEBOOK, "name": "Lab"}
 CALENDAR = {
     "time_zone": "Europe/Berlin",
@@ -19,6 +27,9 @@ CALENDAR = {
     "holidays": ["2026-12-25"],
     "extra_days": ["2026-11-28"],
 }
+
+
+NAMES = {"lambda": "lambda_", "application-autoscaling": "scaling"}
 
 
 def failure(code: str) -> ClientError:
@@ -56,8 +67,8 @@ class Parameters(Fake):
     def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
         return {"Parameter": {"Value": self.values[Name]}}
 
-    def put_parameter(self, *, Name: str, Value: str, Overwrite: bool) -> None:  # noqa: N803
-        assert Overwrite
+    def put_parameter(self, *, Name: str, Value: str, Tier: str, Overwrite: bool) -> None:  # noqa: N803
+        assert Overwrite and Tier == "Intelligent-Tiering"
         self.values[Name] = Value
 
 
@@ -70,12 +81,11 @@ def switch(
     **clients: Fake,
 ) -> dict[str, str]:
     clients = {"ssm": Parameters(), **clients}
-    monkeypatch.setattr(working_hours, "_client", lambda name: clients[name.replace("lambda", "lambda_")])
+    monkeypatch.setattr(working_hours, "_client", lambda name: clients[NAMES.get(name, name)])
     for name, value in {
         "CALENDAR": json.dumps(CALENDAR),
         "THINGS": json.dumps(things),
         "HOLD": "hold",
-        "MEMORY": "memory",
     }.items():
         monkeypatch.setenv(name, value)
     return working_hours.handler({"switch": to, "time": time}, None)
@@ -169,6 +179,150 @@ def test_an_endpoint_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> No
         }
     ]
     assert switch(monkeypatch, "on", thing, sagemaker=there, ssm=parameters) == {ENDPOINT: "is on"}
+
+
+SCALING_THING = THE_ENDPOINT | {"scaling": True}
+VARIANT = {
+    "ResourceId": "endpoint/Reviews/variant/main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+WHERE = {"ServiceNamespace": "sagemaker", **VARIANT}
+TRACKING = {"TargetValue": 1200.0, "PredefinedMetricSpecification": {"PredefinedMetricType": "X"}}
+IN_SERVICE = {
+    "EndpointStatus": "InService",
+    "EndpointConfigName": "seventh",
+    "ProductionVariants": [{"VariantName": "main"}],
+}
+
+
+def scaling(*, policies: list[dict[str, Any]] | None = None, targets: bool = True) -> Fake:
+    """Application Auto Scaling as it answers, with what it says beside what a registration takes."""
+    target = {**WHERE, "MinCapacity": 2, "MaxCapacity": 6, "RoleARN": "arn", "CreationTime": date(2026, 1, 1)}
+    tracked = {
+        **WHERE,
+        "PolicyName": "track",
+        "PolicyType": "TargetTrackingScaling",
+        "PolicyARN": "arn",
+        "TargetTrackingScalingPolicyConfiguration": TRACKING,
+        "Alarms": [{"AlarmName": "TargetTracking-endpoint/Reviews/variant/main-AlarmHigh"}],
+    }
+    action = {
+        **WHERE,
+        "ScheduledActionName": "noon",
+        "Schedule": "cron(0 12 * * ? *)",
+        "Timezone": "Europe/Berlin",
+        "ScheduledActionARN": "arn",
+        "ScalableTargetAction": {"MinCapacity": 4},
+    }
+    found = [tracked] if policies is None else policies
+    return Fake(
+        describe_scalable_targets={"ScalableTargets": [target] if targets else []},
+        describe_scaling_policies={"ScalingPolicies": found},
+        describe_scheduled_actions={"ScheduledActions": [action]},
+    )
+
+
+def changes(client: Fake) -> list[tuple[str, dict[str, Any]]]:
+    return [call for call in client.calls if not call[0].startswith("describe")]
+
+
+def in_the_evening(monkeypatch: pytest.MonkeyPatch, client: Fake) -> Parameters:
+    """What is remembered of an endpoint that is switched off."""
+    parameters = Parameters()
+    there = Fake(describe_endpoint=IN_SERVICE, list_tags={"Tags": []})
+    switch(monkeypatch, "off", [SCALING_THING], sagemaker=there, ssm=parameters, scaling=client)
+    return parameters
+
+
+def test_what_scaled_an_endpoint_is_registered_again_once_it_is_in_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # GIVEN a variant that scales by load and by the clock, switched off
+    parameters = in_the_evening(monkeypatch, scaling())
+    given = {"ssm": parameters}
+    # WHEN it is being made again, THEN nothing is registered yet
+    creating, nothing = Fake(describe_endpoint={"EndpointStatus": "Creating"}), scaling(targets=False)
+    answer = switch(monkeypatch, "scaling", [SCALING_THING], sagemaker=creating, scaling=nothing, **given)
+    assert (answer, nothing.calls) == ({ENDPOINT: "is Creating"}, [])
+    # WHEN it is in service and nothing is registered
+    there = Fake(describe_endpoint=IN_SERVICE)
+    answer = switch(monkeypatch, "scaling", [SCALING_THING], sagemaker=there, scaling=nothing, **given)
+    # THEN all of it is, with nothing that a registration does not take
+    assert answer == {ENDPOINT: "scales"}
+    assert changes(nothing) == [
+        ("register_scalable_target", {**WHERE, "MinCapacity": 2, "MaxCapacity": 6}),
+        (
+            "put_scaling_policy",
+            {
+                **WHERE,
+                "PolicyName": "track",
+                "PolicyType": "TargetTrackingScaling",
+                "TargetTrackingScalingPolicyConfiguration": TRACKING,
+            },
+        ),
+        (
+            "put_scheduled_action",
+            {
+                **WHERE,
+                "ScheduledActionName": "noon",
+                "Schedule": "cron(0 12 * * ? *)",
+                "Timezone": "Europe/Berlin",
+                "ScalableTargetAction": {"MinCapacity": 4},
+            },
+        ),
+    ]
+    for name, parameters_given in changes(nothing):
+        validated("application-autoscaling", name, parameters_given)
+    # AND what people take away later in the day stays away
+    emptied = scaling(targets=False)
+    answer = switch(monkeypatch, "scaling", [SCALING_THING], sagemaker=there, scaling=emptied, **given)
+    assert (answer, emptied.calls) == ({ENDPOINT: "is on"}, [])
+
+
+def validated(service: str, operation: str, given: dict[str, Any]) -> None:
+    client = botocore.session.get_session().create_client(
+        service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
+    report = ParamValidator().validate(given, model.input_shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_what_is_registered_still_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = in_the_evening(monkeypatch, scaling())
+    kept = scaling()
+    there = Fake(describe_endpoint=IN_SERVICE)
+    # A second call of the morning does what the event would
+    answer = switch(monkeypatch, "on", [SCALING_THING], sagemaker=there, scaling=kept, ssm=parameters)
+    assert (answer, changes(kept)) == ({ENDPOINT: "scales"}, [])
+
+
+def test_a_lost_step_policy_is_told_until_it_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {**WHERE, "PolicyName": "steps", "PolicyType": "StepScaling", "PolicyARN": "arn"}
+    parameters = in_the_evening(monkeypatch, scaling(policies=[steps]))
+    there, lost = Fake(describe_endpoint=IN_SERVICE), scaling(targets=False)
+    for _ in range(2):
+        with pytest.raises(working_hours.NotSwitchedError, match=r"lacks the step policies steps.*deploy it"):
+            switch(monkeypatch, "scaling", [SCALING_THING], sagemaker=there, scaling=lost, ssm=parameters)
+    back = scaling(policies=[steps])
+    answer = switch(monkeypatch, "scaling", [SCALING_THING], sagemaker=there, scaling=back, ssm=parameters)
+    assert (answer, changes(back)) == ({ENDPOINT: "scales"}, [])
+
+
+def test_what_was_not_restored_by_the_evening_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = in_the_evening(monkeypatch, scaling())
+    there = Fake(describe_endpoint=IN_SERVICE, list_tags={"Tags": []})
+    gone = scaling(targets=False)
+    switch(monkeypatch, "off", [SCALING_THING], sagemaker=there, ssm=parameters, scaling=gone)
+    assert json.loads(parameters.values["memory"])["Scaling"][0]["MaxCapacity"] == 6
+
+
+def test_an_endpoint_that_does_not_scale_asks_nothing_of_scaling(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Fake(describe_endpoint=IN_SERVICE, list_tags={"Tags": []})
+    silent = Fake()
+    switch(monkeypatch, "off", [THE_ENDPOINT], sagemaker=there, scaling=silent)
+    assert switch(monkeypatch, "scaling", [THE_ENDPOINT], sagemaker=there, scaling=silent) == {}
+    assert silent.calls == []
 
 
 def test_an_endpoint_that_was_deleted_by_people_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
