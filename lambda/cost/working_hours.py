@@ -166,7 +166,10 @@ def _scaling_of(thing: Thing, described: Mapping[str, Any]) -> list[dict[str, An
     if not thing.get("scaling"):
         return []
     variants = [variant["VariantName"] for variant in described.get("ProductionVariants", ())]
-    return endpoint_scaling.registered(_client("application-autoscaling"), thing["name"], variants)
+    found: list[dict[str, Any]] = endpoint_scaling.registered(
+        _client("application-autoscaling"), thing["name"], variants
+    )
+    return found
 
 
 def _scale_again(thing: Thing) -> str:

@@ -61,7 +61,7 @@ def budget_resource(request: Any, account: str) -> str:
 
 
 def scalable_target(request: Any, region: str, account: str) -> str:
-    """The scalable target that a request of Application Auto Scaling is authorized on, by a name of our own."""
+    """The scalable target that a request of Application Auto Scaling is authorized on, by our own name."""
     if not isinstance(request, dict) or "ResourceId" not in request:
         return "*"
     named = f"{request.get('ServiceNamespace')}{request['ResourceId']}{request.get('ScalableDimension')}"
