@@ -13,20 +13,39 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from settings.audit import Audit
+from settings.clusters import Clusters
+from settings.containers import Containers
 from settings.endpoint import Endpoint
 from settings.etl import Etl
 from settings.features import Features
+from settings.files import Files
 from settings.inference import Guard, Inference
 from settings.lake import Lake
 from settings.mlflow import Mlflow
+from settings.network import Network
 from settings.section import Section
 from settings.sources import missing_ways
 from settings.studio import Studio, missing_network
+from settings.tuning import Tuning
 
 FOLDER = Path(__file__).resolve().parent
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+SPEAKING = (
+    "inference",
+    "endpoint",
+    "etl",
+    "features",
+    "pipeline",
+    "cost",
+    "studio",
+    "containers",
+    "files",
+    "clusters",
+)
+"""Tables whose parts have something to tell people."""
 
 PACKAGE_INDEX = {"files.pythonhosted.org", "pypi.org"}
 """The hosts that pip installs from."""
@@ -129,6 +148,8 @@ class Pipeline(Section):
     bake_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 10
     guard: Guard = Guard()
     """How much worse than the live version a canary may be."""
+    tuning: Tuning | None = None
+    """Search for hyperparameters in each run; without it, train once with those of the training."""
 
     @model_validator(mode="after")
     def _labels_are_of_one_kind(self) -> Pipeline:
@@ -209,55 +230,6 @@ class Cost(Section):
     """Regular expressions for the values of required tags, where a list would be too long."""
 
 
-class Network(Section):
-    """A VPC without internet for jobs and functions. Gateway endpoints cost nothing; each interface endpoint
-    costs 0.01 USD an hour in each zone, a NAT gateway 0.045 USD an hour (us-east-1, November 2026)."""
-
-    zones: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")], ...], Field(min_length=1)
-    ]
-    """Availability zones, for example us-east-1a. Add further ones at the end."""
-    cidr: str = "10.0.0.0/16"
-    """The VPC's private range, /16 to /22, with room for four zones."""
-    inside: tuple[Literal["training", "inference", "endpoint", "pipeline"], ...] = ("training", "inference")
-    """What runs in it. Training and inference reach S3 alone, so that the source archive has to bring the
-    packages that training needs (``make source-archive``). The pipeline's functions call four services more,
-    by as many interface endpoints, unless there is a NAT gateway that leads everywhere."""
-    features: tuple[
-        Literal[
-            "studio",
-            "sagemaker-api",
-            "endpoint-clients",
-            "feature-store",
-            "mlflow",
-            "query",
-            "containers",
-            "orchestration",
-            "streaming",
-            "secrets",
-            "logging",
-            "jumpstart",
-        ],
-        ...,
-    ] = ()
-    """What else is done in it; docs/network.md says which endpoints each takes."""
-    nat_gateways: Annotated[int, Field(ge=0, le=8)] = 0
-    """A way out to the internet, at most one in each zone; 0 is none."""
-    allowed_domains: tuple[str, ...] = ()
-    """Hosts that the way out leads to, such as pypi.org or .example.com, past a firewall for each NAT
-    gateway, which costs more than 250 USD a month each. Without them it leads everywhere."""
-    largest_cluster: Annotated[int, Field(ge=1, le=5000)] = 1
-    """Training instances at the same time in one zone, to check that their addresses fit."""
-    flow_logs: bool = True
-    """Record all traffic for a year, at 0.50 USD a GB of records."""
-
-    @model_validator(mode="after")
-    def _domains_need_a_way_out(self) -> Network:
-        if self.allowed_domains and not self.nat_gateways:
-            raise ValueError("allowed_domains needs a way out: write nat_gateways = 1 or more beside it")
-        return self
-
-
 Persona = Literal["data-scientist", "ml-engineer", "approver", "auditor"]
 
 
@@ -301,6 +273,9 @@ class Settings(Section):
     audit: Audit | None = None
     mlflow: Mlflow | None = None
     studio: Studio | None = None
+    containers: Containers | None = None
+    files: Files | None = None
+    clusters: Clusters | None = None
 
     @property
     def training_reaches_internet(self) -> bool:
@@ -340,8 +315,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Settings:
-        names = ("inference", "endpoint", "etl", "features", "pipeline", "cost", "studio")
-        speaking = [name for name in names if getattr(self, name) is not None]
+        speaking = [name for name in SPEAKING if getattr(self, name) is not None]
         speaking += ["training.watch"] if self.training is not None and self.training.watch else []
         speaking += ["lake.quality"] if self.lake.quality is not None else []
         if speaking and self.alert_emails is None:
@@ -401,6 +375,22 @@ class Settings(Section):
             lacks = missing_ways(net.features, nat=nat) if net else "etl.connections needs a table [network]"
             if lacks is not None:
                 raise ValueError(lacks)
+        return self
+
+    @model_validator(mode="after")
+    def _training_has_what_it_names(self) -> Settings:
+        network = self.network
+        if self.pipeline is not None and self.pipeline.tuning is not None and self.training is not None:
+            self.pipeline.tuning.check_objective(self.training.metrics)
+        if self.files is not None:
+            inside = None if network is None else network.inside
+            self.files.check_places(network=inside, pipeline=self.pipeline is not None)
+        if self.clusters is not None:
+            self.clusters.check_places(
+                zones=() if network is None else network.zones,
+                way_out=network is not None and network.reaches_aws,
+                folders=set() if self.files is None else set(self.files.folders),
+            )
         return self
 
     @model_validator(mode="after")

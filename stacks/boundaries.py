@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from cdk_data_science.security import PermissionBoundary
 from settings.etl import Etl
 from settings.model import Settings
+from stacks.clusters import ClustersStack
 from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
 from stacks.features import FeaturesStack
@@ -58,6 +59,32 @@ _STUDIO = (
     "ec2:RevokeSecurityGroupIngress",
     "sqs:SendMessage",
 )
+_HYPERPOD = (
+    "ec2:CreateTags",
+    "ec2:DetachNetworkInterface",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+_ON_EKS = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:AttachNetworkInterface",
+    "ec2:ModifyNetworkInterfaceAttribute",
+    "ec2:UnassignPrivateIpAddresses",
+    "eks-auth:AssumeRoleForPodIdentity",
+)
+_BATCH = (
+    "ecs:DeregisterContainerInstance",
+    "ecs:DiscoverPollEndpoint",
+    "ecs:Poll",
+    "ecs:RegisterContainerInstance",
+    "ecs:StartTelemetrySession",
+    "ecs:SubmitAttachmentStateChanges",
+    "ecs:SubmitContainerStateChange",
+    "ecs:SubmitTaskStateChange",
+    "ecs:UpdateContainerInstancesState",
+)
 _FUNCTIONS: dict[type[cdk.Stack], str] = {ServingStack: "inference", PipelineStack: "pipeline"}
 _IN_A_NETWORK = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
 """Lambda asks for this in the name of a function in a VPC."""
@@ -93,6 +120,11 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             writers = PermissionBoundary(stack, "Boundary", also=[*_OF_A_QUEUE, "sqs:SendMessage"])
             for ingestion in stack.ingestions:
                 writers.apply_to(ingestion)
+        if isinstance(stack, ClustersStack):
+            hyperpod = _HYPERPOD if stack.hyperpod else ()
+            eks = _ON_EKS if stack.on_eks else ()
+            batch = _BATCH if stack.batch else ()
+            PermissionBoundary(stack, "Boundary", also=[*hyperpod, *eks, *batch]).apply_to(stack)
         if isinstance(stack, StudioStack):
             # Its roles of apps are bounded as those of people; here are the functions that keep its house.
             house = PermissionBoundary(stack, "Boundary", also=_STUDIO)

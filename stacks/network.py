@@ -6,8 +6,10 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_data_science import FunctionNetwork, NetworkFeature, ResearchNetwork
+from cdk_data_science.hardware import InstanceUse, instance_types
 from cdk_data_science.network import AddressPlan, Cluster, FirewallEgress, FlowLogs, NatEgress
-from settings.model import Network, Settings
+from settings.model import Settings
+from settings.network import Network
 
 # The pipeline's functions call these services themselves.
 _PIPELINE = NetworkFeature.ORCHESTRATION
@@ -29,11 +31,7 @@ class NetworkStack(cdk.Stack):
             zones=network.zones,
             features=sorted(features),
             addresses=AddressPlan(cidr=network.cidr),
-            clusters=[
-                Cluster(instance_type=settings.training.instance_type, instances=network.largest_cluster)
-            ]
-            if settings.training is not None
-            else [],
+            clusters=_clusters(settings, network),
             egress=_egress(network),
             flow_logs=FlowLogs() if network.flow_logs else None,
         )
@@ -63,3 +61,14 @@ def _egress(network: Network) -> FirewallEgress | NatEgress | None:
     if network.allowed_domains:
         return FirewallEgress(domains=network.allowed_domains, gateways=network.nat_gateways)
     return NatEgress(gateways=network.nat_gateways)
+
+
+def _clusters(settings: Settings, network: Network) -> list[Cluster]:
+    """What has to find addresses at the same time: the largest training, and the clusters that stay."""
+    wanted = {} if settings.clusters is None else settings.clusters.largest
+    known = instance_types(InstanceUse.TRAINING)
+    clusters = [Cluster(instance_type=kind, instances=n) for kind, n in wanted.items() if kind in known]
+    if settings.training is not None:
+        largest = Cluster(instance_type=settings.training.instance_type, instances=network.largest_cluster)
+        clusters.insert(0, largest)
+    return clusters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -18,11 +20,21 @@ from cdk_data_science import (
     SpotTraining,
     TrainingPipeline,
 )
-from cdk_data_science.pipelines import IModelRegistry, ManualApproval
+from cdk_data_science.pipelines import IModelRegistry, ManualApproval, Train, Tune
 from cdk_data_science.serving import CanaryGuard
+from cdk_data_science.training import (
+    CategoricalRange,
+    Channel,
+    ContinuousRange,
+    IntegerRange,
+    Objective,
+    Search,
+)
 from settings.inference import Guard
 from settings.model import Pipeline, Settings
+from settings.tuning import Tuning, TuningRange
 from stacks import checks
+from stacks.files import FilesStack
 from stacks.network import NetworkStack
 from stacks.serving import architecture, python_runtime
 
@@ -39,6 +51,7 @@ class PipelineStack(cdk.Stack):
         pipeline: Pipeline,
         lake: DataLake,
         training: SpotTraining,
+        files: FilesStack | None,
         inference: ServerlessInference,
         results: QualityResults | None,
         alerts: AlertTopic,
@@ -46,6 +59,8 @@ class PipelineStack(cdk.Stack):
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Pipeline: gate, train, evaluate, register, deploy")
+        channels = [] if files is None else files.channels(self, training.role)
+        step = _training_step(training, pipeline.tuning, channels)
         group = f"{settings.platform.name}-{pipeline.model}"
         # The group outlives its stack, with its name: a stack that is deployed anew finds it there.
         self.registry: IModelRegistry = (
@@ -60,7 +75,7 @@ class PipelineStack(cdk.Stack):
             prefix=pipeline.prefix,
             work=lake.features,
             models=lake.models,
-            training=training,
+            training=step,
             rules=QualityRules(pipeline.rules),
             split=Split(
                 id_column=pipeline.id_column,
@@ -95,14 +110,14 @@ class PipelineStack(cdk.Stack):
         machine = self.pipeline.state_machine
         checks.accept(
             machine,
-            "JOB1[Train]",
+            f"JOB1[{step.name}]",
             "The framework's container fetches the training program from S3 itself when it starts, which it "
             "cannot do without a network.",
         )
         if training.job.network is None:
             checks.accept(
                 machine,
-                "JOB3[Train]",
+                f"JOB3[{step.name}]",
                 "The settings leave training out of the network, and its containers reach the internet, from "
                 "which they may install packages. What they read in the lake is bound by their role: the "
                 "training rows, the program, checkpoints. Whoever must keep these from leaving puts "
@@ -128,3 +143,33 @@ def _guard(guard: Guard) -> CanaryGuard:
         confidence_shift=guard.confidence_shift or None,
         minimum_calls=guard.minimum_calls,
     )
+
+
+def _training_step(
+    training: SpotTraining, tuning: Tuning | None, channels: Sequence[Channel]
+) -> Train | Tune:
+    if tuning is None:
+        return Train(training, further_channels=channels)
+    grid = tuning.strategy == "Grid"
+    return Tune(
+        training,
+        objective=Objective(tuning.objective, tuning.direction),
+        ranges=[_range(name, each) for name, each in tuning.ranges.items()],
+        search=Search(
+            strategy=tuning.strategy,
+            trials=None if grid else tuning.most_trials,
+            parallel=tuning.parallel,
+            max_runtime=cdk.Duration.minutes(tuning.max_runtime_minutes),
+            early_stopping=tuning.early_stopping,
+        ),
+        further_channels=channels,
+        fallback_types=tuning.fallback_types,
+    )
+
+
+def _range(name: str, given: TuningRange) -> CategoricalRange | ContinuousRange | IntegerRange:
+    if given.least is None or given.most is None:
+        return CategoricalRange(name, given.values)
+    if given.whole:
+        return IntegerRange(name, int(given.least), int(given.most), given.scaling)
+    return ContinuousRange(name, given.least, given.most, given.scaling)

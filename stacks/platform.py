@@ -7,12 +7,15 @@ from typing import Literal
 import aws_cdk as cdk
 
 from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
-from settings.model import Settings
+from settings.model import SPEAKING, Settings
 from stacks import boundaries, regions
+from stacks.clusters import ClustersStack
+from stacks.containers import ContainersStack
 from stacks.cost import CostStack
 from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
 from stacks.features import FeaturesStack
+from stacks.files import FilesStack
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
@@ -32,20 +35,54 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     env = cdk.Environment(account=settings.platform.account, region=settings.platform.region)
     lake = LakeStack(app, f"{name}-lake", settings=settings, env=env)
     stacks: list[cdk.Stack] = [lake]
-    network = operations = training = serving = None
+    network = operations = training = serving = files = None
     if settings.network is not None:
         network = NetworkStack(app, f"{name}-network", settings=settings, network=settings.network, env=env)
         stacks.append(network)
-    speaking = ("inference", "endpoint", "etl", "features", "pipeline", "cost", "audit", "studio")
     quality = None
     watched = settings.training is not None and settings.training.watch
     if (
-        any(getattr(settings, part) is not None for part in speaking)
+        any(getattr(settings, part) is not None for part in (*SPEAKING, "audit"))
         or settings.lake.quality is not None
         or watched
     ):
         operations = OperationsStack(app, f"{name}-operations", settings=settings, env=env)
         stacks.append(operations)
+    if settings.containers is not None and operations is not None:
+        stacks.append(
+            ContainersStack(
+                app,
+                f"{name}-containers",
+                settings=settings,
+                containers=settings.containers,
+                alerts=operations.alerts,
+                env=env,
+            )
+        )
+    if settings.files is not None and network is not None and operations is not None:
+        files = FilesStack(
+            app,
+            f"{name}-files",
+            settings=settings,
+            files=settings.files,
+            network=network,
+            alerts=operations.alerts,
+            env=env,
+        )
+        stacks.append(files)
+    if settings.clusters is not None and network is not None and operations is not None:
+        stacks.append(
+            ClustersStack(
+                app,
+                f"{name}-clusters",
+                clusters=settings.clusters,
+                lake=lake.lake,
+                network=network,
+                files=files,
+                alerts=operations.alerts,
+                env=env,
+            )
+        )
     if settings.etl is not None and operations is not None:
         stacks.append(
             EtlStack(
@@ -134,6 +171,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             pipeline=settings.pipeline,
             lake=lake.lake,
             training=training.training,
+            files=files,
             inference=serving.inference,
             results=None if quality is None else quality.results,
             alerts=operations.alerts,

@@ -37,6 +37,16 @@ AUDIT = """
 config_rules = true
 """
 MORE = """
+[pipeline.tuning]
+objective = "cv:auroc"
+ranges.regularization = { least = 0.1, most = 100 }
+
+[containers.repositories.training]
+
+[files.folders.shared]
+uid = 1100
+gid = 1100
+
 [lake.quality]
 
 [lake.tables.reviews]

@@ -9,7 +9,8 @@ import pytest
 
 from cdk_data_science.network import NetworkFeature
 from cdk_data_science.security import Persona
-from settings.model import FOLDER, Network, Security, SettingsError, environments, load
+from settings.model import FOLDER, Security, SettingsError, environments, load
+from settings.network import Network
 
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 

@@ -128,6 +128,7 @@ class BatchCluster(Construct):
             reservation=reservation,
             volume_gb=volume_gb,
             mount=None if lustre is None else lustre.mount_command(at=SHARED),
+            tags_of=self.placement_group.node.default_child,
         )
         self.environment = self._environment(most, ami, reservation)
         self.queue = batch.CfnJobQueue(

@@ -9,8 +9,9 @@ from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
+from cdk_data_science._tags import rendered_tags
 from cdk_data_science.clusters.network import ClusterNetwork
 from cdk_data_science.clusters.reservation import CapacityReservation
 from cdk_data_science.clusters.topology import adapters
@@ -18,6 +19,9 @@ from cdk_data_science.hardware import InstanceFacts
 
 SHARED = "/fsx"
 """Where instances and containers find the shared file system."""
+
+_LAUNCHED = ("instance", "volume", "network-interface")
+"""What a launch makes that can carry tags."""
 
 _SHARED_MEMORY = 0.5
 _USED_MEMORY = 0.9
@@ -33,8 +37,10 @@ def launch_template(
     reservation: CapacityReservation | None,
     volume_gb: int,
     mount: str | None,
+    tags_of: IConstruct | None,
 ) -> ec2.CfnLaunchTemplate:
-    """How instances are launched: their adapters, their volume, where their capacity comes from."""
+    """How instances are launched: their adapters, their volume, where their capacity comes from, whose tags
+    they carry."""
     template = ec2.CfnLaunchTemplate
     groups = [each.security_group_id for each in network.security_groups]
     data = template.LaunchTemplateDataProperty(
@@ -74,7 +80,13 @@ def launch_template(
         else None,
         user_data=None if mount is None else Fn.base64(_user_data(mount)),
     )
-    return template(scope, id, launch_template_data=data)
+    made = template(scope, id, launch_template_data=data)
+    # CDK's structs take no tags that are known only when the template is written.
+    tags = rendered_tags({}, tags_of)
+    launched = [{"ResourceType": kind, "Tags": tags} for kind in _LAUNCHED]
+    made.add_property_override("LaunchTemplateData.TagSpecifications", launched)
+    made.add_property_override("TagSpecifications", [{"ResourceType": "launch-template", "Tags": tags}])
+    return made
 
 
 def _user_data(mount: str) -> str:

@@ -21,6 +21,7 @@ from cdk_data_science.pipelines.steps.quality_gate import QualityGate, SparkGate
 from cdk_data_science.pipelines.steps.register import Register
 from cdk_data_science.pipelines.steps.score import Score
 from cdk_data_science.pipelines.steps.train import Train
+from cdk_data_science.pipelines.steps.tune import Tune
 from cdk_data_science.serving import Canary, CanaryGuard, ServerlessInference
 from cdk_data_science.training import SpotTraining
 
@@ -88,7 +89,8 @@ class TrainingPipeline(Pipeline):
         prefix: Folder in that zone whose new objects start the pipeline, ending in a slash.
         work: Zone of what the runs leave, and of the records of failures.
         models: Zone of the models.
-        training: How the model is trained.
+        training: How the model is trained; or the step that does it: a :class:`Tune` that searches for
+            hyperparameters, a :class:`Train` with further channels.
         rules: What the data has to meet.
         split: What is in the data, and how it is divided.
         minimum: Least values of ``auroc`` and ``accuracy``, 0 to 1.
@@ -120,7 +122,7 @@ class TrainingPipeline(Pipeline):
         prefix: str,
         work: IZone,
         models: IZone,
-        training: SpotTraining,
+        training: SpotTraining | Train | Tune,
         rules: QualityRules,
         split: Split,
         minimum: Mapping[str, float],
@@ -139,7 +141,7 @@ class TrainingPipeline(Pipeline):
         steps: list[Step] = [
             QualityGate(rules, results=results, spark=spark_gate),
             Prepare(split),
-            Train(training),
+            Train(training) if isinstance(training, SpotTraining) else training,
             PackageModel(models, prefix=deploy_to.models_prefix if deploy_to is not None else "models/"),
             Score(),
             Evaluate(minimum=minimum, maximum=maximum),

@@ -19,13 +19,17 @@ class Train(Step):
     Args:
         training: How the model is trained.
         channel: Name of the channel in which the container finds the rows.
+        further_channels: Inputs beside the rows, the same in every run: a pretrained model, a folder of a
+            file system. Grant the training's role to read them.
     """
 
     name = "Train"
 
-    def __init__(self, training: SpotTraining, *, channel: str = "train") -> None:
+    def __init__(
+        self, training: SpotTraining, *, channel: str = "train", further_channels: Sequence[Channel] = ()
+    ) -> None:
         self._training = training
-        self._channel = channel
+        self._channel, self._further_channels = channel, further_channels
 
     @property
     def needs(self) -> Sequence[Output]:
@@ -60,16 +64,19 @@ class Train(Step):
             scope,
             self.name,
             training=training,
-            channels=[
-                Channel(
-                    name=self._channel,
-                    uri=f"{{% 's3://' & {TRAIN.variable}.bucket & '/' & {TRAIN.variable}.key %}}",
-                    content_type="text/csv",
-                )
-            ],
+            channels=[train_rows(self._channel), *self._further_channels],
             assign={
                 ARTIFACT.name: {"uri": "{% $states.result.ModelArtifacts.S3ModelArtifacts %}"},
                 TRAINING_JOB.name: REPORT,
             },
         )
         return States(step.start_state, step.end_states)
+
+
+def train_rows(channel: str) -> Channel:
+    """The training rows of a run as an input of jobs."""
+    return Channel(
+        name=channel,
+        uri=f"{{% 's3://' & {TRAIN.variable}.bucket & '/' & {TRAIN.variable}.key %}}",
+        content_type="text/csv",
+    )

@@ -11,6 +11,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, TUNING, Output
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
+from cdk_data_science.pipelines.steps.train import train_rows
 from cdk_data_science.training import (
     REPORT,
     TUNING_REPORT,
@@ -86,6 +87,7 @@ class Tune(Step):
         ranges: What is searched.
         search: Strategy, limits and end of the search.
         channel: Name of the channel in which the container finds the rows.
+        further_channels: Inputs beside the rows, the same in every run, as for :class:`Train`.
         fallback_types: Up to five types that trials take when SageMaker has no capacity.
     """
 
@@ -99,11 +101,13 @@ class Tune(Step):
         ranges: Sequence[Range],
         search: Search,
         channel: str = "train",
+        further_channels: Sequence[Channel] = (),
         fallback_types: Sequence[str] = (),
     ) -> None:
         self._training = training
         self._objective, self._ranges, self._search = objective, ranges, search
-        self._channel, self._fallback_types = channel, fallback_types
+        self._channel, self._further_channels = channel, further_channels
+        self._fallback_types = fallback_types
 
     @property
     def needs(self) -> Sequence[Output]:
@@ -149,13 +153,7 @@ class Tune(Step):
                     job=training.job,
                     objective=self._objective,
                     ranges=self._ranges,
-                    channels=[
-                        Channel(
-                            name=self._channel,
-                            uri=f"{{% 's3://' & {TRAIN.variable}.bucket & '/' & {TRAIN.variable}.key %}}",
-                            content_type="text/csv",
-                        )
-                    ],
+                    channels=[train_rows(self._channel), *self._further_channels],
                     output_uri=training.output_uri,
                     output_key=training.output.key,
                     checkpoint_uri=f"{{% '{training.checkpoints_uri}' & $run & '/' %}}",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._retention import removal_policy
@@ -210,9 +211,9 @@ class ContainerRepository(Construct):
     @staticmethod
     def _acknowledge_login(grantee: iam.IGrantable) -> None:
         role = grantee.grant_principal
-        if isinstance(role, Construct):
+        if Construct.is_construct(role):
             acknowledge(
-                role,
+                cast("IConstruct", role),
                 ["AwsSolutions-IAM5[Resource::*]"],
                 "ECR's GetAuthorizationToken has no resource in IAM. It opens nothing by itself: each "
                 "image is bound to its repository by the other statements.",

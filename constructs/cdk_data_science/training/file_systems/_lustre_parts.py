@@ -11,6 +11,7 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science.data_lake import IZone
+from cdk_data_science.training.file_systems.clients import allow
 from cdk_data_science.training.file_systems.lustre_values import LustreLink
 
 S3_SERVICE = "s3.data-source.lustre.fsx.amazonaws.com"
@@ -36,7 +37,7 @@ def let_in(group: ec2.SecurityGroup, clients: Sequence[ec2.ISecurityGroup]) -> N
     """Let clients and servers reach each other."""
     for each in clients:
         for port in _PORTS:
-            group.connections.allow_from(each, port, "Lustre clients")
+            allow(group, each, port, "Lustre clients")
             group.connections.allow_to(each, port, "Lustre servers call their clients")
 
 

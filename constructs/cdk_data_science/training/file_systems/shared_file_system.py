@@ -17,6 +17,7 @@ from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._retention import removal_policy
 from cdk_data_science._validation import ConfigurationError, Problems
 from cdk_data_science.monitoring.alarms import alarm
+from cdk_data_science.training.file_systems.clients import allow
 from cdk_data_science.training.file_systems.shared_folders import SharedFolder, check_ages, check_folders
 from cdk_data_science.training.values import Channel, FileSystem
 
@@ -299,7 +300,7 @@ class SharedFileSystem(Construct):
 
     def _let_in(self, security_groups: Sequence[ec2.ISecurityGroup]) -> None:
         for clients in security_groups:
-            self.security_group.connections.allow_from(clients, _NFS, "EFS clients")
+            allow(self.security_group, clients, _NFS, "EFS clients")
 
     def _folder(self, name: str) -> SharedFolder:
         if name not in self.folders:

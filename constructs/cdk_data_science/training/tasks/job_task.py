@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jsii
-from aws_cdk import Duration, IStableAnyProducer, Lazy, Stack, TagManager
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from cdk_data_science._tags import rendered_tags
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.kinds import Naming
 from cdk_data_science.training.tasks.polling import Watched
@@ -50,7 +50,7 @@ class JobTask(Task):
             arguments={
                 kind.name_member: naming.name,
                 **arguments,
-                "Tags": job_tags(tags, tags_of),
+                "Tags": rendered_tags(tags, tags_of),
                 **(parameters or {}),
             },
             timeout=timeout if timeout is not None else limit.plus(OVERHEAD),
@@ -71,11 +71,6 @@ class JobTask(Task):
             limit=self._limit,
             task_id=self.id,
         )
-
-
-def job_tags(own: Mapping[str, str], source: IConstruct | None) -> Any:
-    """The ``Tags`` of a request: those of a construct as they stand at synthesis, and a job's own."""
-    return Lazy.any(_Tags(own=own, source=source), omit_empty_array=True)
 
 
 def job_retries() -> list[dict[str, Any]]:
@@ -101,19 +96,3 @@ def job_retries() -> list[dict[str, Any]]:
             ceiling=Duration.minutes(1),
         ),
     ]
-
-
-@jsii.implements(IStableAnyProducer)
-class _Tags:
-    """The job's tags, resolved when the template is written: by then all tags of the app are known."""
-
-    def __init__(self, *, own: Mapping[str, str], source: IConstruct | None) -> None:
-        self._own = own
-        self._source = source
-
-    def produce(self) -> list[dict[str, str]]:
-        inherited: dict[str, str] = {}
-        if self._source is not None:
-            manager = TagManager.of(self._source)
-            inherited = dict(manager.tag_values()) if manager is not None else {}
-        return [{"Key": key, "Value": value} for key, value in sorted({**inherited, **self._own}.items())]

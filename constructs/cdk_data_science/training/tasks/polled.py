@@ -10,9 +10,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
+from cdk_data_science._tags import rendered_tags
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.kinds import Naming
-from cdk_data_science.training.tasks.job_task import job_tags
 from cdk_data_science.training.tasks.polling import JobStates, Watched, sdk_retries
 
 
@@ -45,7 +45,7 @@ class PolledJob(JobStates):
             arguments={
                 kind.name_member: naming.name,
                 **arguments,
-                "Tags": job_tags(tags, tags_of),
+                "Tags": rendered_tags(tags, tags_of),
                 **(parameters or {}),
             },
             timeout=Duration.minutes(15),

@@ -1,0 +1,31 @@
+"""Tags of what CDK does not tag: the requests of tasks, what launch templates launch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsii
+from aws_cdk import IStableAnyProducer, Lazy, TagManager
+from constructs import IConstruct
+
+
+def rendered_tags(own: Mapping[str, str], source: IConstruct | None) -> Any:
+    """A list of tags as most APIs have it: those of a construct as they stand at synthesis, and own ones."""
+    return Lazy.any(_Tags(own=own, source=source), omit_empty_array=True)
+
+
+@jsii.implements(IStableAnyProducer)
+class _Tags:
+    """The tags, resolved when the template is written: by then all tags of the app are known."""
+
+    def __init__(self, *, own: Mapping[str, str], source: IConstruct | None) -> None:
+        self._own = own
+        self._source = source
+
+    def produce(self) -> list[dict[str, str]]:
+        inherited: dict[str, str] = {}
+        if self._source is not None:
+            manager = TagManager.of(self._source)
+            inherited = dict(manager.tag_values()) if manager is not None else {}
+        return [{"Key": key, "Value": value} for key, value in sorted({**inherited, **self._own}.items())]
