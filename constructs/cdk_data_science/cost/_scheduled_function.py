@@ -12,12 +12,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science._functions import PlatformFunction
-from cdk_data_science.monitoring import alarm
+from cdk_data_science._letters import letters, letters_alarm
 
 
 class ScheduledFunction(Construct):
@@ -37,14 +36,7 @@ class ScheduledFunction(Construct):
         environment: Mapping[str, str],
     ) -> None:
         super().__init__(scope, id)
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = letters(self, "DeadLetters", key)
         made = PlatformFunction(
             self,
             "Handler",
@@ -66,13 +58,8 @@ class ScheduledFunction(Construct):
             self, "Group", name=Names.unique_resource_name(self, max_length=64, separator="-")
         )
         self._scheduler_role = self._make_scheduler_role(key)
-        self.alarm: cloudwatch.Alarm = alarm(
-            self,
-            "Failed",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description=f"Failed, and lies in the dead-letter queue: {description}",
+        self.alarm: cloudwatch.Alarm = letters_alarm(
+            self, self.dead_letters, f"Failed, and lies in the dead-letter queue: {description}", id="Failed"
         )
 
     def schedule(

@@ -15,13 +15,13 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science.data_lake.formats import Json
 from cdk_data_science.data_lake.partitions import PartitionKey
 from cdk_data_science.data_lake.projections import DateProjection
 from cdk_data_science.data_lake.schema import Column
 from cdk_data_science.data_lake.table import LakeTable
 from cdk_data_science.data_lake.zone_base import ZoneBase
-from cdk_data_science.monitoring.alarms import alarm
 from cdk_data_science.monitoring.alerts import AlertTopic
 
 QUALITY_NAMESPACE = "DataScience/Quality"
@@ -134,14 +134,7 @@ class QualityResults(Construct):
             operations_key(self, "Key", description=f"Logs of {self.node.path}") if key is None else key
         )
         self.alerts = AlertTopic(self, "Alerts", key=self.key) if alerts is None else alerts
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = letters(self, "DeadLetters", self.key)
         self.function = PlatformFunction(
             self,
             "Fetch",
@@ -179,13 +172,11 @@ class QualityResults(Construct):
                 retry_attempts=8,
             )
         )
-        self.lost_results = alarm(
+        self.lost_results = letters_alarm(
             self,
-            "LostResults",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description="Results of quality rules were not written; their events lie in a queue",
+            self.dead_letters,
+            "Results of quality rules were not written; their events lie in a queue",
+            id="LostResults",
         )
         self.alerts.notify(self.lost_results)
         self.node.default_child = self.table.table

@@ -18,14 +18,14 @@ from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.feature_store.feature_group import FeatureGroup
-from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science.monitoring import AlertTopic
 
 _TIMEOUT = Duration.minutes(15)
 _TRIES = 5
-_KEPT = Duration.days(14)
 
 
 class FeatureIngestion(Construct):
@@ -126,14 +126,12 @@ class FeatureIngestion(Construct):
         self.function.configure_async_invoke(max_event_age=Duration.hours(6), retry_attempts=2)
         group.grant_write(self.role)
         self.objects: sqs.Queue | None = None
-        self.alarm: cloudwatch.Alarm = alarm(
+        self.alarm: cloudwatch.Alarm = letters_alarm(
             self,
-            "RejectedAlarm",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description=f"Rows for {group.feature_group_name} were not written; they lie in the dead-letter "
+            self.dead_letters,
+            f"Rows for {group.feature_group_name} were not written; they lie in the dead-letter "
             "queue with the reason",
+            id="RejectedAlarm",
         )
         if alerts is not None:
             alerts.notify(self.alarm)
@@ -226,13 +224,10 @@ class FeatureIngestion(Construct):
         )
 
     def _queue(self, id: str, *, retried: bool = False) -> sqs.Queue:
-        return sqs.Queue(
+        return letters(
             self,
             id,
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self.key,
-            enforce_ssl=True,
-            retention_period=_KEPT,
+            self.key,
             visibility_timeout=self.visibility_timeout if retried else None,
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=_TRIES)
             if retried

@@ -7,13 +7,12 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
-from cdk_data_science.monitoring import alarm
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science.pipelines.step import FunctionOptions, Location, allow_existence_checks
 
 
@@ -37,14 +36,7 @@ class DataTrigger(Construct):
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, id)
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = letters(self, "DeadLetters", key)
         self.function = PlatformFunction(
             self,
             "Start",
@@ -85,13 +77,11 @@ class DataTrigger(Construct):
                 retry_attempts=8,
             )
         )
-        self.alarm = alarm(
+        self.alarm = letters_alarm(
             self,
-            "LostEvents",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description="New data did not start the pipeline; its event lies in the dead-letter queue",
+            self.dead_letters,
+            "New data did not start the pipeline; its event lies in the dead-letter queue",
+            id="LostEvents",
         )
 
     def _allow(self, state_machine: sfn.StateMachine, data: Location) -> None:

@@ -10,12 +10,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import has_local_storage
@@ -254,14 +254,7 @@ class BatchTransform(Construct):
         ]
 
     def _start_by(self, expression: scheduler.ScheduleExpression, *, enabled: bool) -> scheduler.CfnSchedule:
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = letters(self, "DeadLetters", self.key)
         acknowledge(
             self.dead_letters,
             ["AwsSolutions-SQS3"],
@@ -297,13 +290,11 @@ class BatchTransform(Construct):
         )
         made.node.add_dependency(role)
         self.alarms.append(
-            alarm(
+            letters_alarm(
                 self,
-                "NotStarted",
-                self.dead_letters.metric_approximate_number_of_messages_visible(
-                    statistic="Maximum", period=Duration.minutes(5)
-                ),
-                description=f"Batch predictions of {self.node.path} could not be started by their schedule",
+                self.dead_letters,
+                f"Batch predictions of {self.node.path} could not be started by their schedule",
+                id="NotStarted",
             )
         )
         return made

@@ -13,12 +13,12 @@ from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.serving import _inference_checks as checks
 from cdk_data_science.serving._inference_metrics import InferenceMetrics
-from cdk_data_science.serving._letters import letters, letters_alarm
 from cdk_data_science.serving._limits import text
 from cdk_data_science.serving._provisioned import scale_alias
 from cdk_data_science.serving.http_api import PredictionApi, PredictionEndpoint

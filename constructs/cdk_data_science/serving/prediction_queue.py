@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.serving._inference_checks import (
     LONGEST_TIMEOUT_SECONDS,
@@ -18,7 +19,6 @@ from cdk_data_science.serving._inference_checks import (
     check_whole,
     check_window,
 )
-from cdk_data_science.serving._letters import letters, letters_alarm
 from cdk_data_science.serving.inference import ServerlessInference
 
 

@@ -9,11 +9,11 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.training.kinds import TRAINING
@@ -21,7 +21,6 @@ from cdk_data_science.training.spot.named_jobs import NamedJobs
 
 NAMESPACE = "DataScience/Training"
 _HOUR = Duration.hours(1)
-_LONGEST_KEPT = Duration.days(14)
 
 
 class TrainingWatch(Construct):
@@ -100,14 +99,7 @@ class TrainingWatch(Construct):
         problems.raise_if_any()
         self._jobs = jobs.job_name_prefix
         self.key = key if key is not None else operations_key(self, "Key", description="Metrics of training")
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self.key,
-            enforce_ssl=True,
-            retention_period=_LONGEST_KEPT,
-        )
+        self.dead_letters = letters(self, "DeadLetters", self.key)
         made = PlatformFunction(
             self,
             "Count",
@@ -148,13 +140,11 @@ class TrainingWatch(Construct):
             "instance types or On-Demand would finish sooner",
             threshold=most_lost + 1,
         )
-        self.lost_events_alarm = alarm(
+        self.lost_events_alarm = letters_alarm(
             self,
-            "LostEvents",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description="State changes of training jobs were not counted; they lie in the dead-letter queue",
+            self.dead_letters,
+            "State changes of training jobs were not counted; they lie in the dead-letter queue",
+            id="LostEvents",
         )
         self.alarms = [self.failed_alarm, self.capacity_alarm, self.lost_events_alarm]
         if alerts is not None:

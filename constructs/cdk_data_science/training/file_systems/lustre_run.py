@@ -14,15 +14,14 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import PlatformFunction
+from cdk_data_science._letters import letters, letters_alarm
 from cdk_data_science._validation import Problems
-from cdk_data_science.monitoring.alarms import alarm
 from cdk_data_science.training.file_systems._lustre_parts import (
     allow_describe,
     let_in,
@@ -276,14 +275,7 @@ class LustreForRuns(Construct):
         architecture: lambda_.Architecture | None,
     ) -> None:
         self.key = key if key is not None else operations_key(self, "Key", description="Lustre for runs")
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self.key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = letters(self, "DeadLetters", self.key)
         made = PlatformFunction(
             self,
             "Sweep",
@@ -303,12 +295,10 @@ class LustreForRuns(Construct):
         for statement in (*self._permissions.describe, *self._permissions.remove):
             self.sweeper_role.add_to_policy(statement)
         self._acknowledge(self.sweeper_role, [self._permissions.file_systems])
-        self.alarm: cloudwatch.Alarm = alarm(
+        self.alarm: cloudwatch.Alarm = letters_alarm(
             self,
-            "LeftAlarm",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description="A Lustre file system of a run could not be removed: it costs by the hour",
+            self.dead_letters,
+            "A Lustre file system of a run could not be removed: it costs by the hour",
+            id="LeftAlarm",
         )
         self.alarms = [self.alarm]
