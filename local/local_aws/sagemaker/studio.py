@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from local_aws.sagemaker import jobs, studio_homes, validation
@@ -18,6 +19,27 @@ from local_aws.sagemaker.paging import page
 DELETING_SECONDS = 0.5
 _Request = dict[str, Any]
 _Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the API calls one of the kinds of things here."""
+
+    member: str
+    """As in shapes and lists: ``UserProfile`` has ``UserProfiles`` of ``UserProfileDetails``."""
+    name: str
+    """The member that tells one from another."""
+    words: str
+
+    @property
+    def arn(self) -> str:
+        return f"{self.member}Arn"
+
+
+_DOMAIN = _Kind("Domain", "DomainId", "domain")
+_USER = _Kind("UserProfile", "UserProfileName", "user profile")
+_PLACE = _Kind("Space", "SpaceName", "space")
+_APP = _Kind("App", "AppName", "app")
 
 _domains: dict[str, _Item] = {}
 _profiles: dict[tuple[str, str], _Item] = {}
@@ -52,7 +74,7 @@ def describe_domain(request: _Request) -> _Request:
 
 def list_domains(request: _Request) -> _Request:
     validation.check("ListDomains", request)
-    return _listed(_domains.values(), request, "Domains", "DomainId", "DomainDetails")
+    return _listed(_domains.values(), request, _DOMAIN)
 
 
 def update_domain(request: _Request) -> _Request:
@@ -80,19 +102,10 @@ def delete_domain(request: _Request) -> _Request:
 
 def create_profile(request: _Request) -> _Request:
     validation.check("CreateUserProfile", request)
-    domain, name = _domain(request), request["UserProfileName"]
+    domain = _domain(request)
     if (domain["AuthMode"] == "SSO") is not ("SingleSignOnUserValue" in request):
         raise invalid("SingleSignOnUserValue is for domains with AuthMode SSO, and needed there.")
-    with _lock:
-        if (domain["DomainId"], name) in _profiles:
-            raise in_use(f"A user profile with the name {name} already exists.")
-        arn = f"{jobs.arn_prefix()}user-profile/{domain['DomainId']}/{name.lower()}"
-        _profiles[domain["DomainId"], name] = _kept(request) | {
-            "UserProfileArn": arn,
-            "Status": "InService",
-            **_times(),
-        }
-    return {"UserProfileArn": arn}
+    return _created(_profiles, _USER, request, domain["DomainId"])
 
 
 def describe_profile(request: _Request) -> _Request:
@@ -102,14 +115,12 @@ def describe_profile(request: _Request) -> _Request:
 
 def list_profiles(request: _Request) -> _Request:
     validation.check("ListUserProfiles", request)
-    return _listed(_profiles.values(), request, "UserProfiles", "UserProfileName", "UserProfileDetails")
+    return _listed(_profiles.values(), request, _USER)
 
 
 def update_profile(request: _Request) -> _Request:
     validation.check("UpdateUserProfile", request)
-    item = _profile(request)
-    item.update(_kept(request) | {"LastModifiedTime": time.time()})
-    return {"UserProfileArn": item["UserProfileArn"]}
+    return _updated(_profile(request), _USER, request)
 
 
 def delete_profile(request: _Request) -> _Request:
@@ -126,7 +137,7 @@ def delete_profile(request: _Request) -> _Request:
 
 def create_space(request: _Request) -> _Request:
     validation.check("CreateSpace", request)
-    domain, name = _domain(request), request["SpaceName"]
+    domain = _domain(request)
     if "OwnershipSettings" in request:
         _profile(
             {
@@ -134,16 +145,7 @@ def create_space(request: _Request) -> _Request:
                 "UserProfileName": request["OwnershipSettings"]["OwnerUserProfileName"],
             }
         )
-    with _lock:
-        if (domain["DomainId"], name) in _spaces:
-            raise in_use(f"A space with the name {name} already exists.")
-        arn = f"{jobs.arn_prefix()}space/{domain['DomainId']}/{name.lower()}"
-        _spaces[domain["DomainId"], name] = _kept(request) | {
-            "SpaceArn": arn,
-            "Status": "InService",
-            **_times(),
-        }
-    return {"SpaceArn": arn}
+    return _created(_spaces, _PLACE, request, domain["DomainId"])
 
 
 def describe_space(request: _Request) -> _Request:
@@ -161,14 +163,12 @@ def list_spaces(request: _Request) -> _Request:
         }
         for space in _spaces.values()
     ]
-    return _listed(summaries, request, "Spaces", "SpaceName", "SpaceDetails")
+    return _listed(summaries, request, _PLACE)
 
 
 def update_space(request: _Request) -> _Request:
     validation.check("UpdateSpace", request)
-    item = _space(request)
-    item.update(_kept(request) | {"LastModifiedTime": time.time()})
-    return {"SpaceArn": item["SpaceArn"]}
+    return _updated(_space(request), _PLACE, request)
 
 
 def delete_space(request: _Request) -> _Request:
@@ -203,7 +203,7 @@ def describe_app(request: _Request) -> _Request:
 def list_apps(request: _Request) -> _Request:
     validation.check("ListApps", request)
     apps = [app | {"Status": _status(app)} for app in _apps.values()]
-    return _listed(apps, request, "Apps", "AppName", "AppDetails")
+    return _listed(apps, request, _APP)
 
 
 def delete_app(request: _Request) -> _Request:
@@ -309,21 +309,39 @@ def _answer(operation: str, item: _Item) -> _Request:
     return {name: value for name, value in item.items() if name in known}
 
 
-def _listed(items: Any, request: _Request, member: str, name: str, shape: str) -> _Request:
+def _created(items: dict[tuple[str, str], _Item], kind: _Kind, request: _Request, domain: str) -> _Request:
+    """Keep a profile or a space, which have their names in a domain."""
+    name = request[kind.name]
+    with _lock:
+        if (domain, name) in items:
+            raise in_use(f"A {kind.words} with the name {name} already exists.")
+        arn = f"{jobs.arn_prefix()}{kind.words.replace(' ', '-')}/{domain}/{name.lower()}"
+        items[domain, name] = _kept(request) | {kind.arn: arn, "Status": "InService", **_times()}
+    return {kind.arn: arn}
+
+
+def _updated(item: _Item, kind: _Kind, request: _Request) -> _Request:
+    item.update(_kept(request) | {"LastModifiedTime": time.time()})
+    return {kind.arn: item[kind.arn]}
+
+
+def _listed(items: Any, request: _Request, kind: _Kind) -> _Request:
     filters = {
         f"{n}Equals": n for n in ("DomainId", "UserProfileName", "SpaceName") if f"{n}Equals" in request
     }
-    known = validation.shape_members(shape)
+    known = validation.shape_members(f"{kind.member}Details")
     answer = page(
         [{"LastModifiedTime": 0.0} | each for each in items],
         request,
-        member=member,
-        name=name,
+        member=f"{kind.member}s",
+        name=kind.name,
         sort={"CreationTime": "CreationTime", "LastModifiedTime": "LastModifiedTime"},
         filters=filters,
         default_order="Ascending",
     )
-    answer[member] = [{n: v for n, v in each.items() if n in known} for each in answer[member]]
+    answer[f"{kind.member}s"] = [
+        {n: v for n, v in each.items() if n in known} for each in answer[f"{kind.member}s"]
+    ]
     return answer
 
 
