@@ -328,8 +328,15 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _image_is_in_the_region(self) -> Settings:
-        for name, part in (("training", self.training), ("endpoint", self.endpoint)):
-            image = _ECR_IMAGE.match(part.image) if part is not None else None
+        images = {
+            name: part.image
+            for name, part in (("training", self.training), ("endpoint", self.endpoint))
+            if part is not None
+        }
+        if self.studio is not None:
+            images |= {f"studio.images.{name}": each.image for name, each in self.studio.images.items()}
+        for name, uri in images.items():
+            image = _ECR_IMAGE.match(uri)
             if image and self.platform.region and image["region"] != self.platform.region:
                 raise ValueError(
                     f"{name}.image is in {image['region']}, but platform.region is {self.platform.region}: "

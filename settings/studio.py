@@ -12,6 +12,54 @@ TeamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
 UserName = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9]){0,62}$")]
 IdleMinutes = Annotated[int, Field(ge=60, le=525_600)]
 Gigabytes = Annotated[int, Field(ge=5, le=16_384)]
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+SpaceName = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9]){0,41}$")]
+ScriptName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,39}$")]
+ImageName = Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){0,29}$")]
+App = Literal["JupyterLab", "CodeEditor"]
+
+
+class Space(Section):
+    """A place of one person that is there from the start, ``[studio.users.<user>.spaces.<name>]``; in Studio
+    it is ``<user>-<name>``. People make further ones themselves."""
+
+    app: App = "JupyterLab"
+    instance_type: InstanceType | None = None
+    """What it runs on unless its user chooses; without it, the user's."""
+    volume_gb: Gigabytes | None = None
+    """Its volume; without it, ``volume_gb`` of the domain."""
+
+
+class SharedSpace(Section):
+    """A place of a team, ``[studio.teams.<team>.spaces.<name>]``; in Studio it is ``<team>-<name>``. All but
+    approvers work in it. What runs there has one role for all teams, which reads the raw and curated
+    zones."""
+
+    owner: str
+    """The name of a user of the team, who may delete it."""
+    app: App = "JupyterLab"
+    instance_type: InstanceType = "ml.t3.medium"
+    volume_gb: Gigabytes | None = None
+    """Its volume; without it, ``volume_gb`` of the domain."""
+
+
+class Script(Section):
+    """A script that runs at each start of an app, ``[studio.scripts.<name>]``. It has five minutes, or the
+    app does not start."""
+
+    content: Annotated[str, Field(pattern=r"^#!", max_length=12_288)]
+    """The script, in three apostrophes, which keep its backslashes; the first line names the interpreter."""
+    app: App = "JupyterLab"
+
+
+class Image(Section):
+    """A container image that people can choose beside SageMaker's own, ``[studio.images.<name>]``."""
+
+    image: Annotated[str, Field(min_length=1, max_length=255)]
+    """Its URI in ECR, in the platform's region, with a tag or digest."""
+    app: App = "JupyterLab"
+    environment: Annotated[dict[str, str], Field(max_length=25)] = Field({})
+    """Variables of its containers."""
 
 
 class StudioTeam(Section):
@@ -19,6 +67,8 @@ class StudioTeam(Section):
 
     cost_center: Annotated[str, Field(pattern=r"^[\w .:/=+@-]{1,128}$")]
     """Who pays, as a tag of all that its people start."""
+    spaces: Annotated[dict[SpaceName, SharedSpace], Field(max_length=20)] = Field({})
+    """Its shared spaces, by name."""
 
 
 class StudioUser(Section):
@@ -28,13 +78,15 @@ class StudioUser(Section):
     """The name of a team."""
     persona: Literal["data-scientist", "ml-engineer", "approver"] = "data-scientist"
     """What they are there for; an auditor sees no data and needs no place."""
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.t3.medium"
+    instance_type: InstanceType = "ml.t3.medium"
     """What their apps run on unless they choose."""
     identity: str | None = None
     """Their user name in IAM Identity Center, with ``identity_center``."""
     stack: Annotated[int, Field(ge=1, le=20)] = 1
     """Which of the team's stacks they are in. A stack holds 200 users: those who come later go into the next
     one. Who is moved to another one loses their places."""
+    spaces: dict[SpaceName, Space] = Field({})
+    """Places of theirs that are there from the start, by name."""
 
 
 class Studio(Section):
@@ -61,6 +113,10 @@ class Studio(Section):
     """The most that people may set themselves."""
     may_be_replaced: bool = False
     """Let an update replace the domain by an empty one."""
+    scripts: dict[ScriptName, Script] = Field({})
+    """What runs at each start of an app, by name, in the order of the file."""
+    images: dict[ImageName, Image] = Field({})
+    """Images of one's own, by name."""
     teams: Annotated[dict[TeamName, StudioTeam], Field(min_length=1)]
     """Teams by name."""
     users: Annotated[dict[UserName, StudioUser], Field(min_length=1)]
@@ -76,6 +132,29 @@ class Studio(Section):
         empty = sorted({*self.teams} - {user.team for user in self.users.values()})
         if empty:
             raise ValueError(f"teams {empty} have no user: add one to [studio.users], or leave them out")
+        return self
+
+    @model_validator(mode="after")
+    def _teams_are_told_apart_by_their_names(self) -> Studio:
+        for one in self.teams:
+            longer = sorted(other for other in self.teams if other.startswith(f"{one}-"))
+            if longer:
+                raise ValueError(
+                    f"teams {longer} begin with the name of the team {one!r} and a hyphen, and policies know "
+                    f"a team by how names begin: team {one} could stop their jobs; name one of them otherwise"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _spaces_belong_to_somebody(self) -> Studio:
+        for name, team in self.teams.items():
+            people = sorted(user for user, about in self.users.items() if about.team == name)
+            for space, about in team.spaces.items():
+                if about.owner not in people:
+                    raise ValueError(
+                        f"teams.{name}.spaces.{space}.owner is {about.owner!r}, but the team has only "
+                        f"{people}"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -100,6 +179,14 @@ class Studio(Section):
             raise ValueError(
                 f"largest_volume_gb is {self.largest_volume_gb}, less than volume_gb ({self.volume_gb})"
             )
+        for where, places in (("teams", self.teams), ("users", self.users)):
+            for whose, about in places.items():
+                for name, space in about.spaces.items():
+                    if space.volume_gb is not None and space.volume_gb > self.largest_volume_gb:
+                        raise ValueError(
+                            f"{where}.{whose}.spaces.{name}.volume_gb is {space.volume_gb}, more than "
+                            f"largest_volume_gb ({self.largest_volume_gb})"
+                        )
         return self
 
 

@@ -126,9 +126,10 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             batch = _BATCH if stack.batch else ()
             PermissionBoundary(stack, "Boundary", also=[*hyperpod, *eks, *batch]).apply_to(stack)
         if isinstance(stack, StudioStack):
-            # Its roles of apps are bounded as those of people; here are the functions that keep its house.
+            # Its roles of apps are bounded as those of people; here are the functions that keep its
+            # house, and the roles that read images.
             house = PermissionBoundary(stack, "Boundary", also=_STUDIO)
-            for part in (stack.domain.ending, stack.activity):
+            for part in (stack.domain.ending, stack.activity, *stack.domain.defaults.images):
                 house.apply_to(part)
 
 

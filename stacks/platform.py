@@ -186,6 +186,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             settings=settings,
             studio=settings.studio,
             network=network,
+            lake=lake.lake,
             alerts=operations.alerts,
             mlflow=lake.mlflow,
             env=env,

@@ -18,15 +18,27 @@ from cdk_data_science import (
     StudioUser,
 )
 from cdk_data_science.security import JobKind, JobRole, PermissionBoundary, Persona
-from cdk_data_science.studio import IdleShutdown, IExperimentTracking, StudioEntry, StudioIdentity
+from cdk_data_science.studio import (
+    CustomImage,
+    IdleShutdown,
+    IExperimentTracking,
+    LifecycleScript,
+    PrivateSpace,
+    SharedSpace,
+    SpaceApp,
+    StudioEntry,
+    StudioIdentity,
+)
 from settings.model import Settings
 from settings.studio import Studio
+from settings.studio import StudioTeam as Team
 from settings.studio import StudioUser as Person
 from stacks.network import NetworkStack
 
 
 class StudioStack(cdk.Stack):
-    """The domain, the way into it, and who works in it. It stands on the network and on the alerts."""
+    """The domain, the way into it, and who works in it. It stands on the network, the lake
+    and the alerts."""
 
     def __init__(
         self,
@@ -36,6 +48,7 @@ class StudioStack(cdk.Stack):
         settings: Settings,
         studio: Studio,
         network: NetworkStack,
+        lake: DataLake,
         alerts: AlertTopic,
         mlflow: IExperimentTracking | None,
         env: cdk.Environment,
@@ -56,6 +69,16 @@ class StudioStack(cdk.Stack):
             identity=StudioIdentity.IDENTITY_CENTER if studio.identity_center else StudioIdentity.IAM,
             alerts=alerts,
             idle=IdleShutdown(minutes=studio.idle_minutes, longest_minutes=studio.longest_idle_minutes),
+            scripts=[
+                LifecycleScript(name=name, content=script.content, app=SpaceApp(script.app))
+                for name, script in studio.scripts.items()
+            ],
+            images=[
+                CustomImage(
+                    name=name, image=image.image, app=SpaceApp(image.app), environment=image.environment
+                )
+                for name, image in studio.images.items()
+            ],
             mlflow=mlflow,
             canvas=studio.canvas,
             volume_gb=studio.volume_gb,
@@ -64,6 +87,10 @@ class StudioStack(cdk.Stack):
             may_be_replaced=studio.may_be_replaced,
             destroy=settings.platform.destroy_data,
         )
+        if any(team.spaces for team in studio.teams.values()):
+            # What a data scientist of any team sees; a team's own work is for its own roles.
+            lake.raw.grant_read(self.domain.shared_role)
+            lake.curated.grant_read(self.domain.shared_role)
         self.activity = StudioActivity(self, "Activity", domain=self.domain)
         outputs = {
             "DomainId": (self.domain.domain_id, "The Studio domain"),
@@ -102,7 +129,7 @@ class StudioTeamStack(cdk.Stack):
         lake: DataLake,
         mlflow: Mlflow | None,
         team: str,
-        cost_center: str,
+        about: Team,
         people: Mapping[str, Person],
         env: cdk.Environment,
     ) -> None:
@@ -113,6 +140,15 @@ class StudioTeamStack(cdk.Stack):
                 persona=Persona(person.persona),
                 instance_type=person.instance_type,
                 identity=person.identity,
+                spaces=[
+                    PrivateSpace(
+                        name=space,
+                        app=SpaceApp(place.app),
+                        instance_type=place.instance_type,
+                        volume_gb=place.volume_gb,
+                    )
+                    for space, place in person.spaces.items()
+                ],
             )
             for name, person in people.items()
         ]
@@ -130,8 +166,20 @@ class StudioTeamStack(cdk.Stack):
             "Team",
             domain=domain,
             name=team,
-            cost_center=cost_center,
+            cost_center=about.cost_center,
             users=users,
+            shared_spaces=[
+                SharedSpace(
+                    name=space,
+                    owner=place.owner,
+                    app=SpaceApp(place.app),
+                    instance_type=place.instance_type,
+                    volume_gb=place.volume_gb,
+                )
+                for space, place in about.spaces.items()
+                if place.owner in people
+            ],
+            joined_spaces=[space for space, place in about.spaces.items() if place.owner not in people],
             job_roles=[jobs.role],
             in_network=True,
             boundary=boundary,
@@ -192,7 +240,7 @@ def team_stacks(
                 lake=lake,
                 mlflow=mlflow,
                 team=team,
-                cost_center=about.cost_center,
+                about=about,
                 people={
                     name: user
                     for name, user in studio.users.items()

@@ -73,6 +73,8 @@ def _flatten(value: Any, owner: Stack, consumer: Stack) -> str:
         return str(separator).join(_flatten(part, owner, consumer) for part in parts)
     if function == "Ref" and argument.startswith("AWS::"):
         return f"<{argument}>"
+    if function == "Fn::ImportValue":
+        return str(argument)
     if owner.node.path != consumer.node.path:
         return _cross_stack(value, owner)
     return f"<{argument}>" if function == "Ref" else f"<{'.'.join(argument)}>"

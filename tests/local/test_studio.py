@@ -267,6 +267,38 @@ def test_the_log_tells_who_runs_what(office: Office) -> None:
     assert b'"Owners": 2' in told  # the board is cay's
 
 
+def test_people_of_another_app_work_in_the_domain_and_end_without_it(office: Office, tmp_path: Path) -> None:
+    # GIVEN another app that puts a person into the domain
+    stack = new_stack(tmp_path, "guests")
+    stack.node.set_context("cdk-data-science:destroyData", True)
+    studio = StudioDomain.from_domain_attributes(stack, "Studio", domain_id=office.domain, destroy=True)
+    team = StudioTeam(
+        stack, "Guests", domain=studio, name="guests", cost_center="0815", users=[StudioUser(name="eli")]
+    )
+    cdk.CfnOutput(stack, "Scientist", value=team.role(Persona.DATA_SCIENTIST).role_arn)
+    role = deploy(office.aws, stack)["Scientist"]
+    keys = office.aws.admin("credentials", role=role, user="eli", domain=office.domain)
+    eli = office.aws.client("sagemaker", **{name.lower(): value for name, value in keys.items()})
+    # WHEN that person works in it
+    office.space(eli, "eli-notes", "eli")
+    office.app(eli, "eli-notes")
+    assert denied(lambda: office.app(eli, "ben-lab"))
+    # THEN the end of that app ends what is theirs, and the domain goes on
+    client = office.aws.client("cloudformation")
+    number = client.describe_stacks(StackName=stack.stack_name)["Stacks"][0]["StackId"]
+    client.delete_stack(StackName=stack.stack_name)
+    eventually(
+        lambda: client.describe_stacks(StackName=number)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE",
+        60,
+        "the end of the guests",
+    )
+    spaces = office.sagemaker.list_spaces(DomainIdEquals=office.domain)["Spaces"]
+    assert "eli-notes" not in {each["SpaceName"] for each in spaces}
+    profiles = office.sagemaker.list_user_profiles(DomainIdEquals=office.domain)["UserProfiles"]
+    assert {each["UserProfileName"] for each in profiles} == {"ann", "ben", "cay"}
+    assert office.sagemaker.describe_domain(DomainId=office.domain)["Status"] == "InService"
+
+
 def test_an_update_that_would_replace_the_domain_is_refused_before_it(office: Office) -> None:
     client, name = office.aws.client("cloudformation"), office.stack.stack_name
     # GIVEN another name for the domain, which CloudFormation cannot change in place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from stacks import checks
 from stacks.platform import compose
 from tests.compliance import rules, test_boundaries, test_cfn_lint, test_platform
 from tests.compliance.assembly import ROOT, Assembly
-from tests.compliance.templates import as_list
+from tests.compliance.templates import Resource, as_list
 from tests.constructs import support
 from tests.stacks import stateful
 
@@ -32,9 +33,23 @@ cost_center = "4711"
 
 [studio.teams.payments]
 cost_center = "0815"
+spaces.board = { owner = "dot", app = "CodeEditor", volume_gb = 20 }
+spaces.model = { owner = "eve" }
+
+[studio.scripts.proxy]
+content = '''
+#!/bin/bash
+set -eu
+printf 'started\\n'
+'''
+
+[studio.images.team-image]
+image = "222222222222.dkr.ecr.us-east-1.amazonaws.com/studio:1"
+app = "CodeEditor"
+environment = { TEAM = "all" }
 
 [studio.users]
-ann = { team = "reviews" }
+ann = { team = "reviews", spaces.lab = { volume_gb = 50 } }
 ben = { team = "reviews", persona = "ml-engineer", instance_type = "ml.g5.xlarge" }
 cay = { team = "reviews", persona = "approver" }
 dot = { team = "payments" }
@@ -59,6 +74,15 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     checks.attach(app)
     app.synth()  # four packs and ours: a finding fails it
     return Assembly(folder)
+
+
+def profiles(composed: Assembly, name: str) -> list[Resource]:
+    found = composed.platform.resources("AWS::SageMaker::UserProfile")
+    return [each for each in found if each.properties["UserProfileName"] == name]
+
+
+def sharing(space: Resource) -> str:
+    return str(space.properties["SpaceSharingSettings"]["SharingType"])
 
 
 def test_a_stack_for_the_domain_and_one_for_each_part_of_a_team(composed: Assembly) -> None:
@@ -118,6 +142,75 @@ def test_idle_apps_end_when_the_settings_say(composed: Assembly) -> None:
     (domain,) = composed.platform.resources("AWS::SageMaker::Domain")
     lab = domain.properties["DefaultUserSettings"]["JupyterLabAppSettings"]["AppLifecycleManagement"]
     assert lab["IdleSettings"]["IdleTimeoutInMinutes"] == 90
+
+
+def test_a_script_runs_at_each_start_as_it_was_written(composed: Assembly) -> None:
+    (domain,) = composed.platform.resources("AWS::SageMaker::Domain")
+    lab = domain.properties["DefaultUserSettings"]["JupyterLabAppSettings"]
+    scripts = [composed.platform.target(domain.stack, arn) for arn in lab["LifecycleConfigArns"]]
+    (proxy,) = [s for s in scripts if s is not None and "Scriptproxy" in s.logical_id]
+    written = base64.b64decode(proxy.properties["StudioLifecycleConfigContent"]).decode()
+    assert written == "#!/bin/bash\nset -eu\nprintf 'started\\n'\n"
+    (ann,) = profiles(composed, "ann")
+    assert len(ann.properties["UserSettings"]["JupyterLabAppSettings"]["LifecycleConfigArns"]) == 2
+
+
+def test_an_image_can_be_chosen_where_it_is_for(composed: Assembly) -> None:
+    (image,) = composed.platform.resources("AWS::SageMaker::Image")
+    assert image.properties["ImageDisplayName"] == "team-image"
+    (version,) = composed.platform.resources("AWS::SageMaker::ImageVersion")
+    assert version.properties["BaseImage"] == "222222222222.dkr.ecr.us-east-1.amazonaws.com/studio:1"
+    (config,) = composed.platform.resources("AWS::SageMaker::AppImageConfig")
+    container = config.properties["CodeEditorAppImageConfig"]["ContainerConfig"]
+    assert container["ContainerEnvironmentVariables"] == [{"Key": "TEAM", "Value": "all"}]
+    for settings in (
+        next(composed.platform.resources("AWS::SageMaker::Domain")).properties["DefaultUserSettings"],
+        profiles(composed, "dot")[0].properties["UserSettings"],
+    ):
+        assert len(settings["CodeEditorAppSettings"]["CustomImages"]) == 1
+        assert "CustomImages" not in settings["JupyterLabAppSettings"]
+
+
+def test_places_are_there_from_the_start(composed: Assembly) -> None:
+    spaces = {
+        each.properties["SpaceName"]: each for each in composed.platform.resources("AWS::SageMaker::Space")
+    }
+    assert {name: (space.stack, sharing(space)) for name, space in spaces.items()} == {
+        "ann-lab": (f"{NAME}-studio-reviews", "Private"),
+        "payments-board": (f"{NAME}-studio-payments", "Shared"),
+        "payments-model": (f"{NAME}-studio-payments-2", "Shared"),
+    }
+    board = spaces["payments-board"].properties["SpaceSettings"]
+    assert board["AppType"] == "CodeEditor"
+    assert board["SpaceStorageSettings"] == {"EbsStorageSettings": {"EbsVolumeSizeInGb": 20}}
+
+
+def test_all_parts_of_a_team_work_in_its_shared_spaces_and_other_teams_in_none(composed: Assembly) -> None:
+    shared = {
+        policy.stack: {resource.rpartition(":")[2] for resource in resources}
+        for policy in composed.platform.resources("AWS::IAM::ManagedPolicy")
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        if statement.get("Sid") == "RunAppsInSharedSpaces"
+        for resources in [[composed.platform.text(policy.stack, r) for r in as_list(statement["Resource"])]]
+    }
+    assert {*shared} == {f"{NAME}-studio-payments", f"{NAME}-studio-payments-2"}
+    for resources in shared.values():
+        assert {resource.split("/", 2)[-1].split("/", 1)[1] for resource in resources} == {
+            "payments-board/*",
+            "payments-model/*",
+        }
+
+
+def test_what_runs_in_a_shared_space_reads_data_and_writes_none(composed: Assembly) -> None:
+    allowed = {
+        action
+        for policy in composed.platform.resources("AWS::IAM::Policy")
+        if policy.stack == f"{NAME}-studio" and policy.logical_id.startswith("StudioSharedRole")
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+    }
+    assert "s3:GetObject*" in allowed or "s3:GetObject" in allowed
+    assert not [action for action in allowed if re.match(r"s3:(Put|Delete|Abort)", action)]
 
 
 @pytest.mark.parametrize("rule", test_platform.RULES, ids=lambda rule: rule.__name__)
@@ -195,6 +288,24 @@ def test_at_rest_it_costs_what_the_page_says(composed: Assembly) -> None:
         (STUDIO + 'zoe = { team = "reviews", identity = "zoe" }', {}, "users.zoe has an identity"),
         (STUDIO.replace("idle_minutes = 90", "volume_gb = 200"), {}, "largest_volume_gb is 100"),
         (STUDIO.replace("90", "90\nlongest_idle_minutes = 60"), {}, "less than idle_minutes"),
+        (STUDIO.replace("#!/bin", "!/bin"), {}, "studio.scripts.proxy.content"),
+        (STUDIO.replace("[studio.scripts.proxy]", "[studio.scripts.a_b]"), {}, "studio.scripts.a_b"),
+        (
+            STUDIO.replace("ecr.us-east-1", "ecr.eu-west-1"),
+            {},
+            "studio.images.team-image.image is in eu-west-1",
+        ),
+        (
+            STUDIO.replace('owner = "dot"', 'owner = "ann"'),
+            {},
+            r"spaces.board.owner is 'ann'.*\['dot', 'eve'\]",
+        ),
+        (
+            STUDIO.replace("volume_gb = 50", "volume_gb = 500"),
+            {},
+            "users.ann.spaces.lab.volume_gb is 500, more",
+        ),
+        (STUDIO.replace("payments", "reviews-eu"), {}, r"teams \['reviews-eu'\] begin with the name"),
         (STUDIO, {"features": ["mlflow"]}, r'write features = \["studio"\] in \[network\]'),
         (STUDIO, {"zones": ["us-east-1a"]}, "zones of two zones or more"),
     ],

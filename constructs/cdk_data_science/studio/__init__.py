@@ -1,8 +1,11 @@
 """Where data scientists work: a Studio domain, its teams and people, who runs what, and what was recorded."""
 
 from cdk_data_science._tracking import IExperimentTracking
+from cdk_data_science.studio._domain_base import IStudioDomain
+from cdk_data_science.studio._names import StudioIdentity
+from cdk_data_science.studio._profile_defaults import AttachedImage
 from cdk_data_science.studio.activity import StudioActivity
-from cdk_data_science.studio.domain import StudioDomain, StudioIdentity
+from cdk_data_science.studio.domain import StudioDomain
 from cdk_data_science.studio.entry import StudioEntry
 from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import CustomImage, StudioImage
@@ -14,8 +17,10 @@ from cdk_data_science.studio.users import PrivateSpace, SharedSpace, SpaceApp, S
 
 __all__ = [
     "LIMITS",
+    "AttachedImage",
     "CustomImage",
     "IExperimentTracking",
+    "IStudioDomain",
     "IdleShutdown",
     "InstanceLimit",
     "LifecycleScript",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import ArnFormat, CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._functions import PlatformFunction
-from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science._letters import letters, letters_alarm
+from cdk_data_science.monitoring import AlertTopic
 
 LOCK, USER_END, DOMAIN_END = "Custom::StudioDomainLock", "Custom::StudioUserEnd", "Custom::StudioDomainEnd"
 _WAIT = Duration.hours(1)
@@ -37,14 +37,8 @@ class StudioEnding(Construct):
         alerts: AlertTopic | None,
     ) -> None:
         super().__init__(scope, id)
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=log_key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self._of_users: iam.Policy | None = None
+        self.dead_letters = letters(self, "DeadLetters", log_key)
         made = PlatformFunction(
             self,
             "Handler",
@@ -59,13 +53,11 @@ class StudioEnding(Construct):
             dead_letter_queue=self.dead_letters,
         )
         self.function, self.role = made.function, made.role
-        self.alarm = alarm(
+        self.alarm = letters_alarm(
             self,
-            "Failed",
-            self.dead_letters.metric_approximate_number_of_messages_visible(
-                statistic="Maximum", period=Duration.minutes(5)
-            ),
-            description=f"A call of a function of {self.node.path} failed, and is in the dead-letter queue",
+            self.dead_letters,
+            f"A call of a function of {self.node.path} failed, and is in the dead-letter queue",
+            id="Failed",
         )
         if alerts is not None:
             alerts.notify(self.alarm)
@@ -111,14 +103,14 @@ class StudioEnding(Construct):
             service_timeout=_WAIT,
             properties=properties,
         )
-        ended.node.add_dependency(self._allow(domain_id, vpc_id, file_system))
+        ended.node.add_dependency(self._allow_domain(domain_id, vpc_id, file_system))
         return ended
 
     def end_user(
         self, scope: Construct, id: str, *, domain_id: str, user: str, destroy: bool
     ) -> CustomResource:
         """End a user's apps and spaces, when this is deleted. It has to depend on the user's profile."""
-        return CustomResource(
+        ended = CustomResource(
             scope,
             id,
             resource_type=USER_END,
@@ -126,22 +118,39 @@ class StudioEnding(Construct):
             service_timeout=_WAIT,
             properties={"DomainId": domain_id, "UserProfileName": user, "Destroy": str(destroy).lower()},
         )
+        if self._of_users is not None and Stack.of(scope) is Stack.of(self):
+            ended.node.add_dependency(self._of_users)
+        return ended
 
-    def _allow(self, domain_id: str, vpc_id: str, file_system: str | None) -> iam.Policy:
+    def allow_users(self, domain_id: str) -> None:
+        """Let it end the apps and spaces of users, and not the domain, which something else owns."""
+        parts = {
+            "sagemaker:DeleteApp": self._arn(domain_id, "app", "*"),
+            "sagemaker:DeleteSpace": self._arn(domain_id, "space", "*"),
+        }
+        statements = [
+            iam.PolicyStatement(
+                sid="SeeWhatThereIs", actions=["sagemaker:ListApps", "sagemaker:ListSpaces"], resources=["*"]
+            ),
+            *(iam.PolicyStatement(actions=[action], resources=[arn]) for action, arn in parts.items()),
+            self._go_on(),
+        ]
+        self._of_users = self._policy(
+            statements,
+            [*parts.values()],
+            "What people made is not known before. The patterns hold what is in one domain.",
+        )
+
+    def _allow_domain(self, domain_id: str, vpc_id: str, file_system: str | None) -> iam.Policy:
         stack = Stack.of(self)
-
-        def sagemaker(kind: str, *name: str) -> str:
-            return stack.format_arn(
-                service="sagemaker", resource=kind, resource_name="/".join([domain_id, *name])
-            )
 
         def ec2(kind: str) -> str:
             return stack.format_arn(service="ec2", resource=kind, resource_name="*")
 
         parts = {
-            "sagemaker:DeleteApp": sagemaker("app", "*"),
-            "sagemaker:DeleteSpace": sagemaker("space", "*"),
-            "sagemaker:DeleteUserProfile": sagemaker("user-profile", "*"),
+            "sagemaker:DeleteApp": self._arn(domain_id, "app", "*"),
+            "sagemaker:DeleteSpace": self._arn(domain_id, "space", "*"),
+            "sagemaker:DeleteUserProfile": self._arn(domain_id, "user-profile", "*"),
         }
         interfaces, groups = ec2("network-interface"), ec2("security-group")
         in_vpc = {
@@ -162,7 +171,7 @@ class StudioEnding(Construct):
             iam.PolicyStatement(
                 sid="EndTheDomain",
                 actions=["sagemaker:DeleteDomain", "sagemaker:DescribeDomain"],
-                resources=[sagemaker("domain")],
+                resources=[self._arn(domain_id, "domain")],
             ),
             *(iam.PolicyStatement(actions=[action], resources=[arn]) for action, arn in parts.items()),
             iam.PolicyStatement(
@@ -176,9 +185,7 @@ class StudioEnding(Construct):
                 resources=[interfaces, groups],
                 conditions=in_vpc,
             ),
-            iam.PolicyStatement(
-                sid="GoOn", actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
-            ),
+            self._go_on(),
         ]
         if file_system is not None:
             statements.append(
@@ -200,18 +207,32 @@ class StudioEnding(Construct):
                     ],
                 )
             )
-        policy = iam.Policy(self, "Permissions", statements=statements, roles=[self.role])
+        return self._policy(
+            statements,
+            [*parts.values(), interfaces, groups],
+            "What people and SageMaker made is not known before. The patterns hold what is in one domain, "
+            "and a condition the interfaces and groups of one VPC.",
+        )
+
+    def _policy(
+        self, statements: Sequence[iam.PolicyStatement], wildcards: Sequence[str], reason: str
+    ) -> iam.Policy:
+        policy = iam.Policy(self, "Permissions", statements=[*statements], roles=[self.role])
         acknowledge_inline_policy(policy)
         acknowledge(
             policy,
             ["AwsSolutions-IAM5[Resource::*]"],
             "IAM has no resource for these lists; what is in them is deleted under limits of its own.",
         )
-        acknowledge_wildcards(
-            policy,
-            self,
-            [*parts.values(), interfaces, groups],
-            "What people and SageMaker made is not known before. The patterns hold what is in one domain, "
-            "and a condition the interfaces and groups of one VPC.",
-        )
+        acknowledge_wildcards(policy, self, wildcards, reason)
         return policy
+
+    def _go_on(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid="GoOn", actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
+        )
+
+    def _arn(self, domain_id: str, kind: str, *name: str) -> str:
+        return Stack.of(self).format_arn(
+            service="sagemaker", resource=kind, resource_name="/".join([domain_id, *name])
+        )

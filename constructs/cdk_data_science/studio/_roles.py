@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science.security import PermissionBoundary
+from cdk_data_science.studio._domain_base import IStudioDomain
 from cdk_data_science.studio.instances import SYSTEM
 
 _MAKE_SPACES = ("sagemaker:CreateSpace", "sagemaker:DeleteSpace", "sagemaker:UpdateSpace")
@@ -72,15 +73,13 @@ class SpacePermissions(Construct):
         id: str,
         *,
         role: iam.Role,
-        domain: IConstruct,
-        domain_id: str,
+        domain: IStudioDomain,
         team: str,
         allowed_types: Sequence[str],
-        shared: bool,
-        canvas: bool,
+        shared_spaces: Sequence[str],
     ) -> None:
         super().__init__(scope, id)
-        self._domain_id = domain_id
+        self._domain_id = domain.domain_id
         spaces, apps = self._arn("space", "*"), self._arn("app", "*")
         mine = {"ArnLike": {_OWNER: self._profile(_MYSELF)}, "StringEquals": {_SHARING: "Private"}}
         others = {
@@ -117,15 +116,16 @@ class SpacePermissions(Construct):
             self._deny("NobodyElsesSpaces", [*_MAKE_SPACES, *_RUN_APPS], [spaces, apps], others),
         ]
         wildcards = [spaces, apps]
-        if shared:
-            of_team = self._arn("app", f"{team}-*")
-            wildcards.append(of_team)
+        if shared_spaces:
+            # By their names: a pattern would hold those of a team whose name goes on where this one's ends.
+            of_team = [self._arn("app", f"{name}/*") for name in shared_spaces]
+            wildcards += of_team
             statements.append(
                 self._allow(
-                    "RunAppsInSharedSpaces", _RUN_APPS, [of_team], {"StringEquals": {_SHARING: "Shared"}}
+                    "RunAppsInSharedSpaces", _RUN_APPS, of_team, {"StringEquals": {_SHARING: "Shared"}}
                 )
             )
-        if canvas:
+        if domain.profiles.canvas:
             own = self._arn("app", f"{_MYSELF}/canvas/*")
             wildcards.append(self._arn("app", "<sagemaker:UserProfileName>/canvas/*"))
             statements.append(self._allow("RunCanvas", _RUN_APPS, [own]))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aws_cdk.aws_sagemaker import CfnDomain, CfnSpace, CfnUserProfile
+from aws_cdk.aws_sagemaker import CfnDomain, CfnSpace
 
+from cdk_data_science.studio._profile_defaults import AttachedImage, ProfileDefaults
 from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import StudioImage
-from cdk_data_science.studio.instances import InstanceLimit
 from cdk_data_science.studio.lifecycle import StudioLifecycleConfig
 from cdk_data_science.studio.mlflow_startup import MlflowStartup
 from cdk_data_science.studio.users import PrivateSpace, SharedSpace, SpaceApp
-
-_OLD_APPS = ("JupyterServer", "TensorBoard", "DetailedProfiler", "RStudioServerPro")
-"""Apps of Studio Classic, and RStudio, which needs a license."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +29,21 @@ class AppDefaults:
     home_file_system: bool
 
     @property
-    def hidden_apps(self) -> list[str]:
-        """Apps that Studio does not show."""
-        return [*_OLD_APPS] if self.canvas else [*_OLD_APPS, "Canvas"]
+    def profiles(self) -> ProfileDefaults:
+        """What of it each profile has too."""
+        return ProfileDefaults(
+            security_groups=self.security_groups,
+            canvas=self.canvas,
+            scripts={app: self._scripts(app) for app in SpaceApp},
+            images=[
+                AttachedImage(
+                    image_name=each.image.image_name,
+                    config_name=each.config.app_image_config_name,
+                    app=each.app,
+                )
+                for each in self.images
+            ],
+        )
 
     def of_domain(self, role_arn: str) -> CfnDomain.UserSettingsProperty:
         """The defaults, as the domain has them."""
@@ -48,7 +57,7 @@ class AppDefaults:
             sharing_settings=CfnDomain.SharingSettingsProperty(notebook_output_option="Disabled"),
             space_storage_settings=self._storage(),
             studio_web_portal_settings=CfnDomain.StudioWebPortalSettingsProperty(
-                hidden_app_types=self.hidden_apps
+                hidden_app_types=self.profiles.hidden_apps
             ),
             jupyter_lab_app_settings=self._lab(lab),
             code_editor_app_settings=CfnDomain.CodeEditorAppSettingsProperty(
@@ -65,42 +74,6 @@ class AppDefaults:
             security_groups=[*self.security_groups],
             space_storage_settings=self._storage(),
             jupyter_lab_app_settings=self._lab(self._scripts(SpaceApp.JUPYTER_LAB)),
-        )
-
-    def of_user(
-        self, role_arn: str, instance_type: str, limit: InstanceLimit
-    ) -> CfnUserProfile.UserSettingsProperty:
-        """What differs for a user. Idle times are the domain's: CloudFormation has none for a profile."""
-        spec = CfnUserProfile.ResourceSpecProperty(instance_type=instance_type)
-        lab, editor = (self._scripts(app) for app in SpaceApp)
-        images = {
-            app: [
-                CfnUserProfile.CustomImageProperty(
-                    app_image_config_name=image.config.app_image_config_name,
-                    image_name=image.image.image_name,
-                )
-                for image in self.images
-                if image.app is app
-            ]
-            or None
-            for app in SpaceApp
-        }
-        return CfnUserProfile.UserSettingsProperty(
-            execution_role=role_arn,
-            security_groups=[*self.security_groups],
-            jupyter_lab_app_settings=CfnUserProfile.JupyterLabAppSettingsProperty(
-                default_resource_spec=spec,
-                custom_images=images[SpaceApp.JUPYTER_LAB],
-                lifecycle_config_arns=lab or None,
-            ),
-            code_editor_app_settings=CfnUserProfile.CodeEditorAppSettingsProperty(
-                default_resource_spec=spec,
-                custom_images=images[SpaceApp.CODE_EDITOR],
-                lifecycle_config_arns=editor or None,
-            ),
-            studio_web_portal_settings=CfnUserProfile.StudioWebPortalSettingsProperty(
-                hidden_app_types=self.hidden_apps, hidden_instance_types=limit.hidden
-            ),
         )
 
     def _lab(self, scripts: list[str]) -> CfnDomain.JupyterLabAppSettingsProperty:

@@ -1,8 +1,9 @@
-"""The subnets of a domain."""
+"""Where the apps of a domain are: their subnets, and their security group."""
 
 from __future__ import annotations
 
 from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
 
 from cdk_data_science._validation import Problems, is_token
 
@@ -50,3 +51,16 @@ def _check(problems: Problems, vpc: ec2.IVpc, chosen: ec2.SelectedSubnets) -> No
         write="subnets of a further zone",
     )
     problems.check(len(found) <= _MOST, given=f"{len(found)} subnets", allowed=f"{_MOST} or fewer")
+
+
+def apps_group(scope: Construct, vpc: ec2.IVpc) -> ec2.SecurityGroup:
+    """A group for apps: HTTPS out, nothing in."""
+    group = ec2.SecurityGroup(
+        scope,
+        "Apps",
+        vpc=vpc,
+        description="Apps of Studio: HTTPS out, nothing in",
+        allow_all_outbound=False,
+    )
+    group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "to all that there are routes to")
+    return group

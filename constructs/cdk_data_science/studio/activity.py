@@ -13,7 +13,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._functions import PlatformFunction
 from cdk_data_science._validation import Problems
-from cdk_data_science.studio.domain import StudioDomain
+from cdk_data_science.studio._domain_base import IStudioDomain
 
 NAMESPACE = "CdkDataScience/Studio"
 _SHORTEST, _LONGEST = 1, 60
@@ -56,7 +56,7 @@ class StudioActivity(Construct):
     dashboard: cloudwatch.Dashboard
     """The dashboard."""
 
-    def __init__(self, scope: Construct, id: str, *, domain: StudioDomain, minutes: int = 5) -> None:
+    def __init__(self, scope: Construct, id: str, *, domain: IStudioDomain, minutes: int = 5) -> None:
         super().__init__(scope, id)
         problems = Problems("StudioActivity", self)
         problems.check(

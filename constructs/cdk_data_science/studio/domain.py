@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 
-from aws_cdk import CfnDeletionPolicy, Names, Stack
+from aws_cdk import CfnDeletionPolicy, CustomResource, Names, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,14 +15,17 @@ from constructs import Construct
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._retention import destruction_allowed, removal_policy
 from cdk_data_science._tracking import IExperimentTracking
-from cdk_data_science._validation import ConfigurationError, Problems, is_token
+from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.security import PermissionBoundary
-from cdk_data_science.security.duties import USER_TAG
 from cdk_data_science.studio import _roles
+from cdk_data_science.studio._domain_base import IStudioDomain, StudioDomainBase
 from cdk_data_science.studio._ending import StudioEnding
+from cdk_data_science.studio._imported_domain import DomainFunctions, ImportedStudioDomain
+from cdk_data_science.studio._names import NamesInDomain, StudioIdentity
+from cdk_data_science.studio._profile_defaults import AttachedImage, ProfileDefaults
 from cdk_data_science.studio._settings import AppDefaults
-from cdk_data_science.studio._subnets import choose_subnets
+from cdk_data_science.studio._subnets import apps_group, choose_subnets
 from cdk_data_science.studio.idle import IdleShutdown
 from cdk_data_science.studio.images import CustomImage, StudioImage
 from cdk_data_science.studio.lifecycle import LifecycleScript, StudioLifecycleConfig
@@ -33,16 +35,7 @@ from cdk_data_science.studio.users import SpaceApp, check_name, check_volume
 _MOST_GROUPS = 5
 
 
-class StudioIdentity(StrEnum):
-    """How people enter. It cannot be changed for a domain that is there."""
-
-    IAM = "IAM"
-    """With a role of theirs, by an address that it may ask for."""
-    IDENTITY_CENTER = "SSO"
-    """With IAM Identity Center, which the organization has to have in the domain's region."""
-
-
-class StudioDomain(Construct):
+class StudioDomain(StudioDomainBase):
     """A Studio domain without internet, encrypted with a key of its own, whose idle apps end.
 
     Teams are added to it, each in any stack, as :class:`StudioTeam`. Every persona of a team has a role; what
@@ -127,6 +120,9 @@ class StudioDomain(Construct):
     shared_role: iam.Role
     """The role of apps in shared spaces, whoever runs them. It may do nothing until something is granted."""
 
+    end: CustomResource
+    """Ends the domain with all that is in it, before CloudFormation deletes it."""
+
     def __init__(
         self,
         scope: Construct,
@@ -181,7 +177,8 @@ class StudioDomain(Construct):
             problems.check(len({*names}) == len(names), given=f"{what} {names}", allowed="each name once")
         problems.raise_if_any()
 
-        self.identity, self.mlflow, self._people = identity, mlflow, dict[str, str]()
+        self.identity, self.mlflow, self.names = identity, mlflow, NamesInDomain()
+        self.largest_volume_gb = largest_volume_gb
         self.destroy = destruction_allowed(self, destroy=destroy)
         self.name = name if name is not None else _name(self)
         self.boundary = boundary if boundary is not None else PermissionBoundary(self, "Boundary")
@@ -193,7 +190,7 @@ class StudioDomain(Construct):
         )
         self.runtime = runtime if runtime is not None else lambda_.Runtime.PYTHON_3_13
         self.architecture = architecture if architecture is not None else lambda_.Architecture.ARM_64
-        groups = security_groups if security_groups is not None else [self._apps_group(vpc)]
+        groups = security_groups if security_groups is not None else [apps_group(self, vpc)]
         self.defaults = AppDefaults(
             idle=idle,
             scripts=[
@@ -211,6 +208,7 @@ class StudioDomain(Construct):
             security_groups=[group.security_group_id for group in groups],
             home_file_system=home_file_system,
         )
+        self.profiles = self.defaults.profiles
         self.ending = StudioEnding(
             self,
             "Ending",
@@ -235,6 +233,91 @@ class StudioDomain(Construct):
         )
         self.end.node.add_dependency(self.domain)
 
+    @staticmethod
+    def from_domain_attributes(
+        scope: Construct,
+        id: str,
+        *,
+        domain_id: str,
+        identity: StudioIdentity = StudioIdentity.IAM,
+        key: kms.IKey | None = None,
+        shared_role: iam.IRole | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] = (),
+        scripts: Mapping[SpaceApp, Sequence[str]] | None = None,
+        images: Sequence[AttachedImage] = (),
+        canvas: bool = False,
+        mlflow: IExperimentTracking | None = None,
+        boundary: PermissionBoundary | None = None,
+        alerts: AlertTopic | None = None,
+        log_key: kms.IKey | None = None,
+        destroy: bool = False,
+        runtime: lambda_.Runtime | None = None,
+        architecture: lambda_.Architecture | None = None,
+    ) -> IStudioDomain:
+        """Use a domain of this account and region that something else owns: another app, or a person.
+
+        Teams, the way in and the dashboard stand on it as on one of this app. The domain itself stays as it
+        is, and what belongs to it alone is not asked for here: subnets, idle times, volumes, and its end. Two
+        of its settings are what keeps people's places apart, and have to be there:
+        ``ExecutionRoleIdentityConfig`` with ``USER_PROFILE_NAME`` and ``TagPropagation`` with ``ENABLED``
+        (``aws sagemaker describe-domain``).
+
+        The first team makes a function that ends the apps and spaces of a user who is removed, an alarm on
+        it and a key for its log: 1.10 USD a month, less with ``log_key``.
+
+        ```python
+        from cdk_data_science import StudioDomain, StudioTeam, StudioUser
+
+        studio = StudioDomain.from_domain_attributes(self, "Studio", domain_id="d-abcdefghijkl")
+        StudioTeam(
+            self, "Reviews", domain=studio, name="reviews", cost_center="4711", users=[StudioUser(name="ann")]
+        )
+        ```
+
+        Args:
+            domain_id: Its id: ``d-`` and 12 letters and digits.
+            identity: How people enter. Default: with IAM.
+            key: Encrypts the volumes of its spaces. Default: a key of AWS, so that none is granted.
+            shared_role: The role of apps in its shared spaces (``DefaultSpaceSettings``). Teams can have
+                shared spaces only where there is one. Default: none.
+            security_groups: Further groups of the apps; those of the domain stay. Default: none.
+            scripts: ARNs of lifecycle configurations that each profile of a team has. Default: none.
+            images: Of those that the domain has, what each profile of a team can choose. Default: none.
+            canvas: Whether it offers Canvas. Default: no.
+            mlflow: Where those who train record their runs. Default: nowhere.
+            boundary: The boundary of the teams' roles. Default: a new one.
+            alerts: Where the alarm on failed calls of the functions goes. Default: nowhere.
+            log_key: Encrypts logs and dead letters; CloudWatch Logs has to be allowed to use it. Default: a
+                new one.
+            destroy: Let the files of a removed user be lost, together with the context key
+                ``cdk-data-science:destroyData``. Default: no.
+            runtime: Python of the functions. Default: 3.13.
+            architecture: Processor of the functions. Default: arm64.
+
+        Raises:
+            ConfigurationError: For values that cannot work, all of them at once.
+        """
+        return ImportedStudioDomain(
+            scope,
+            id,
+            domain_id=domain_id,
+            identity=identity,
+            key=key,
+            shared_role=shared_role,
+            mlflow=mlflow,
+            profiles=ProfileDefaults(
+                security_groups=[group.security_group_id for group in security_groups],
+                canvas=canvas,
+                scripts=dict(scripts or {}),
+                images=[*images],
+            ),
+            functions=DomainFunctions(
+                alerts=alerts, log_key=log_key, runtime=runtime, architecture=architecture
+            ),
+            boundary=boundary,
+            destroy=destroy,
+        )
+
     @property
     def domain_id(self) -> str:
         """The domain's id."""
@@ -244,32 +327,6 @@ class StudioDomain(Construct):
     def url(self) -> str:
         """Where Studio is."""
         return self.domain.attr_url
-
-    def grant_open(self, role: iam.IRole) -> iam.Grant:
-        """Let a role open Studio, each person their own profile alone: the one that the session's tag
-        ``studio-user`` names. Trust policies of :class:`~cdk_data_science.security.Personas` let nobody give
-        themselves another's tag.
-
-        Raises:
-            ConfigurationError: In a domain that is entered with IAM Identity Center.
-        """
-        if self.identity is StudioIdentity.IDENTITY_CENTER:
-            raise ConfigurationError(
-                f"{self.node.path}: given grant_open for a domain that is entered with IAM Identity Center; "
-                "allowed: assignments of people and groups to the application there"
-            )
-        profile = f"{self.domain_id}/${{aws:PrincipalTag/{USER_TAG}}}"
-        return iam.Grant.add_to_principal(
-            grantee=role,
-            actions=["sagemaker:CreatePresignedDomainUrl", "sagemaker:DescribeUserProfile"],
-            resource_arns=[
-                Stack.of(self).format_arn(service="sagemaker", resource="user-profile", resource_name=profile)
-            ],
-        )
-
-    def register(self, user: str, where: str) -> str | None:
-        """Take a user's name; the path of the team that has it already, if one does."""
-        return self._people.get(user) if self._people.setdefault(user, where) != where else None
 
     def _make(
         self, vpc: ec2.IVpc, chosen: ec2.SelectedSubnets, *, may_be_replaced: bool
@@ -321,17 +378,6 @@ class StudioDomain(Construct):
             enable_key_rotation=True,
             removal_policy=removal_policy(self, destroy=destroy),
         )
-
-    def _apps_group(self, vpc: ec2.IVpc) -> ec2.SecurityGroup:
-        group = ec2.SecurityGroup(
-            self,
-            "Apps",
-            vpc=vpc,
-            description="Apps of Studio: HTTPS out, nothing in",
-            allow_all_outbound=False,
-        )
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "to all that there are routes to")
-        return group
 
 
 def _name(scope: Construct) -> str:

@@ -9,7 +9,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science._validation import Problems
 from cdk_data_science.security.duties import USER_TAG
-from cdk_data_science.studio.domain import StudioDomain
+from cdk_data_science.studio._domain_base import IStudioDomain
 
 
 class StudioEntry(Construct):
@@ -50,7 +50,7 @@ class StudioEntry(Construct):
         scope: Construct,
         id: str,
         *,
-        domain: StudioDomain,
+        domain: IStudioDomain,
         people: iam.IPrincipal | None = None,
         longest_session: Duration | None = None,
     ) -> None:

@@ -16,15 +16,18 @@ from cdk_data_science._validation import ConfigurationError, Problems, is_token
 from cdk_data_science.security import PermissionBoundary, Persona, grant_duties
 from cdk_data_science.security.duties import COST_TAG, TEAM_TAG, USER_TAG
 from cdk_data_science.studio import _roles
+from cdk_data_science.studio._domain_base import IStudioDomain
+from cdk_data_science.studio._names import StudioIdentity
 from cdk_data_science.studio._settings import space_settings
-from cdk_data_science.studio.domain import StudioDomain, StudioIdentity
 from cdk_data_science.studio.instances import LIMITS, InstanceLimit
-from cdk_data_science.studio.users import PrivateSpace, SharedSpace, StudioUser
+from cdk_data_science.studio.users import PrivateSpace, SharedSpace, StudioUser, check_name
 
 _TEAM = re.compile(r"[a-z][a-z0-9-]{0,18}[a-z0-9]")
 _COST_CENTER = re.compile(r"[\w .:/=+@-]{1,128}")
 MOST_RESOURCES = 400
 """What the users of one construct may come to: a stack has 500 resources, and more than users."""
+MOST_SHARED = 20
+"""Shared spaces of a team: a managed policy has 6144 characters."""
 
 
 class StudioTeam(Construct):
@@ -61,12 +64,16 @@ class StudioTeam(Construct):
     ```
 
     Args:
-        domain: The domain, of this or another stack.
+        domain: The domain, of this or another stack, or one that something else owns:
+            :meth:`StudioDomain.from_domain_attributes`.
         name: The team's name: 2 to 20 lower-case letters, digits and hyphens. Its jobs and models begin with
             it.
         cost_center: Who pays, for the bill.
         users: Who is in it, 1 or more.
-        shared_spaces: Places of the whole team. Default: none.
+        shared_spaces: Places of the whole team, in which all but approvers may run apps; at most 20 together
+            with ``joined_spaces``. Default: none.
+        joined_spaces: Names of those that another construct of the same team makes, without the team's name
+            in front. Default: none.
         limits: How large instances of a persona may be. Default: 16 virtual processors, 128 GiB and a GPU for
             data scientists; 48, 192 and four for ML engineers; 4, 16 and none for approvers.
         job_roles: Roles that their jobs may have. Default: none, so that no job can be started.
@@ -93,11 +100,12 @@ class StudioTeam(Construct):
         scope: Construct,
         id: str,
         *,
-        domain: StudioDomain,
+        domain: IStudioDomain,
         name: str,
         cost_center: str,
         users: Sequence[StudioUser],
         shared_spaces: Sequence[SharedSpace] = (),
+        joined_spaces: Sequence[str] = (),
         limits: Mapping[Persona, InstanceLimit] | None = None,
         job_roles: Sequence[iam.IRole] = (),
         pipelines: Sequence[sfn.IStateMachine] = (),
@@ -108,8 +116,8 @@ class StudioTeam(Construct):
         super().__init__(scope, id)
         self.name, self.cost_center, self._domain = name, cost_center, domain
         self._limits = {**LIMITS, **(limits or {})}
-        self._check(users, shared_spaces)
-        self._shares = bool(shared_spaces)
+        self._check(users, shared_spaces, joined_spaces)
+        self._shared = [f"{name}-{each}" for each in (*(s.name for s in shared_spaces), *joined_spaces)]
         self._boundary = boundary if boundary is not None else domain.boundary
         self.roles = MappingProxyType(
             {
@@ -143,7 +151,9 @@ class StudioTeam(Construct):
             raise ConfigurationError(f"{self.node.path}: given {persona}; allowed: {known}")
         return self.roles[persona]
 
-    def _check(self, users: Sequence[StudioUser], shared: Sequence[SharedSpace]) -> None:
+    def _check(
+        self, users: Sequence[StudioUser], shared: Sequence[SharedSpace], joined: Sequence[str]
+    ) -> None:
         problems = Problems("StudioTeam", self)
         problems.check(
             is_token(self.name) or bool(_TEAM.fullmatch(self.name)),
@@ -166,17 +176,32 @@ class StudioTeam(Construct):
         names = [user.name for user in users]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.check(False, given=f"user {name!r} {names.count(name)} times", allowed="each user once")
-        for name in sorted({*names}):
-            where = self._domain.register(name, self.node.path)
-            problems.check(
-                where is None,
-                given=f"user {name!r}, who is in {where} too",
-                allowed="each user once in a domain, in one team",
-            )
         for space in shared:
             space.check(problems, self.name, names)
+        for each in joined:
+            check_name(problems, f"{self.name}-{each}", "joined space")
+        self._check_shared(problems, [space.name for space in shared], joined)
         self._check_spaces(problems, users, shared)
         problems.raise_if_any()
+
+    def _check_shared(self, problems: Problems, shared: Sequence[str], joined: Sequence[str]) -> None:
+        problems.check(
+            not shared or self._domain.shared_role is not None,
+            given=f"shared spaces {[*shared]} in {self._domain.node.path}, which has no role for their apps",
+            allowed="shared spaces in a domain whose DefaultSpaceSettings have an execution role",
+            write="StudioDomain.from_domain_attributes(…, shared_role=iam.Role.from_role_arn(…))",
+        )
+        both = sorted({*shared} & {*joined})
+        problems.check(
+            not both,
+            given=f"joined_spaces {both}, which this team makes",
+            allowed="those of another construct",
+        )
+        problems.check(
+            len(shared) + len(joined) <= MOST_SHARED,
+            given=f"{len(shared) + len(joined)} shared spaces",
+            allowed=f"{MOST_SHARED} for a team: a policy names each of them",
+        )
 
     def _check_spaces(
         self, problems: Problems, users: Sequence[StudioUser], shared: Sequence[SharedSpace]
@@ -185,6 +210,20 @@ class StudioTeam(Construct):
         spaces += [f"{self.name}-{space.name}" for space in shared]
         twice = sorted({space for space in spaces if spaces.count(space) > 1})
         problems.check(not twice, given=f"spaces {twice} twice", allowed="each name once in a domain")
+        self._domain.names.take(
+            problems, self.node.path, team=self.name, users=[user.name for user in users], spaces=spaces
+        )
+        largest = self._domain.largest_volume_gb
+        for name, space in [(u.name, s) for u in users for s in u.spaces] + [(self.name, s) for s in shared]:
+            problems.check(
+                largest is None
+                or space.volume_gb is None
+                or is_token(largest)
+                or is_token(space.volume_gb)
+                or space.volume_gb <= largest,
+                given=f"space {space.name!r} of {name}: volume_gb={space.volume_gb}",
+                allowed=f"at most the domain's largest_volume_gb, {largest}",
+            )
         resources = 2 * len(users) + len(spaces)
         problems.check(
             resources <= MOST_RESOURCES,
@@ -218,7 +257,8 @@ class StudioTeam(Construct):
             workgroups=workgroups,
             in_network=in_network,
         )
-        _roles.use_volumes(role, self._domain.key)
+        if self._domain.key is not None:
+            _roles.use_volumes(role, self._domain.key)
         if self._domain.mlflow is not None and persona is not Persona.APPROVER:
             self._domain.mlflow.grant_log(role)
         _roles.SpacePermissions(
@@ -226,11 +266,9 @@ class StudioTeam(Construct):
             f"{words}Spaces",
             role=role,
             domain=self._domain,
-            domain_id=self._domain.domain_id,
             team=self.name,
             allowed_types=self._limits[persona].allowed,
-            shared=self._shares,
-            canvas=self._domain.defaults.canvas,
+            shared_spaces=() if persona is Persona.APPROVER else self._shared,
         )
         return role
 
@@ -243,14 +281,14 @@ class StudioTeam(Construct):
             user_profile_name=user.name,
             single_sign_on_user_identifier=None if user.identity is None else "UserName",
             single_sign_on_user_value=user.identity,
-            user_settings=self._domain.defaults.of_user(
+            user_settings=self._domain.profiles.of_user(
                 role.role_arn, user.instance_type, self._limits[user.persona]
             ),
         )
         Tags.of(profile).add(USER_TAG, user.name)
         profile.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
         profile.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
-        if Stack.of(self) is Stack.of(self._domain):
+        if self._domain.end is not None and Stack.of(self) is Stack.of(self._domain):
             profile.node.add_dependency(self._domain.end)
         return profile
 

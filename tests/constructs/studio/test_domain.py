@@ -67,7 +67,7 @@ def test_canvas_is_hidden_unless_it_is_asked_for() -> None:
     hidden = the_domain()["Properties"]["DefaultUserSettings"]["StudioWebPortalSettings"]["HiddenAppTypes"]
     assert {"Canvas", "JupyterServer"} <= {*hidden}
     with_canvas = example.domain(support.stack(), canvas=True)
-    assert "Canvas" not in with_canvas.defaults.hidden_apps
+    assert "Canvas" not in with_canvas.profiles.hidden_apps
 
 
 def test_the_lock_comes_before_the_domain_and_has_all_that_cloudformation_cannot_change() -> None:

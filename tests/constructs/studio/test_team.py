@@ -23,6 +23,7 @@ from cdk_data_science.studio import (
     StudioUser,
 )
 from tests.constructs import support
+from tests.constructs.security.simulator import Simulator
 from tests.constructs.studio import example
 
 MOST_BYTES, MOST_RESOURCES = 1_000_000, 500
@@ -171,6 +172,20 @@ def test_a_persona_that_is_not_there_has_no_role() -> None:
             "5 to 16384 GB",
         ),
         ({"shared_spaces": [SharedSpace(name="board", owner="zoe")]}, "owner='zoe'.*write: owner=\"ann\""),
+        ({"joined_spaces": ["Board"]}, "joined space 'reviews-Board'"),
+        (
+            {"shared_spaces": [SharedSpace(name="board", owner="ann")], "joined_spaces": ["board"]},
+            r"joined_spaces \['board'\], which this team makes",
+        ),
+        ({"joined_spaces": [f"board-{n}" for n in range(21)]}, "21 shared spaces; allowed: 20 for a team"),
+        (
+            {"users": [StudioUser(name="ann", spaces=[PrivateSpace(name="lab", volume_gb=500)])]},
+            "space 'lab' of ann: volume_gb=500; allowed: at most the domain's largest_volume_gb, 100",
+        ),
+        (
+            {"shared_spaces": [SharedSpace(name="board", owner="ann", volume_gb=500)]},
+            "space 'board' of reviews: volume_gb=500",
+        ),
         ({"name": "R"}, "2 to 20 lower-case letters"),
         ({"cost_center": ""}, "1 to 128 characters of a tag"),
         ({"limits": {Persona.DATA_SCIENTIST: InstanceLimit(vcpus=0, memory_gib=1)}}, "1 or more virtual"),
@@ -197,6 +212,74 @@ def test_a_user_is_in_one_team_of_a_domain() -> None:
             cost_center="0815",
             users=[StudioUser(name="ann")],
         )
+
+
+@pytest.mark.parametrize(("first", "second"), [("reviews", "reviews-eu"), ("reviews-eu", "reviews")])
+def test_the_name_of_a_team_does_not_begin_with_that_of_another(first: str, second: str) -> None:
+    """Policies know a team by how names begin: who may stop reviews-* may stop reviews-eu-*."""
+    stack = support.stack()
+    made = team(stack, name=first)
+    with pytest.raises(ConfigurationError, match="do not begin with 'reviews' and a hyphen"):
+        StudioTeam(
+            stack,
+            "Other",
+            domain=made._domain,
+            name=second,
+            cost_center="0815",
+            users=[StudioUser(name="ben")],
+        )
+
+
+def test_the_space_of_a_user_does_not_have_the_name_of_another_teams() -> None:
+    stack = support.stack()
+    made = team(stack, shared_spaces=[SharedSpace(name="board", owner="ann")])
+    with pytest.raises(ConfigurationError, match="given space 'reviews-board', which is in Test/Team too"):
+        StudioTeam(
+            stack,
+            "Other",
+            domain=made._domain,
+            name="payments",
+            cost_center="0815",
+            users=[StudioUser(name="reviews", spaces=[PrivateSpace(name="board")])],
+        )
+
+
+def test_a_part_of_a_team_works_in_the_shared_spaces_of_the_other() -> None:
+    stack = support.stack(env=support.environment())
+    first = team(stack, shared_spaces=[SharedSpace(name="board", owner="ann")])
+    StudioTeam(
+        stack,
+        "More",
+        domain=first._domain,
+        name="reviews",
+        cost_center="4711",
+        users=[StudioUser(name="ben")],
+        joined_spaces=["board"],
+    )
+    resources = support.resources(stack)
+    (number,) = [key for key, each in resources.items() if each["Type"] == "AWS::SageMaker::Domain"]
+    when = {
+        "aws:RequestedRegion": support.REGION,
+        "aws:ResourceAccount": support.ACCOUNT,
+        "aws:SourceIdentity": "ben",
+        "sagemaker:UserProfileName": "ben",
+        "sagemaker:OwnerUserProfileArn": f"arn:aws:sagemaker:::user-profile/{number}.DomainId/ann",
+        "sagemaker:SpaceSharingType": "Shared",
+    }
+    more = Simulator(resources, "MoreDataScientist")
+    for space, allowed in (("reviews-board", True), ("reviews-other", False)):
+        app = (
+            f"arn:aws:sagemaker:{support.REGION}:{support.ACCOUNT}:app/{number}.DomainId/{space}/jupyterlab/x"
+        )
+        assert more.allows("sagemaker:CreateApp", app, when=when) is allowed, space
+
+
+def test_the_names_of_twenty_shared_spaces_fit_into_a_policy() -> None:
+    stack = support.stack()
+    team(stack, name="r" * 20, joined_spaces=[f"{n:02}-" + "x" * 39 for n in range(20)])
+    for key, resource in support.resources(stack).items():
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+            assert example.policy_length(resource["Properties"]["PolicyDocument"]) <= 6144, key
 
 
 # Two hundred users in ten teams
