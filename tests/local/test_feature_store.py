@@ -10,10 +10,17 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 from botocore.exceptions import ClientError
 
 from cdk_data_science.data_lake import Zone, ZoneAttributes
-from cdk_data_science.feature_store import FeatureGroup, FeatureIngestion, OfflineStore, OnlineStore
+from cdk_data_science.feature_store import (
+    FeatureGroup,
+    FeatureIngestion,
+    IngestFeaturesTask,
+    OfflineStore,
+    OnlineStore,
+)
 from tests.local.assembly import deploy, destroy, new_stack
 from tests.local.conftest import LocalAws, eventually, unique
 
@@ -53,6 +60,21 @@ class Features:
         group.grant_read_online(reader)
         ingestion = FeatureIngestion(stack, "Ingestion", group=group)
         ingestion.add_objects(zone, "rows/")
+        zone.grant_read(ingestion.role, "steps/")
+        ingest = IngestFeaturesTask(
+            stack,
+            "Ingest",
+            ingestion=ingestion,
+            bucket=self.bucket,
+            key="{% $states.input.key %}",
+            output="{% $states.result.Payload %}",
+        )
+        machine = sfn.StateMachine(
+            stack,
+            "Machine",
+            definition_body=sfn.DefinitionBody.from_chainable(ingest),
+            query_language=sfn.QueryLanguage.JSONATA,
+        )
         queue = sqs.Queue(stack, "Queue", visibility_timeout=ingestion.visibility_timeout)
         ingestion.add_queue(queue)
         for name, value in {
@@ -60,9 +82,15 @@ class Features:
             "Rejected": ingestion.dead_letters.queue_url,
             "Function": ingestion.function.function_name,
             "Reader": reader.role_arn,
+            "Machine": machine.state_machine_arn,
         }.items():
             cdk.CfnOutput(stack, f"{name}Out", value=value)
         self.outputs = deploy(aws, stack)
+
+    def ingest(self, key: str, rows: str) -> dict[str, Any]:
+        """Have the state machine write an object's rows; the execution when it has ended."""
+        self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=rows.encode())
+        return self.aws.execute(self.outputs["MachineOut"], {"key": key}, seconds=60)
 
     def online(self, identifier: str, client: Any = None) -> dict[str, str]:
         store = client or self.aws.client("sagemaker-featurestore-runtime")
@@ -122,6 +150,35 @@ def test_called_by_itself_it_answers_what_it_wrote(features: Features) -> None:
     )
     assert json.loads(done["Payload"].read()) == {"written": 40, "rejected": 0}
     assert features.online("q39")["reviews"] == "39"
+
+
+def test_a_state_machine_writes_the_rows_of_an_object_and_says_how_many(features: Features) -> None:
+    # GIVEN an object whose event starts nothing, with a row that cannot be written
+    rows = f"product_id,updated,reviews\ns1,{NEW},4\ns2,{NEW},many\ns3,{OLD},6\n"
+    # WHEN the task has it ingested, twice
+    done = [features.ingest("steps/some.csv", rows) for _ in range(2)]
+    # THEN the execution has the counts, and the records are in the online store
+    assert [each["status"] for each in done] == ["SUCCEEDED"] * 2
+    assert [each["output"] for each in done] == [{"written": 2, "rejected": 1}] * 2
+    assert features.online("s1") == {"product_id": "s1", "updated": NEW, "reviews": "4"}
+    assert features.online("s2") == {}
+    assert features.online("s3")["updated"] == OLD
+
+
+def test_a_state_machine_fails_where_no_row_was_written_and_does_not_try_again(features: Features) -> None:
+    done = features.ingest("steps/none.csv", f"product_id,updated,reviews\nt1,{NEW},many\n")
+    assert (done["status"], done["error"]) == ("FAILED", "NoRowWritten")
+    assert "a whole number is wanted" in done["cause"]
+    history = features.aws.client("stepfunctions").get_execution_history(executionArn=done["executionArn"])
+    kinds = [event["type"] for event in history["events"]]
+    assert kinds.count("TaskScheduled") == 1
+
+
+def test_a_state_machine_fails_where_the_function_may_not_read(features: Features) -> None:
+    done = features.ingest("other/b.csv", f"product_id,updated,reviews\nu1,{NEW},1\n")
+    assert done["status"] == "FAILED"
+    assert "AccessDenied" in done["cause"]
+    assert features.online("u1") == {}
 
 
 def test_who_may_read_may_not_write(features: Features) -> None:

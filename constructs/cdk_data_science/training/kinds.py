@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_data_science._validation import Problems, is_token
 
@@ -215,6 +216,12 @@ class Naming:
     def pattern_of_children(self) -> str:
         """The pattern of the names of jobs that are made for these and named after them."""
         return self.pattern if self.pattern.endswith("*") else f"{self.pattern}-*"
+
+    def problems(self, scope: Construct, task: str) -> Problems:
+        """Begin the list of what is wrong with a task: with what is wrong with its name."""
+        problems = Problems(task, scope)
+        self.check(problems)
+        return problems
 
     def check(self, problems: Problems) -> None:
         """Report names that SageMaker would refuse, and patterns that hold none."""

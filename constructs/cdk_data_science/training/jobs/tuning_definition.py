@@ -13,6 +13,7 @@ from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training import checks
 from cdk_data_science.training.jobs.training_job import TrainingJob
+from cdk_data_science.training.jobs.training_places import check_channels, places
 from cdk_data_science.training.jobs.tuning_values import (
     AutomaticRange,
     CategoricalRange,
@@ -22,7 +23,6 @@ from cdk_data_science.training.jobs.tuning_values import (
     Range,
     Search,
 )
-from cdk_data_science.training.tasks.training import check_channels, places
 from cdk_data_science.training.values import Channel
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}")

@@ -153,8 +153,7 @@ class AutoMLJobTask(PolledJob):
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         naming = Naming(AUTOML, job_name, job_name_pattern)
-        problems = Problems(f"AutoMLJobTask {id!r}", scope)
-        naming.check(problems)
+        problems = naming.problems(scope, f"AutoMLJobTask {id!r}")
         problem.check(problems, objective)
         limits.check(problems)
         checks.check_uri(problems, "output_uri", output_uri)

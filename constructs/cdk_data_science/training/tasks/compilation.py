@@ -161,10 +161,9 @@ class CompilationJobTask(PolledJob):
         assign: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        naming = Naming(COMPILATION, job_name, job_name_pattern)
         limit = max_runtime if max_runtime is not None else Duration.minutes(15)
-        problems = Problems(f"CompilationJobTask {id!r}", scope)
-        naming.check(problems)
+        naming = Naming(COMPILATION, job_name, job_name_pattern)
+        problems = naming.problems(scope, f"CompilationJobTask {id!r}")
         _check_model(problems, framework, model_uri, model_package_arn, framework_version)
         _check_target(problems, device, platform, compiler_options)
         checks.check_uri(problems, "output_uri", output_uri)

@@ -112,8 +112,7 @@ class ProcessingJobTask(JobTask):
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         naming = Naming(PROCESSING, job_name, job_name_pattern)
-        problems = Problems(f"ProcessingJobTask {id!r}", scope)
-        naming.check(problems)
+        problems = naming.problems(scope, f"ProcessingJobTask {id!r}")
         job.check(problems, region=Stack.of(scope).region, inputs=inputs, outputs=outputs)
         problems.raise_if_any()
         super().__init__(

@@ -9,9 +9,9 @@ from aws_cdk import Annotations, Duration, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct
 
-from cdk_data_science._validation import Problems
 from cdk_data_science.training.checks import check_uri, known_seconds
 from cdk_data_science.training.jobs.training_job import TrainingJob
+from cdk_data_science.training.jobs.training_places import check_channels, places
 from cdk_data_science.training.kinds import TRAINING, Naming, RunName
 from cdk_data_science.training.tasks.job_task import JobTask
 from cdk_data_science.training.values import Channel
@@ -104,8 +104,7 @@ class TrainingJobTask(JobTask):
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         naming = Naming(TRAINING, job_name, job_name_pattern)
-        problems = Problems(f"TrainingJobTask {id!r}", scope)
-        naming.check(problems)
+        problems = naming.problems(scope, f"TrainingJobTask {id!r}")
         job.check(problems, region=Stack.of(scope).region)
         check_channels(problems, channels, job)
         check_uri(problems, "output_uri", output_uri)
@@ -134,37 +133,6 @@ class TrainingJobTask(JobTask):
             assign=assign,
             output=output,
             parameters=parameters,
-        )
-
-
-def places(
-    channels: Sequence[Channel],
-    *,
-    output: Mapping[str, Any],
-    checkpoint_uri: str | None,
-    checkpoint_path: str,
-) -> dict[str, Any]:
-    """Return where a job reads and writes, as ``CreateTrainingJob`` has it."""
-    found: dict[str, Any] = {"OutputDataConfig": dict(output)}
-    if channels:
-        found["InputDataConfig"] = [channel.render() for channel in channels]
-    if checkpoint_uri is not None:
-        found["CheckpointConfig"] = {"S3Uri": checkpoint_uri, "LocalPath": checkpoint_path}
-    return found
-
-
-def check_channels(problems: Problems, channels: Sequence[Channel], job: TrainingJob) -> None:
-    """Report inputs that the job cannot have."""
-    problems.check(len(channels) <= 20, given=f"{len(channels)} channels", allowed="at most 20")
-    names = [channel.name for channel in channels]
-    problems.check(len(set(names)) == len(names), given=f"channels {names}", allowed="each name once")
-    groups = {group.name for group in job.instance_groups}
-    for channel in channels:
-        channel.check(problems, in_vpc=job.network is not None)
-        problems.check(
-            set(channel.instance_groups) <= groups,
-            given=f"channel {channel.name!r} for instance groups {list(channel.instance_groups)}",
-            allowed=f"groups of the job: {', '.join(sorted(groups)) or 'it has none'}",
         )
 
 

@@ -262,8 +262,7 @@ class TransformJobTask(JobTask):
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         naming = Naming(TRANSFORM, job_name, job_name_pattern)
-        problems = Problems(f"TransformJobTask {id!r}", scope)
-        naming.check(problems)
+        problems = naming.problems(scope, f"TransformJobTask {id!r}")
         job.check(problems)
         checks.check_uri(problems, "input_uri", input_uri)
         checks.check_uri(problems, "output_uri", output_uri)

@@ -138,8 +138,7 @@ class TuningJobTask(JobTask):
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         naming = Naming(TUNING, job_name, job_name_pattern)
-        problems = Problems(f"TuningJobTask {id!r}", scope)
-        naming.check(problems)
+        problems = naming.problems(scope, f"TuningJobTask {id!r}")
         search.check(problems)
         _check_definitions(problems, definitions, search, region=Stack.of(scope).region)
         problems.raise_if_any()
