@@ -61,6 +61,10 @@ class Simulator:
         (found,) = [key for key in self.resources if key.startswith(prefix) and key[:-8] == prefix]
         return _ARNS[self.resources[found]["Type"]].format(id=found)
 
+    def text(self, value: Any) -> str:
+        """A resolved value, with resources as the policies here name them."""
+        return str(self._plain(value))
+
     def statements(self) -> list[dict[str, Any]]:
         """The statements of the role's own policies, as plain texts."""
         return list(self._identity())
