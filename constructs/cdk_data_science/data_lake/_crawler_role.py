@@ -10,10 +10,10 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import (
     acknowledge,
-    acknowledge_inline_policy,
     acknowledge_wildcards,
 )
 from cdk_data_science.data_lake._crawler_events import CrawlerEvents
+from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake.zone_base import ZoneBase
 
 _WRITE_CATALOG = (
@@ -37,15 +37,9 @@ def crawler_role(
 ) -> iam.Role:
     """A role that reads folders of a zone and writes the definitions of the tables in them."""
     stack = Stack.of(scope)
-    role = iam.Role(
-        scope,
-        "Role",
-        description="Reads folders of a zone and writes the definitions of the tables in them",
-        assumed_by=iam.ServicePrincipal(
-            "glue.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-        ),
+    role = service_role(
+        scope, "glue", "Reads folders of a zone and writes the definitions of the tables in them"
     )
-    acknowledge_inline_policy(role)
     for prefix in prefixes:
         zone.grant_read(role, prefix=prefix)
     role.add_to_policy(

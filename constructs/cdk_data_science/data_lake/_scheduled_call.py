@@ -10,8 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy
 from cdk_data_science._validation import Problems, is_token
+from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake.glue_cron import NotCron, check_cron
 
 
@@ -51,15 +51,7 @@ def call_by_schedule(
             refuses the next start for a while.
     """
     stack = Stack.of(scope)
-    role = iam.Role(
-        scope,
-        "Starter",
-        description=f"Starts one {starts} by its schedule",
-        assumed_by=iam.ServicePrincipal(
-            "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-        ),
-    )
-    acknowledge_inline_policy(role)
+    role = service_role(scope, "scheduler", f"Starts one {starts} by its schedule", id="Starter")
     role.add_to_policy(
         iam.PolicyStatement(actions=[f"{service}:{call[0].upper()}{call[1:]}"], resources=[resource])
     )

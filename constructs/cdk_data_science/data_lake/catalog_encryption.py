@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy
+from cdk_data_science.data_lake._service_role import service_role
 
 
 class CatalogEncryption(Construct):
@@ -56,16 +56,8 @@ class CatalogEncryption(Construct):
             if key is None
             else key
         )
-        self.role = iam.Role(
-            self,
-            "Role",
-            description="Glue uses the key of the Data Catalog with this role",
-            assumed_by=iam.ServicePrincipal(
-                "glue.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
+        self.role = service_role(self, "glue", "Glue uses the key of the Data Catalog with this role")
         self.role.apply_removal_policy(RemovalPolicy.RETAIN)
-        acknowledge_inline_policy(self.role)
         used = self.key.grant(self.role, "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
         properties = glue.CfnDataCatalogEncryptionSettings
         self.settings = properties(

@@ -11,8 +11,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science.data_lake._permissions import principal_construct
+from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake._workgroup_checks import check_spark_workgroup
 from cdk_data_science.data_lake.etl import _places
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
@@ -187,19 +188,9 @@ class SparkWorkgroup(Construct):
     def _make_role(self) -> iam.Role:
         stack = Stack.of(self)
         sessions = f"{self.arn}/*"
-        role = iam.Role(
-            self,
-            "Role",
-            description="Spark calculations of one Athena workgroup work with this role",
-            assumed_by=iam.ServicePrincipal(
-                "athena.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": self.arn},
-                },
-            ),
+        role = service_role(
+            self, "athena", "Spark calculations of one Athena workgroup work with this role", source=self.arn
         )
-        acknowledge_inline_policy(role)
         role.add_to_policy(iam.PolicyStatement(actions=list(_SESSION), resources=[self.arn, sessions]))
         logs = stack.format_arn(
             service="logs",

@@ -9,8 +9,9 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems
+from cdk_data_science.data_lake._service_role import service_role
 
 if TYPE_CHECKING:
     from cdk_data_science.data_lake.table_base import TableBase
@@ -147,15 +148,9 @@ class TableMaintenance(Construct):
 
     def _role(self) -> iam.Role:
         stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "Role",
-            description=f"Compacts Iceberg table {self._table.name} and removes what is old in it",
-            assumed_by=iam.ServicePrincipal(
-                "glue.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
+        role = service_role(
+            self, "glue", f"Compacts Iceberg table {self._table.name} and removes what is old in it"
         )
-        acknowledge_inline_policy(role)
         self._table.grant_write(role)
         # Glue has one log group for each kind of work in the whole account.
         groups = [

@@ -13,11 +13,11 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import (
     acknowledge,
-    acknowledge_inline_policy,
     acknowledge_wildcards,
 )
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.data_lake._scheduled_call import call_by_schedule, check_schedule
+from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake.quality_rules import QualityRules
 from cdk_data_science.monitoring.alarms import alarm
 
@@ -218,15 +218,7 @@ class TableQuality(Construct):
 
     def _role(self) -> iam.Role:
         stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "Role",
-            description=f"Evaluates the quality rules of table {self.table.name}",
-            assumed_by=iam.ServicePrincipal(
-                "glue.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
-        acknowledge_inline_policy(role)
+        role = service_role(self, "glue", f"Evaluates the quality rules of table {self.table.name}")
         self.table.grant_select(role)
         role.add_to_policy(
             iam.PolicyStatement(

@@ -9,10 +9,11 @@ from aws_cdk import aws_databrew as databrew
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_whole
 from cdk_data_science.data_lake._failure_rule import tell_of_failures
 from cdk_data_science.data_lake._scheduled_call import call_by_schedule, check_schedule
+from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake.etl import _places
 from cdk_data_science.data_lake.table_base import TableBase
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
@@ -156,15 +157,9 @@ class DataBrewJob(Construct):
 
     def _make_role(self, kind: str) -> iam.Role:
         stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "Role",
-            description=f"Role of one {kind}: its log, the table that it reads and where it writes",
-            assumed_by=iam.ServicePrincipal(
-                "databrew.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
+        role = service_role(
+            self, "databrew", f"Role of one {kind}: its log, the table that it reads and where it writes"
         )
-        acknowledge_inline_policy(role)
         group = stack.format_arn(
             service="logs",
             resource="log-group",

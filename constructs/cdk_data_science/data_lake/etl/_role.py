@@ -9,7 +9,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_data_science.data_lake._service_role import service_role
 
 _LOG = (
     "logs:AssociateKmsKey",  # without it, Glue writes no log at all
@@ -56,16 +57,9 @@ class JobRole(Construct):
         self, scope: Construct, id: str, *, data_key: kms.IKey | None, log_key: kms.IKey, what: str
     ) -> None:
         super().__init__(scope, id)
-        stack = Stack.of(self)
-        self.role = iam.Role(
-            self,
-            "Role",
-            description=f"Role of one {what}: its logs, and the places that it reads and writes",
-            assumed_by=iam.ServicePrincipal(
-                "glue.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
+        self.role = service_role(
+            self, "glue", f"Role of one {what}: its logs, and the places that it reads and writes"
         )
-        acknowledge_inline_policy(self.role)
         # CloudFormation gives no name to it.
         name = Names.unique_resource_name(self, max_length=200, separator="-")
         bookmark_key = log_key if data_key is None else data_key

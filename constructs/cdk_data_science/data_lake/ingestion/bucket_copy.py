@@ -12,10 +12,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake._failure_rule import tell_of_failures
 from cdk_data_science.data_lake._scheduled_call import call_by_schedule, check_schedule
+from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
 from cdk_data_science.monitoring.alerts import AlertTopic
 
@@ -254,25 +255,16 @@ class BucketCopy(Construct):
         name: str | None = None,
         owner: str | None = None,
     ) -> iam.Role:
-        stack = Stack.of(self)
-        role = iam.Role(
+        role = service_role(
             self,
-            id,
-            role_name=name,
-            description=description,
-            assumed_by=iam.ServicePrincipal(
-                "datasync.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {
-                        "aws:SourceArn": stack.format_arn(
-                            service="datasync", resource="*", arn_format=ArnFormat.NO_RESOURCE_NAME
-                        )
-                    },
-                },
+            "datasync",
+            description,
+            id=id,
+            name=name,
+            source=Stack.of(self).format_arn(
+                service="datasync", resource="*", arn_format=ArnFormat.NO_RESOURCE_NAME
             ),
         )
-        acknowledge_inline_policy(role)
         pattern = bucket.arn_for_objects(f"{prefix or ''}*")
         owned = None if owner is None else {"StringEquals": {"aws:ResourceAccount": owner}}
         for actions, resource in ((_BUCKET, bucket.bucket_arn), (objects, pattern)):
