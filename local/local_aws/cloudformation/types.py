@@ -19,6 +19,7 @@ from local_aws.cloudformation import (
     feature_groups,
     file_systems,
     hosting,
+    iceberg_tables,
     math_alarms,
     mlflow,
     parameters,
@@ -38,7 +39,7 @@ def install() -> None:
     from ministack.services.cloudformation import provisioners, stacks
 
     types = _ours()
-    for completed in (buckets, math_alarms, parameters):
+    for completed in (buckets, iceberg_tables, math_alarms, parameters):
         types[completed.TYPE] = completed.handlers(provisioners._RESOURCE_HANDLERS[completed.TYPE])
     provisioners._RESOURCE_HANDLERS.update(types)
     on_worker_thread = stacks._runs_on_worker_thread

@@ -13,6 +13,7 @@ def install() -> None:
         event_targets,
         functions,
         hooks,
+        iceberg,
         identity,
         injection,
         log_events,
@@ -44,6 +45,7 @@ def install() -> None:
     object_events.install()
     object_keys.install()
     query_results.install()
+    iceberg.install()
     log_events.install()
     event_targets.install()
     roles.install()

@@ -99,6 +99,16 @@ HOOKS = (
     Hook("services.athena", "_executions", "the workgroup of a query"),
     Hook("services.athena", "_named_queries", "the workgroup of a saved query"),
     Hook("services.athena", "_arn_workgroup", "the workgroup of a query", ("name",)),
+    Hook(
+        "services.athena",
+        "_rewrite_data_paths",
+        "queries of Iceberg tables",
+        ("query", "database", "catalog"),
+    ),
+    Hook("services.athena", "_table_references", "queries of Iceberg tables", ("query",)),
+    Hook("services.glue", "_tables", "queries of Iceberg tables"),
+    Hook("services.glue", "_iceberg_fetch_metadata", "queries of Iceberg tables", ("metadata_location",)),
+    Hook("services.s3", "_get_object_data", "queries of Iceberg tables", ("bucket_name", "key")),
     Hook("services.athena", "_datum_text", "results of queries in S3", ("value",)),
     Hook("services.athena", "_save_query_results", "results of queries in S3", ("query_id",)),
     Hook(

@@ -27,6 +27,10 @@ OPTIMISED = {
     "dynamodb:getItem": ("dynamodb", "GetItem"),
     "dynamodb:updateItem": ("dynamodb", "UpdateItem"),
     "dynamodb:deleteItem": ("dynamodb", "DeleteItem"),
+    "athena:startQueryExecution": ("athena", "StartQueryExecution"),
+    "athena:stopQueryExecution": ("athena", "StopQueryExecution"),
+    "athena:getQueryExecution": ("athena", "GetQueryExecution"),
+    "athena:getQueryResults": ("athena", "GetQueryResults"),
 }
 _PREFIXES = {
     "sagemaker": ("SageMaker", "AmazonSageMakerException"),
@@ -36,6 +40,7 @@ _PREFIXES = {
     "stepfunctions": ("StepFunctions", "AWSStepFunctionsException"),
     "dynamodb": ("DynamoDB", "AmazonDynamoDBException"),
     "lambda": ("Lambda", "AWSLambdaException"),
+    "athena": ("Athena", "AmazonAthenaException"),
 }
 # Names of services in aws-sdk resources that botocore spells in another way.
 _SDK_SERVICES = {

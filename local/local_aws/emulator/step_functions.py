@@ -1,11 +1,11 @@
 """Step Functions: every task is called over HTTP in the state machine's role, so that IAM applies.
 
 Runs: lambda:invoke, sns:publish, sqs:sendMessage, events:putEvents, SageMaker's training, processing,
-transform and tuning jobs with and without .sync, its models and endpoints, every ``aws-sdk:*`` call by
-botocore's model, task tokens, timeouts of tasks (numbers and JSONata) and of the whole machine, and
-StopExecution, which also stops the job that a task waits for.
+transform and tuning jobs and Athena's queries with and without .sync, SageMaker's models and endpoints, every
+``aws-sdk:*`` call by botocore's model, task tokens, timeouts of tasks (numbers and JSONata) and of the whole
+machine, and StopExecution, which also stops the job or query that a task waits for.
 ministack runs the states themselves: JSONata, JSONPath, Retry, Catch, Map and Parallel.
-Not there: .sync of other services than SageMaker and nested executions; execution logs.
+Not there: .sync of other services than SageMaker, Athena and nested executions; execution logs.
 """
 
 from __future__ import annotations
@@ -215,6 +215,8 @@ def _invoke(resource: str, data: Any) -> Any:
         integration = name.removeprefix("arn:aws:states:::")
         if integration == "lambda:invoke":
             return role_calls.invoke_function(role, data)
+        if integration == "athena:startQueryExecution.sync":
+            return _run_query(role, data, here)
         if integration in _JOBS:
             return _run_job(role, integration.removesuffix(".sync"), data, here)
         if integration.startswith("aws-sdk:") and integration.count(":") == 2:
@@ -256,3 +258,20 @@ def _run_job(role: str, integration: str, data: Any, here: Running | None) -> An
     if described[f"{noun}Status"] != "Completed":
         raise role_calls.CallError("States.TaskFailed", json.dumps(described))
     return described
+
+
+def _run_query(role: str, data: Any, here: Running | None) -> Any:
+    """The ``.sync`` of a query of Athena: start, wait for the end; stop it when nobody waits any more."""
+    started = role_calls.optimised_call(role, "athena:startQueryExecution", data)
+    query = {"QueryExecutionId": started["QueryExecutionId"]}
+    while True:
+        found = role_calls.optimised_call(role, "athena:getQueryExecution", query)
+        state = found["QueryExecution"]["Status"]["State"]
+        if state == "SUCCEEDED":
+            return found
+        if state in ("FAILED", "CANCELLED"):
+            raise role_calls.CallError("States.TaskFailed", json.dumps(found))
+        if here is not None and here.over:
+            role_calls.optimised_call(role, "athena:stopQueryExecution", query)
+            raise role_calls.CallError("States.Timeout", "The task is not waited for any more")
+        time.sleep(_POLL)
