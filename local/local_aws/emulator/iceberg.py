@@ -20,9 +20,10 @@ from urllib.parse import urlparse
 _VERSION = re.compile(r"\s+FOR\s+(?:SYSTEM_)?VERSION\s+AS\s+OF\s+(\d+)\b", re.IGNORECASE)
 _TIME = re.compile(r"\s+FOR\s+(?:SYSTEM_)?TIME(?:STAMP)?\s+AS\s+OF\b", re.IGNORECASE)
 _ALIAS = re.compile(r'\s*(?:AS\s+)?(?:"[^"]+"|([A-Za-z_]\w*))', re.IGNORECASE)
-_CLAUSES = frozenset(
-    "cross except fetch for full group having inner intersect join left limit natural offset on order right "
-    "tablesample union using where window".split()
+_CLAUSE = re.compile(
+    "cross|except|fetch|for|full|group|having|inner|intersect|join|left|limit|natural|offset|on|order|right"
+    "|tablesample|union|using|where|window",
+    re.IGNORECASE,
 )
 _LIVE = (0, 1)  # of the states of an entry: existing, added; 2 is deleted
 _TYPES = {
@@ -91,7 +92,7 @@ def _travel(query: str, end: int) -> tuple[int, int | None]:
 
 def _aliased(rest: str) -> bool:
     found = _ALIAS.match(rest)
-    return found is not None and (found[1] or "").lower() not in _CLAUSES
+    return found is not None and not _CLAUSE.fullmatch(found[1] or "")
 
 
 def _metadata(table: dict[str, Any]) -> dict[str, Any]:
