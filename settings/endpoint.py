@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+from settings.hosting import Artifact, HostedModel, Image, InstanceType
+from settings.section import Section
 
 
-class WorkingTimes(BaseModel):
+class WorkingTimes(Section):
     """When the endpoint is there. It is deleted at the end, and made again when a working day starts, with
     what scales it."""
-
-    model_config = _STRICT
 
     time_zone: str
     """A name of the time zone database: Europe/Berlin."""
@@ -21,19 +21,45 @@ class WorkingTimes(BaseModel):
     end: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "19:00"
 
 
-class Endpoint(BaseModel):
+class Shadow(Section):
+    """SageMaker's shadow test: another model gets copies of the requests, whose answers nobody sees. It
+    begins and ends by itself, and costs the instances of the other model in between. While it runs SageMaker
+    has given the endpoint a configuration of its own: deploy no change of the endpoint then."""
+
+    artifact: Artifact
+    image: Image | None = None
+    """URI of the container; without it, the endpoint's."""
+    variables: dict[str, str] = Field({})
+    """Of the container, beside the endpoint's."""
+    instance_type: InstanceType | None = None
+    """Without it, the endpoint's."""
+    instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Share of the requests that is copied."""
+    start: datetime | None = None
+    """An offset date-time, such as 2026-12-01T08:00:00Z; without it, at once."""
+    end: datetime | None = None
+    """Without it, seven days after the start."""
+
+    @field_validator("start", "end")
+    @classmethod
+    def _the_hour_is_known(cls, time: datetime | None) -> datetime | None:
+        if time is not None and time.tzinfo is None:
+            raise ValueError("the time has no offset: write 2026-12-01T08:00:00Z")
+        return time
+
+    @model_validator(mode="after")
+    def _it_ends_after_its_start(self) -> Shadow:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError(f"start is {self.start} and end {self.end}: the end has to be later")
+        return self
+
+
+class Endpoint(HostedModel):
     """A model on instances of its own, for what a Lambda function is too small or too slow for. Two
     ml.m6i.large, which is the default, cost about 0.23 USD an hour (us-east-1, November 2026)."""
 
-    model_config = _STRICT
-
-    image: Annotated[str, Field(min_length=1, max_length=255)]
-    """URI of the container. SageMaker takes it from the platform's region only."""
-    artifact: Annotated[str, Field(pattern=r"^([A-Za-z0-9!_.()=-]+/)*[A-Za-z0-9!_.()=-]+(\.tar\.gz|/)$")]
-    """Key in the zone of models: a .tar.gz archive, or a folder that ends in a slash."""
-    variables: dict[str, str] = {}
-    """Of the container."""
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m6i.large"
+    instance_type: InstanceType = "ml.m6i.large"
     instance_count: Annotated[int, Field(ge=1, le=100)] = 2
     """To begin with, and the fewest."""
     max_instances: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -52,6 +78,7 @@ class Endpoint(BaseModel):
     hourly_usd: Annotated[float, Field(gt=0)] | None = None
     """Price of an instance for an hour, to draw what a thousand requests cost."""
     working_hours: WorkingTimes | None = None
+    shadow: Shadow | None = None
 
     @model_validator(mode="after")
     def _scaling_has_a_measure(self) -> Endpoint:
@@ -63,6 +90,15 @@ class Endpoint(BaseModel):
         if self.max_instances is not None and self.max_instances < self.instance_count:
             raise ValueError(
                 f"max_instances is {self.max_instances}, but there are {self.instance_count} to begin with"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_shadow_has_something_to_follow(self) -> Endpoint:
+        if self.shadow is not None and self.working_hours is not None:
+            raise ValueError(
+                "shadow and working_hours are given: a shadow test ends with the endpoint, which is deleted "
+                "every evening; leave one of the two out"
             )
         return self
 

@@ -12,18 +12,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from settings.async_endpoint import AsyncEndpoint
 from settings.audit import Audit
+from settings.batch import BatchPrediction
 from settings.clusters import Clusters
 from settings.containers import Containers
+from settings.edge import EdgeModel
 from settings.endpoint import Endpoint
 from settings.etl import Etl
 from settings.features import Features
 from settings.files import Files
+from settings.hosting import HostedModel, HostedName
 from settings.inference import Guard, Inference
 from settings.lake import Lake
 from settings.mlflow import Mlflow
 from settings.network import Network
 from settings.section import Section
+from settings.shared_endpoint import SharedEndpoint
 from settings.sources import missing_ways
 from settings.studio import Studio, missing_network
 from settings.tuning import Tuning
@@ -36,6 +41,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 SPEAKING = (
     "inference",
     "endpoint",
+    "async_endpoint",
+    "shared_endpoint",
+    "batch",
     "etl",
     "features",
     "pipeline",
@@ -264,6 +272,10 @@ class Settings(Section):
     training: Training | None = None
     inference: Inference | None = None
     endpoint: Endpoint | None = None
+    async_endpoint: AsyncEndpoint | None = None
+    shared_endpoint: SharedEndpoint | None = None
+    batch: dict[HostedName, BatchPrediction] = Field({})
+    edge: dict[HostedName, EdgeModel] = Field({})
     etl: Etl | None = None
     features: Features | None = None
     pipeline: Pipeline | None = None
@@ -315,7 +327,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Settings:
-        speaking = [name for name in SPEAKING if getattr(self, name) is not None]
+        speaking = [name for name in SPEAKING if getattr(self, name)]
         speaking += ["training.watch"] if self.training is not None and self.training.watch else []
         speaking += ["lake.quality"] if self.lake.quality is not None else []
         if speaking and self.alert_emails is None:
@@ -328,15 +340,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _image_is_in_the_region(self) -> Settings:
-        images = {
-            name: part.image
-            for name, part in (("training", self.training), ("endpoint", self.endpoint))
-            if part is not None
-        }
-        if self.studio is not None:
-            images |= {f"studio.images.{name}": each.image for name, each in self.studio.images.items()}
-        for name, uri in images.items():
-            image = _ECR_IMAGE.match(uri)
+        for name, given in self._images().items():
+            image = _ECR_IMAGE.match(given)
             if image and self.platform.region and image["region"] != self.platform.region:
                 raise ValueError(
                     f"{name}.image is in {image['region']}, but platform.region is {self.platform.region}: "
@@ -344,6 +349,23 @@ class Settings(Section):
                     "in front may be another one too)"
                 )
         return self
+
+    def _images(self) -> dict[str, str]:
+        """The containers' URIs, by the tables that name them."""
+        hosted: dict[str, HostedModel | Training | None] = {
+            "training": self.training,
+            "endpoint": self.endpoint,
+            "async_endpoint": self.async_endpoint,
+            **{f"batch.{name}": each for name, each in self.batch.items()},
+        }
+        if self.shared_endpoint is not None:
+            models = self.shared_endpoint.models
+            hosted |= {f"shared_endpoint.models.{name}": each for name, each in models.items()}
+        found = {name: part.image for name, part in hosted.items() if part is not None}
+        if self.studio is not None:
+            found |= {f"studio.images.{name}": each.image for name, each in self.studio.images.items()}
+        shadow = self.endpoint.shadow if self.endpoint is not None else None
+        return found if shadow is None or shadow.image is None else found | {"endpoint.shadow": shadow.image}
 
     @model_validator(mode="after")
     def _zones_are_in_the_region(self) -> Settings:

@@ -9,7 +9,10 @@ import aws_cdk as cdk
 from cdk_data_science.security import PermissionBoundary
 from settings.etl import Etl
 from settings.model import Settings
+from stacks.async_endpoint import AsyncEndpointStack
+from stacks.batch import BatchStack
 from stacks.clusters import ClustersStack
+from stacks.edge import EdgeStack
 from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
 from stacks.features import FeaturesStack
@@ -18,13 +21,18 @@ from stacks.network import NetworkStack
 from stacks.pipeline import PipelineStack
 from stacks.protection import ProtectionStack
 from stacks.serving import ServingStack
+from stacks.shared_endpoint import SharedEndpointStack
 from stacks.studio import StudioStack
 from stacks.training import TrainingStack
 
 # By stack: what its roles do that people and jobs must never do. Those of the stack of costs have none: they
 # attach the policy of a budget that is spent to roles, which every boundary denies.
 _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
+    AsyncEndpointStack: ("sns:Publish",),
+    BatchStack: ("events:DescribeRule", "events:PutRule", "events:PutTargets"),
+    EdgeStack: (),
     EndpointStack: (),
+    SharedEndpointStack: (),
     LakeStack: (),
     NetworkStack: ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
     TrainingStack: (),
@@ -86,6 +94,17 @@ _BATCH = (
     "ecs:UpdateContainerInstancesState",
 )
 _FUNCTIONS: dict[type[cdk.Stack], str] = {ServingStack: "inference", PipelineStack: "pipeline"}
+_HOURS = ("sqs:SendMessage", "ssm:GetParameter", "ssm:PutParameter")
+_SCALING = (
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "application-autoscaling:DescribeScheduledActions",
+    "application-autoscaling:PutScalingPolicy",
+    "application-autoscaling:PutScheduledAction",
+    "application-autoscaling:RegisterScalableTarget",
+)
+"""What working hours do beside deleting an endpoint and making it again."""
+
 _IN_A_NETWORK = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
 """Lambda asks for this in the name of a function in a VPC."""
 
@@ -110,8 +129,13 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             network = _IN_A_NETWORK if _FUNCTIONS.get(type(stack)) in inside else ()
             queue = _OF_A_QUEUE if isinstance(stack, ServingStack) and stack.queue is not None else ()
             watched = isinstance(stack, TrainingStack) and stack.watch is not None
-            letters = ("sqs:SendMessage",) if watched else ()
-            PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue, *letters]).apply_to(stack)
+            scheduled = isinstance(stack, BatchStack) and any(
+                each.schedule for each in settings.batch.values()
+            )
+            letters = ("sqs:SendMessage",) if watched or scheduled else ()
+            hours = _of_hours(settings) if isinstance(stack, EndpointStack) else ()
+            boundary = PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue, *letters, *hours])
+            boundary.apply_to(stack)
         if isinstance(stack, EtlStack) and settings.etl is not None:
             _bound_etl(stack, settings.etl)
         if isinstance(stack, FeaturesStack) and stack.ingestions:
@@ -131,6 +155,13 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             house = PermissionBoundary(stack, "Boundary", also=_STUDIO)
             for part in (stack.domain.ending, stack.activity, *stack.domain.defaults.images):
                 house.apply_to(part)
+
+
+def _of_hours(settings: Settings) -> tuple[str, ...]:
+    endpoint = settings.endpoint
+    if endpoint is None or endpoint.working_hours is None:
+        return ()
+    return _HOURS if endpoint.max_instances is None else (*_HOURS, *_SCALING)
 
 
 def _bound_etl(stack: EtlStack, etl: Etl) -> None:

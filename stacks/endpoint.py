@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk_data_science import (
     AlertTopic,
-    Artifact,
     Canary,
     DataCapture,
     DataLake,
     InstanceVariant,
-    Model,
     ModelEndpoint,
     Scaling,
     TrackInvocations,
     WorkingHours,
 )
-from settings.endpoint import Endpoint
+from cdk_data_science.serving import ShadowExperiment
+from settings.endpoint import Endpoint, Shadow
+from settings.hosting import HostedModel
 from settings.model import Settings
 from stacks import checks
+from stacks.hosting import hosted_model
 from stacks.network import NetworkStack
 from stacks.serving import architecture, python_runtime
 
@@ -44,35 +47,18 @@ class EndpointStack(cdk.Stack):
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Endpoint: model, instances, scaling, alarms")
-        self.model = Model(
-            self,
-            "Model",
-            image=endpoint.image,
-            artifact=Artifact(zone=lake.models, key=endpoint.artifact),
-            environment=endpoint.variables,
-            vpc=None if network is None else network.network.vpc,
-            subnets=None if network is None else network.network.jobs,
-            security_groups=None if network is None else network.network.security_groups.jobs,
+        self.model = hosted_model(self, "Model", endpoint, lake=lake, network=network)
+        variant = InstanceVariant(
+            name=_VARIANT,
+            model=self.model,
+            instance_type=endpoint.instance_type,
+            instance_count=endpoint.instance_count,
+            scaling=_scaling(endpoint),
         )
-        if network is None:
-            checks.accept(
-                self.model.model,
-                "SM21",
-                "The settings put the endpoint into no network. Its container has none at all: SageMaker "
-                "brings the artifact.",
-            )
         self.endpoint = ModelEndpoint(
             self,
             "Endpoint",
-            variants=[
-                InstanceVariant(
-                    name=_VARIANT,
-                    model=self.model,
-                    instance_type=endpoint.instance_type,
-                    instance_count=endpoint.instance_count,
-                    scaling=_scaling(endpoint),
-                )
-            ],
+            variants=[variant],
             rollout=Canary(percent=endpoint.canary_percent, bake=cdk.Duration.minutes(endpoint.bake_minutes))
             if endpoint.instance_count > 1
             else None,
@@ -83,6 +69,8 @@ class EndpointStack(cdk.Stack):
             slow=cdk.Duration.millis(endpoint.slow_ms),
         )
         self._accept(endpoint)
+        if endpoint.shadow is not None:
+            self._follow(endpoint, endpoint.shadow, variant, lake=lake, network=network)
         if endpoint.dashboard:
             prices = {} if endpoint.hourly_usd is None else {_VARIANT: endpoint.hourly_usd}
             cloudwatch.Dashboard(
@@ -125,6 +113,41 @@ class EndpointStack(cdk.Stack):
             description="Role of the model's containers",
         )
 
+    def _follow(
+        self,
+        endpoint: Endpoint,
+        shadow: Shadow,
+        production: InstanceVariant,
+        *,
+        lake: DataLake,
+        network: NetworkStack | None,
+    ) -> None:
+        candidate = HostedModel(
+            image=endpoint.image if shadow.image is None else shadow.image,
+            artifact=shadow.artifact,
+            variables={**endpoint.variables, **shadow.variables},
+        )
+        self.shadow = ShadowExperiment(
+            self,
+            "Shadow",
+            endpoint=self.endpoint,
+            production=production,
+            candidate=InstanceVariant(
+                name="shadow",
+                model=hosted_model(self, "ShadowModel", candidate, lake=lake, network=network),
+                instance_type=endpoint.instance_type
+                if shadow.instance_type is None
+                else shadow.instance_type,
+                instance_count=shadow.instance_count,
+            ),
+            percent=shadow.percent,
+            start=_utc(shadow.start),
+            end=_utc(shadow.end),
+            data_capture=DataCapture(zone=lake.curated, prefix="shadow/")
+            if endpoint.capture_percent
+            else None,
+        )
+
     def _accept(self, endpoint: Endpoint) -> None:
         if not endpoint.capture_percent:
             checks.accept(
@@ -136,6 +159,10 @@ class EndpointStack(cdk.Stack):
                 f"SM24[{_VARIANT}]",
                 "The settings ask for one instance: while it is replaced, nobody answers.",
             )
+
+
+def _utc(time: datetime | None) -> str | None:
+    return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _scaling(endpoint: Endpoint) -> Scaling | None:

@@ -12,10 +12,10 @@ from stacks import boundaries, regions
 from stacks.clusters import ClustersStack
 from stacks.containers import ContainersStack
 from stacks.cost import CostStack
-from stacks.endpoint import EndpointStack
 from stacks.etl import EtlStack
 from stacks.features import FeaturesStack
 from stacks.files import FilesStack
+from stacks.hosted import hosted_stacks
 from stacks.lake import LakeStack
 from stacks.network import NetworkStack
 from stacks.operations import OperationsStack
@@ -42,7 +42,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
     quality = None
     watched = settings.training is not None and settings.training.watch
     if (
-        any(getattr(settings, part) is not None for part in (*SPEAKING, "audit"))
+        any(getattr(settings, part) for part in (*SPEAKING, "audit"))
         or settings.lake.quality is not None
         or watched
     ):
@@ -145,19 +145,14 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             env=env,
         )
         stacks.append(serving)
-    if settings.endpoint is not None and operations is not None:
-        stacks.append(
-            EndpointStack(
-                app,
-                f"{name}-endpoint",
-                settings=settings,
-                endpoint=settings.endpoint,
-                lake=lake.lake,
-                alerts=operations.alerts,
-                network=_inside(network, settings, "endpoint"),
-                env=env,
-            )
-        )
+    stacks += hosted_stacks(
+        app,
+        settings,
+        lake=lake.lake,
+        alerts=None if operations is None else operations.alerts,
+        network=_inside(network, settings, "endpoint"),
+        env=env,
+    )
     if (
         settings.pipeline is not None
         and training is not None

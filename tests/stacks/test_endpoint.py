@@ -20,6 +20,7 @@ from tests.constructs import support
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 TABLE = f'[endpoint]\nimage = "{IMAGE}"\nartifact = "models/reviews/1/model.tar.gz"\n'
+OTHERS: dict[str, Any] = dict.fromkeys(("training", "inference", "pipeline"))
 FULL = f"""{TABLE}variables = {{ SAGEMAKER_PROGRAM = "inference.py" }}
 instance_type = "ml.m5.large"
 max_instances = 6
@@ -48,7 +49,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     inside = DEV.replace(
         'zones = ["us-east-1a"', 'inside = ["training", "inference", "endpoint"]\nzones = ["us-east-1a"'
     )
-    compose(app, settings(folder, FULL, text=inside))
+    compose(app, settings(folder, FULL, text=inside).model_copy(update=OTHERS))
     checks.attach(app)
     return synthesized(app)
 
@@ -117,7 +118,7 @@ def test_working_hours_delete_it_in_the_evening(tmp_path: Path) -> None:
     hours = '[endpoint.working_hours]\ntime_zone = "Europe/Berlin"\nend = "18:30"\n'
     scaling = "max_instances = 3\npeak_per_second = 5\n"
     table = f"{TABLE}instance_count = 1\ncapture_percent = 0\n{scaling}{hours}"
-    compose(app, settings(tmp_path, table))
+    compose(app, settings(tmp_path, table).model_copy(update=OTHERS))
     assembly = synthesized(app)
     schedules = {each["ScheduleExpression"] for each in resources(assembly, "AWS::Scheduler::Schedule")}
     assert schedules == {"cron(0 8 ? * MON,TUE,WED,THU,FRI *)", "cron(30 18 ? * * *)"}

@@ -3,6 +3,7 @@ table."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,17 @@ class Template:
         found: Mapping[str, Any] = resource.get("Properties", {})
         return found
 
+    def fewest(self, variant: str) -> float | None:
+        """The fewest instances that a variant of this name scales to; of several endpoints that have one, the
+        most of these. None where none scales."""
+        found = [
+            self.number(target["Properties"].get("MinCapacity"), "fewest instances", 1)
+            for target in self._resources.values()
+            if target.get("Type") == "AWS::ApplicationAutoScaling::ScalableTarget"
+            and f'/variant/{variant}"' in json.dumps(target["Properties"].get("ResourceId"))
+        ]
+        return max(found, default=None)
+
 
 def _one(name: str) -> Callable[[Mapping[str, Any], Template], Quantities]:
     return lambda _properties, _template: [(name, 1)]
@@ -89,13 +101,18 @@ def _endpoint(properties: Mapping[str, Any], template: Template) -> Quantities:
                 raise Undecided("no price for provisioned concurrency of serverless endpoints")
         elif "InstanceType" in variant:
             instance_type = template.value(variant["InstanceType"], "instance type")
-            found.append((f"sagemaker.{instance_type}", _instances_at_rest(variant, template)))
+            waiting = "AsyncInferenceConfig" in config
+            found.append((f"sagemaker.{instance_type}", _instances_at_rest(variant, template, waiting)))
         else:
             raise Undecided("a variant without an instance type")
     return found
 
 
-def _instances_at_rest(variant: Mapping[str, Any], template: Template) -> float:
+def _instances_at_rest(variant: Mapping[str, Any], template: Template, waiting: bool) -> float:
+    """Those of asynchronous endpoints follow their queue, which is empty at rest."""
+    fewest = template.fewest(variant.get("VariantName", "")) if waiting else None
+    if fewest is not None:
+        return fewest
     managed = variant.get("ManagedInstanceScaling", {})
     if template.value(managed.get("Status", "DISABLED"), "managed scaling") != "ENABLED":
         return template.number(variant.get("InitialInstanceCount"), "number of instances", 1)

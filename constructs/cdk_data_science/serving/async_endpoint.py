@@ -206,7 +206,7 @@ class AsyncEndpoint(BuiltEndpoint):
                 answers.grant_write(role, prefix)
             for topic in (successes, self.failures):
                 if topic is not None:
-                    topic.grant_publish(role)
+                    _allow_publish(role, topic)
         self.config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
@@ -323,6 +323,13 @@ class AsyncEndpoint(BuiltEndpoint):
             cooldown=backlog.cooldown if backlog.cooldown is not None else Duration.minutes(5),
         )
         return target
+
+
+def _allow_publish(role: iam.IRole, topic: sns.ITopic) -> None:
+    """What CDK grants for an encrypted topic has a wildcard in its actions."""
+    iam.Grant.add_to_principal(grantee=role, actions=["sns:Publish"], resource_arns=[topic.topic_arn])
+    if topic.master_key is not None:
+        topic.master_key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
 
 
 def _check_variant(problems: Problems, variant: InstanceVariant, backlog: Backlog) -> None:

@@ -119,6 +119,25 @@ def test_instances_of_components_cost_the_fewest_of_them_and_are_unknown_where_t
     assert none.monthly_usd is None and "copies of its components" in none.what
 
 
+@pytest.mark.parametrize(("fewest", "monthly"), [(0, None), (2, 2 * 83.95)])
+def test_an_asynchronous_endpoint_costs_the_fewest_instances_of_its_queue(
+    fewest: int, monthly: float | None
+) -> None:
+    variant = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 3}
+    config = {"ProductionVariants": [variant], "AsyncInferenceConfig": {"OutputConfig": {}}}
+    resource = {"Fn::Join": ["", ["endpoint/", {"Fn::GetAtt": ["E", "EndpointName"]}, "/variant/main"]]}
+    others = {
+        "C": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": config},
+        "T": {
+            "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+            "Properties": {"ResourceId": resource, "MinCapacity": fewest, "MaxCapacity": 4},
+        },
+    }
+    name = {"EndpointConfigName": {"Fn::GetAtt": ["C", "EndpointConfigName"]}}
+    found = line("AWS::SageMaker::Endpoint", name, others=others)
+    assert (found is None) if monthly is None else (found is not None and found.monthly_usd == monthly)
+
+
 def test_a_serverless_endpoint_costs_nothing_at_rest() -> None:
     assert endpoint({"ServerlessConfig": {"MemorySizeInMB": 2048}}) is None
 
