@@ -1,10 +1,15 @@
 """What a run of the review workload's training costs: On-Demand, and on Spot capacity that is taken away.
 
-The seconds are recorded: the example's training script runs as a job of the local AWS, undisturbed and with
-interruptions, from which it goes on at its last checkpoint. The price is that of the price table, with its
-date. There are no prices of Spot capacity in it: they change by the hour and differ by zone. So the result
-is the discount from which Spot is cheaper, in spite of what is done twice, and what a run costs at some
-discounts. What AWS needs to provide an instance is not in the seconds, and not billed for either.
+The example's training script runs as a job of the local AWS, undisturbed and with interruptions, from which
+it goes on at its last checkpoint. What counts is work, not time: the seconds of processor that the program
+itself reports when it ends, over all its starts, and the folds that it computed. It has one thread, so on a
+machine of its own these are its seconds, and on a busy one they stay what they are. A second undisturbed run
+tells how exact they are.
+
+The price is that of the price table, with its date. There are no prices of Spot capacity in it: they change
+by the hour and differ by zone. So the result is the discount from which Spot is cheaper, in spite of what is
+done twice, and what a run costs at some discounts. What is not work is left out: providing an instance,
+which is not billed, and moving files.
 
 It runs beside a local AWS that is up already: on a free port, with a state folder of its own.
 """
@@ -15,6 +20,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 import tempfile
 import time
@@ -29,26 +35,46 @@ from benchmarks.local_aws import Instance
 from benchmarks.local_run import free_port
 from cdk_data_science.cost import prices
 from examples.review_sentiment.data import fetch_reviews
-from examples.review_sentiment.uploads import source_archive
+from examples.review_sentiment.uploads import SOURCE, SOURCE_FILES
+from tools.source_archive import pack
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 BUCKET = "training-cost"
 INSTANCE = "ml.m5.xlarge"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sklearn:1"
 INTERRUPTIONS = (0, 1, 3)
+ON_DEMAND = "On-Demand"
 DISCOUNTS = (0.0, 0.3, 0.5, 0.7, 0.9)
 # More folds than the example has by default, so that there is something to interrupt.
 FOLDS = 8
-SPOT_NOTICE_SECONDS = 2
-LIMIT_SECONDS = 300
+# As on AWS: time enough to end a fold, however busy the machine is.
+SPOT_NOTICE_SECONDS = 120
+LIMIT_SECONDS = 600
+PROGRAM = "measured.py"
+MEASURED = """
+import os
+import sys
+
+import train
+
+code = train.main()
+used = os.times()
+print(f"cpu_seconds={used.user + used.system:.3f}", flush=True)
+sys.exit(code)
+"""
+
+_CPU = re.compile(r"^cpu_seconds=([0-9.]+)")
+_FOLD = re.compile(r"^cv_auroc=\S+ .*fold=\d+")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that has ended."""
+    """A job that has ended, and the work that it took."""
 
-    seconds: float
-    interruptions: int
+    cpu_seconds: float
+    starts: int
+    folds: int
+    """Computed, those that were computed again included."""
 
 
 def client(instance: Instance, service: str) -> Any:
@@ -99,7 +125,7 @@ def request(name: str, role: str, *, spot: bool) -> dict[str, Any]:
         "RoleArn": role,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         "HyperParameters": {
-            "sagemaker_program": "train.py",
+            "sagemaker_program": PROGRAM,
             "sagemaker_submit_directory": f"s3://{BUCKET}/source.tar.gz",
             "folds": str(FOLDS),
         },
@@ -118,18 +144,21 @@ def request(name: str, role: str, *, spot: bool) -> dict[str, Any]:
 
 
 def run(instance: Instance, role: str, name: str, *, spot: bool, interruptions: int = 0) -> Job:
-    """Run a job, and take its machine away once for each further share of its folds."""
-    sagemaker, s3 = client(instance, "sagemaker"), client(instance, "s3")
+    """Run a job, and take its machine away from each start but the last, once it has computed a fold."""
+    sagemaker = client(instance, "sagemaker")
     sagemaker.create_training_job(**request(name, role, spot=spot))
-    due = [FOLDS * (number + 1) // (interruptions + 1) for number in range(interruptions)]
+    taken = 0
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline:
         described = sagemaker.describe_training_job(TrainingJobName=name)
         if described["TrainingJobStatus"] != "InProgress":
             break
-        if due and folds_done(s3, name) >= due[0] - 1 and described["SecondaryStatus"] == "Training":
-            instance.command("faults", "interrupt", name)
-            due.pop(0)
+        if taken < interruptions and described["SecondaryStatus"] == "Training":
+            lines = log(instance, name)
+            begun = lines[max((n for n, line in enumerate(lines, 1) if _CPU.search(line)), default=0) :]
+            if work(lines).starts == taken and work(begun).folds:
+                instance.command("faults", "interrupt", name)
+                taken += 1
         time.sleep(0.05)
     if described["TrainingJobStatus"] != "Completed":
         raise measure.ProcessFailed(
@@ -138,26 +167,34 @@ def run(instance: Instance, role: str, name: str, *, spot: bool, interruptions: 
     happened = [each["Status"] for each in described["SecondaryStatusTransitions"]].count("Interrupted")
     if happened != interruptions:
         raise measure.ProcessFailed(f"{name} was interrupted {happened} times instead of {interruptions}")
-    return Job(ran(described), happened)
+    job = work(log(instance, name))
+    if job.starts != interruptions + 1:
+        raise measure.ProcessFailed(f"{name} ended {job.starts} times instead of {interruptions + 1}")
+    return job
 
 
-def folds_done(s3: Any, name: str) -> int:
-    """How many folds the job's checkpoint holds."""
-    key = f"checkpoints/{name}/cross-validation.json"
-    if not s3.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents"):
-        return 0
-    return len(json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["folds"])
+def program() -> bytes:
+    """The example's training code, and the program that tells what it took."""
+    files = {name: (SOURCE / name).read_bytes() for name in SOURCE_FILES}
+    return pack(files | {PROGRAM: MEASURED.encode()})
 
 
-def ran(described: dict[str, Any]) -> float:
-    """Seconds in which the job had a machine: finer than the whole seconds that the API tells."""
-    phases = ("Downloading", "Training", "Uploading")
-    spans = (
-        each["EndTime"] - each["StartTime"]
-        for each in described["SecondaryStatusTransitions"]
-        if each["Status"] in phases
-    )
-    return float(sum(span.total_seconds() for span in spans))
+def log(instance: Instance, name: str) -> list[str]:
+    """What a job's program printed, over all its starts."""
+    logs = client(instance, "logs")
+    pages = logs.get_paginator("filter_log_events")
+    found = pages.paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/")
+    try:
+        return [event["message"] for page in found for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:  # nothing was printed yet
+        return []
+
+
+def work(lines: list[str]) -> Job:
+    """The work that a log tells of."""
+    used = [float(found[1]) for line in lines if (found := _CPU.search(line))]
+    folds = sum(_FOLD.search(line) is not None for line in lines)
+    return Job(sum(used), len(used), folds)
 
 
 def report(jobs: dict[str, Job]) -> dict[str, Any]:
@@ -165,15 +202,17 @@ def report(jobs: dict[str, Job]) -> dict[str, Any]:
     table = prices.load()
     price = table.get(f"sagemaker.{INSTANCE}")
     assert price is not None
-    whole = jobs["on demand"].seconds
+    whole = jobs[ON_DEMAND].cpu_seconds
     found: dict[str, Any] = {}
     for name, job in jobs.items():
-        full = job.seconds * price.usd / 3600
-        discounts = DISCOUNTS if name != "on demand" else (0.0,)
+        full = job.cpu_seconds * price.usd / 3600
+        discounts = (0.0,) if name.startswith(ON_DEMAND) else DISCOUNTS
         found[name] = {
-            "seconds": round(job.seconds, 2),
-            "interruptions": job.interruptions,
-            "cheaper_from_discount": round(max(0.0, 1 - whole / job.seconds), 3),
+            "cpu_seconds": round(job.cpu_seconds, 2),
+            "starts": job.starts,
+            "folds": job.folds,
+            "work": round(job.cpu_seconds / whole, 3),
+            "cheaper_from_discount": round(max(0.0, 1 - whole / job.cpu_seconds), 3),
             "usd_at_discount": {f"{share:g}": round(full * (1 - share), 6) for share in discounts},
         }
     return {
@@ -197,11 +236,12 @@ def main() -> int:
             )
             s3 = client(instance, "s3")
             s3.create_bucket(Bucket=BUCKET)
-            s3.put_object(Bucket=BUCKET, Key="source.tar.gz", Body=source_archive())
+            s3.put_object(Bucket=BUCKET, Key="source.tar.gz", Body=program())
             s3.put_object(Bucket=BUCKET, Key="train/train.csv", Body=train_csv())
             role = job_role(instance)
             run(instance, role, "warm-up", spot=False)  # installs what the script requires
-            jobs = {"on demand": run(instance, role, "on-demand", spot=False)}
+            jobs = {ON_DEMAND: run(instance, role, "on-demand", spot=False)}
+            jobs[f"{ON_DEMAND}, again"] = run(instance, role, "on-demand-again", spot=False)
             for number in INTERRUPTIONS:
                 name = f"Spot, {number} interruptions"
                 jobs[name] = run(instance, role, f"spot-{number}", spot=True, interruptions=number)
@@ -220,11 +260,22 @@ def main() -> int:
 def _show(result: dict[str, Any]) -> None:
     where = f"{result['price_region']}, {result['price_date']}"
     print(f"{result['instance_type']} at {result['usd_per_hour']} USD an hour ({where}), {FOLDS} folds\n")
-    header = ["", "seconds", "cheaper from", *(f"at -{share:.0%}" for share in DISCOUNTS)]
+    header = [
+        "",
+        "CPU s",
+        "work",
+        "starts",
+        "folds",
+        "cheaper from",
+        *(f"at -{share:.0%}" for share in DISCOUNTS),
+    ]
     rows = [
         [
             name,
-            f"{each['seconds']:.1f}",
+            f"{each['cpu_seconds']:.2f}",
+            f"{each['work']:.2f}",
+            str(each["starts"]),
+            str(each["folds"]),
             f"{each['cheaper_from_discount']:.1%} off",
             *(
                 f"{each['usd_at_discount'][f'{share:g}']:.6f}"

@@ -43,7 +43,10 @@ def instance_types(use: InstanceUse) -> frozenset[str]:
 
 def similar_types(instance_type: str, use: InstanceUse) -> list[str]:
     """Return up to five legal types that look most like the given text, to help with a typing mistake."""
-    return difflib.get_close_matches(instance_type, sorted(instance_types(use)), n=5, cutoff=0.5)
+    known = instance_types(use)
+    close = difflib.get_close_matches(instance_type, sorted(known), n=5, cutoff=0.5)
+    missed = f"ml.{instance_type}"  # as EC2 writes it
+    return [missed, *(each for each in close if each != missed)][:5] if missed in known else close
 
 
 def split(instance_type: str) -> tuple[str, str]:

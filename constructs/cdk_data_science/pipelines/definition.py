@@ -20,6 +20,14 @@ def check_steps(problems: Problems, steps: Sequence[Step]) -> None:
     available: set[Output] = {DATA}
     names: set[str] = set()
     for step in steps:
+        given: object = step
+        if not isinstance(given, Step):
+            problems.check(
+                False,
+                given=f"step {step!r}",
+                allowed="steps: a training is one by Train(training), a search by Tune(training, …)",
+            )
+            continue
         problems.check(
             step.name not in names,
             given=f"two steps named {step.name!r}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_kms as kms
@@ -25,11 +26,28 @@ def is_expression(value: str) -> bool:
     return value.startswith("{%") and value.endswith("%}")
 
 
-def known_seconds(duration: Duration | None) -> float | None:
-    """The seconds of a duration; None if there is none, or if it is known only at deployment."""
-    if duration is None or duration.is_unresolved():
+def known_seconds(duration: object) -> float | None:
+    """The seconds of a duration; None if there is none, if it is none, or if it is known only at
+    deployment."""
+    if not isinstance(duration, Duration) or duration.is_unresolved():
         return None
     return float(duration.to_seconds(integral=False))
+
+
+def listed(problems: Problems, name: str, values: object, *, write: str) -> list[Any]:
+    """What is in a list; nothing, and a problem, for a single value or a text in the place of one."""
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        return list(values)
+    given = repr(values) if isinstance(values, str | bytes) else f"a {type(values).__name__}"
+    problems.check(
+        False, given=f"{name}={given}", allowed="a list, also of one alone", write=f"{name}={write}"
+    )
+    return []
+
+
+def _argument(name: str) -> str:
+    """What a user writes for something that a message calls ``uri of channel 'train'``."""
+    return name.split(" of ")[0].split()[-1]
 
 
 def check_uri(problems: Problems, name: str, uri: str | None) -> None:
@@ -40,14 +58,19 @@ def check_uri(problems: Problems, name: str, uri: str | None) -> None:
         len(uri) <= _LONGEST_URI and _URI.fullmatch(uri) is not None,
         given=f"{name}={uri!r}",
         allowed="a place in S3, or a JSONata expression in {% %} that gives one",
-        write=f'{name}="s3://bucket/prefix/"',
+        write=f'{_argument(name)}="s3://bucket/prefix/"',
     )
 
 
 def check_type(
-    problems: Problems, instance_type: str, use: InstanceUse, *, name: str = "instance_type"
+    problems: Problems, instance_type: object, use: InstanceUse, *, name: str = "instance_type"
 ) -> None:
     """Report an instance type that jobs of this kind cannot use."""
+    if not isinstance(instance_type, str):
+        problems.check(
+            False, given=f"{name}={instance_type!r}", allowed="a text", write=f'{name}="ml.m5.xlarge"'
+        )
+        return
     if is_token(instance_type) or instance_type in instance_types(use):
         return
     close = similar_types(instance_type, use)
@@ -84,10 +107,13 @@ def check_volume_key(problems: Problems, instance_type: str, use: InstanceUse, k
 
 
 def check_number(
-    problems: Problems, name: str, value: float | None, least: float, most: float | None = None
+    problems: Problems, name: str, value: object, least: float, most: float | None = None
 ) -> None:
     """Report a number that is out of its range."""
     if value is None or is_token(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        problems.check(False, given=f"{name}={value!r}", allowed="a number", write=f"{name}={least:g}")
         return
     problems.check(
         least <= value and (most is None or value <= most),
@@ -97,10 +123,14 @@ def check_number(
     )
 
 
-def check_time(
-    problems: Problems, name: str, duration: Duration | None, *, longest: int, shortest: int = 1
-) -> None:
+def check_time(problems: Problems, name: str, duration: object, *, longest: int, shortest: int = 1) -> None:
     """Report a time that is too short or too long."""
+    problems.check(
+        duration is None or isinstance(duration, Duration),
+        given=f"{name}={duration!r}",
+        allowed="a Duration",
+        write=f"{name}=Duration.hours(1)",
+    )
     seconds = known_seconds(duration)
     if seconds is None:
         return
@@ -121,7 +151,7 @@ def check_one_of(problems: Problems, name: str, value: str | None, allowed: Sequ
         value in allowed,
         given=f"{name}={value!r}",
         allowed=", ".join(allowed),
-        write=f'{name}="{allowed[0]}"',
+        write=f'{_argument(name)}="{allowed[0]}"',
     )
 
 

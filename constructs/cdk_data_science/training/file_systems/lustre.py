@@ -28,6 +28,7 @@ from cdk_data_science.training.file_systems.lustre_values import (
     THROUGHPUTS,
     Deployment,
     LustreLink,
+    check_directory,
     check_links,
     check_sizes,
 )
@@ -104,7 +105,7 @@ class LustreScratch(Construct):
         super().__init__(scope, id)
         problems = Problems("LustreScratch", self)
         check_sizes(problems, deployment=deployment, capacity_gib=capacity_gib, throughput=throughput)
-        check_links(problems, links)
+        links = check_links(problems, links)
         scratch = deployment == "SCRATCH_2"
         problems.check(
             key is None or not scratch,
@@ -161,7 +162,11 @@ class LustreScratch(Construct):
         Args:
             name: The channel's name: the container finds the files under ``/opt/ml/input/data/<name>``.
             directory: A path that begins with a slash, as a link has it.
+
+        Raises:
+            ConfigurationError: it is no path.
         """
+        check_directory(name, directory, (), new=False)
         return Channel(
             name=name,
             file_system=FileSystem(

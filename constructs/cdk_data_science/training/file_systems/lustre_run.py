@@ -35,6 +35,7 @@ from cdk_data_science.training.file_systems.lustre_step import LustreStep
 from cdk_data_science.training.file_systems.lustre_values import (
     SMALLEST_GIB,
     LustreLink,
+    check_directory,
     check_links,
     check_sizes,
 )
@@ -126,7 +127,7 @@ class LustreForRuns(Construct):
         super().__init__(scope, id)
         problems = Problems("LustreForRuns", self)
         check_sizes(problems, deployment="SCRATCH_2", capacity_gib=capacity_gib, throughput=None)
-        check_links(problems, links)
+        links = check_links(problems, links)
         problems.check(
             bool(links), given="no links", allowed="one or more: an empty file system has nothing to read"
         )
@@ -190,7 +191,11 @@ class LustreForRuns(Construct):
         Args:
             name: The channel's name: the container finds the files under ``/opt/ml/input/data/<name>``.
             directory: A path that begins with a slash, as a link has it.
+
+        Raises:
+            ConfigurationError: it is no path, or none that a link shows: a new file system has nothing else.
         """
+        check_directory(name, directory, self.links, new=True)
         below = directory.rstrip("/")
         return Channel(
             name=name,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
+from cdk_data_science.training.checks import listed
 
 Deployment = Literal["SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"]
 THROUGHPUTS: dict[str, tuple[int, ...]] = {
@@ -70,7 +71,43 @@ def check_sizes(
     )
 
 
-def check_links(problems: Problems, links: Sequence[LustreLink]) -> None:
+def check_directory(name: str, directory: str, links: Sequence[LustreLink], *, new: bool) -> None:
+    """Refuse a channel on a directory that the file system cannot have.
+
+    Args:
+        name: Of the channel.
+        new: Whether the file system is made for the run, so that it has nothing but its links.
+
+    Raises:
+        ConfigurationError: no path, or none that a link shows.
+    """
+    if is_token(directory):
+        return
+    problems = Problems(f"Channel {name!r}")
+    problems.check(
+        directory.startswith("/"),
+        given=f"directory={directory!r}",
+        allowed="a path that begins with a slash",
+        write=f'directory="/{directory}"',
+    )
+    path = f"{directory.rstrip('/')}/"
+    shown = [f"{link.directory.rstrip('/')}/" for link in links if not is_token(link.directory)]
+    problems.check(
+        not new or not directory.startswith("/") or any(_overlap(path, each) for each in shown),
+        given=f"directory={directory!r}",
+        allowed=f"what a link shows: {', '.join(each.rstrip('/') or '/' for each in shown)}",
+        write=f'directory="{shown[0].rstrip("/") or "/"}"' if shown else None,
+    )
+    problems.raise_if_any()
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def check_links(problems: Problems, links: Sequence[LustreLink]) -> list[LustreLink]:
+    """Report links that FSx would refuse; the links, none if they are no list."""
+    links = listed(problems, "links", links, write='[LustreLink(zone=zone, directory="/train")]')
     problems.check(len(links) <= _MOST_LINKS, given=f"{len(links)} links", allowed=f"at most {_MOST_LINKS}")
     for link in links:
         problems.check(
@@ -89,7 +126,8 @@ def check_links(problems: Problems, links: Sequence[LustreLink]) -> None:
     for number, path in enumerate(paths):
         for other in paths[:number]:
             problems.check(
-                not path.startswith(other) and not other.startswith(path),
+                not _overlap(path, other),
                 given=f"directories {other!r} and {path!r}",
                 allowed="directories that do not contain each other",
             )
+    return links

@@ -213,7 +213,7 @@ class TrainingJob:
 
     def _check_instances(self, problems: Problems) -> None:
         self.check_type(problems)
-        for kind in self.fallback_types:
+        for kind in checks.listed(problems, "fallback_types", self.fallback_types, write='["ml.m5.2xlarge"]'):
             checks.check_type(problems, kind, _USE, name="fallback_types")
         groups = [group.instance_type for group in self.instance_groups]
         for kind in groups or (self.instance_type, *self.fallback_types):

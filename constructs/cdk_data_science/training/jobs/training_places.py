@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cdk_data_science._validation import Problems
+from cdk_data_science.training.checks import listed
 from cdk_data_science.training.jobs.training_job import TrainingJob
 from cdk_data_science.training.values import Channel
 
@@ -28,6 +29,15 @@ def places(
 
 def check_channels(problems: Problems, channels: Sequence[Channel], job: TrainingJob) -> None:
     """Report inputs that the job cannot have."""
+    given = listed(problems, "channels", channels, write='[Channel(name="train", uri="s3://…")]')
+    for channel in given:
+        problems.check(
+            isinstance(channel, Channel),
+            given=f"channel {channel!r}",
+            allowed="a Channel",
+            write='Channel(name="train", uri="s3://bucket/prefix/")',
+        )
+    channels = [channel for channel in given if isinstance(channel, Channel)]
     problems.check(len(channels) <= 20, given=f"{len(channels)} channels", allowed="at most 20")
     names = [channel.name for channel in channels]
     problems.check(len(set(names)) == len(names), given=f"channels {names}", allowed="each name once")

@@ -26,6 +26,8 @@ from cdk_data_science.training.jobs.tuning_values import (
 from cdk_data_science.training.values import Channel
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}")
+_SCRIPT = "sagemaker_program"
+"""The hyperparameter of jobs in script mode, of whose programs SageMaker knows no metric by itself."""
 _MOST_RANGES = 30
 _USE = InstanceUse.TUNING
 
@@ -55,9 +57,33 @@ class TuningDefinition:
     def check(self, problems: Problems, *, region: str, search: Search) -> None:
         """Report every value that SageMaker would refuse in a region."""
         job = self.job
+        given: object = job
+        if not isinstance(given, TrainingJob):
+            problems.check(
+                False,
+                given=f"job=a {type(given).__name__}",
+                allowed="a TrainingJob",
+                write="job=training.job, of a SpotTraining",
+            )
+            return
         job.check(problems, region=region)
         check_channels(problems, self.channels, job)
+        objective: object = self.objective
+        if not isinstance(objective, Objective):
+            problems.check(
+                False,
+                given=f"objective={self.objective!r}",
+                allowed="an Objective",
+                write=f'objective=Objective("{self.objective}")',
+            )
+            return
         self.objective.check(problems)
+        problems.check(
+            bool(job.metrics) or _SCRIPT not in job.hyperparameters,
+            given=f"objective {self.objective.metric!r} of a program that has no metrics",
+            allowed="a metric with the expression that finds it in the program's output",
+            write=f'metrics={{"{self.objective.metric}": r"{self.objective.metric}=([0-9.]+)"}}',
+        )
         problems.check(
             not job.metrics or self.objective.metric in job.metrics,
             given=f"objective {self.objective.metric!r}",
@@ -130,7 +156,8 @@ class TuningDefinition:
             CategoricalRange: "CategoricalRange",
             AutomaticRange: "AutomaticRange",
         }
-        names = [each.name for each in self.ranges]
+        ranges = checks.listed(problems, "ranges", self.ranges, write='[ContinuousRange("alpha", 0.1, 10)]')
+        names = [each.name for each in ranges]
         problems.check(
             (len(names) >= 1 or search.autotune) and len(names) <= _MOST_RANGES,
             given=f"{len(names)} ranges",
@@ -138,7 +165,7 @@ class TuningDefinition:
             write='ranges=[ContinuousRange("learning_rate", 1e-4, 1e-1, "Logarithmic")]',
         )
         problems.check(len(set(names)) == len(names), given=f"ranges {names}", allowed="each name once")
-        for each in self.ranges:
+        for each in ranges:
             each.check(problems)
             problems.check(
                 0 < len(each.name) <= 256,
@@ -166,7 +193,7 @@ class TuningDefinition:
     def _check_types(self, problems: Problems) -> None:
         job = self.job
         checks.check_type(problems, job.instance_type, _USE)
-        for kind in self.fallback_types:
+        for kind in checks.listed(problems, "fallback_types", self.fallback_types, write='["ml.m5.2xlarge"]'):
             checks.check_type(problems, kind, _USE, name="fallback_types")
             checks.check_volume_key(problems, kind, _USE, job.volume_key)
         problems.check(

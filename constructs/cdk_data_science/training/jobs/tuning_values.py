@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from aws_cdk import Duration
 
-from cdk_data_science._validation import Problems, is_token
-from cdk_data_science.training.checks import check_number, check_one_of, check_time
+from cdk_data_science._validation import Problems, is_whole
+from cdk_data_science.training.checks import check_number, check_one_of, check_time, listed
 
 Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
 _SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
@@ -52,7 +52,8 @@ class ContinuousRange:
 
     def check(self, problems: Problems) -> None:
         """Report a range that is empty, and a scaling that it cannot have."""
-        _check_bounds(problems, self)
+        if not _check_bounds(problems, self):
+            return
         problems.check(
             self.scaling != "ReverseLogarithmic" or 0 <= self.least < self.most < 1,
             given=f"ContinuousRange({self.name!r}, {self.least:g}, {self.most:g}, 'ReverseLogarithmic')",
@@ -74,6 +75,9 @@ class CategoricalRange:
 
     def check(self, problems: Problems) -> None:
         """Report a range without values."""
+        if isinstance(self.values, str):
+            listed(problems, "values", self.values, write=f'["{self.values}", "…"]')
+            return
         problems.check(
             1 <= len(self.values) <= _MOST_VALUES and len(set(self.values)) == len(self.values),
             given=f"CategoricalRange({self.name!r}, {list(self.values)})",
@@ -233,7 +237,7 @@ class Search:
         )
         check_number(problems, "trials", self.trials, 1)
         check_number(problems, "parallel", self.parallel, 1)
-        if self.trials is not None and not is_token(self.trials) and not is_token(self.parallel):
+        if is_whole(self.trials, 1) and is_whole(self.parallel, 1) and self.trials is not None:
             problems.check(
                 self.parallel <= self.trials,
                 given=f"parallel={self.parallel} of {self.trials} trials",
@@ -297,13 +301,26 @@ def _bounds(range: IntegerRange | ContinuousRange) -> dict[str, Any]:
     }
 
 
-def _check_bounds(problems: Problems, range: IntegerRange | ContinuousRange) -> None:
-    given = f"{type(range).__name__}({range.name!r}, {range.least!r}, {range.most!r})"
+def _check_bounds(problems: Problems, range: IntegerRange | ContinuousRange) -> bool:
+    """Report bounds that hold nothing; whether they are numbers at all."""
+    kind = type(range).__name__
+    given = f"{kind}({range.name!r}, {range.least!r}, {range.most!r})"
+    numbers = int if isinstance(range, IntegerRange) else int | float
+    if not all(isinstance(bound, numbers) for bound in (range.least, range.most)):
+        problems.check(
+            False,
+            given=given,
+            allowed="whole numbers" if isinstance(range, IntegerRange) else "numbers",
+            write=f"{kind}({range.name!r}, 1, 10)",
+        )
+        return False
     problems.check(
         range.least < range.most,
         given=given,
         allowed="a range that holds more than one value; what has one value is a hyperparameter of the job",
-        write=f"{type(range).__name__}({range.name!r}, {range.most!r}, {range.least!r})",
+        write=f"{kind}({range.name!r}, {range.most!r}, {range.least!r})"
+        if range.least > range.most
+        else f'hyperparameters={{"{range.name}": "{range.least}"}}',
     )
     check_one_of(problems, "scaling", range.scaling, _SCALINGS)
     problems.check(
@@ -311,3 +328,4 @@ def _check_bounds(problems: Problems, range: IntegerRange | ContinuousRange) -> 
         given=f"{given} with scaling='Logarithmic'",
         allowed="a range above 0",
     )
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
@@ -98,3 +99,26 @@ def grant(
     checkpoints.grant_read_write(role, checkpoints_prefix)
     if source is not None:
         source.zone.grant_read(role, source.key)
+
+
+def check_places(scope: Construct, *, checkpoints: IZone, output: IZone, source: SourceCode | None) -> None:
+    """Refuse what is no zone and no source, before anything is asked of them.
+
+    Raises:
+        ConfigurationError: a URI or a bucket in the place of a zone, or of a source.
+    """
+    problems = Problems("SpotTraining", scope)
+    for name, zone in (("checkpoints", checkpoints), ("output", output)):
+        problems.check(
+            hasattr(zone, "unnamed_key_prefixes"),
+            given=f"{name}={zone!r}",
+            allowed="a zone of a lake: it knows its bucket, its key and its permissions",
+            write=f"{name}=lake.models, or Zone.from_attributes(…) for a bucket that is there already",
+        )
+    problems.check(
+        source is None or isinstance(source, SourceCode),
+        given=f"source={source!r}",
+        allowed="a SourceCode: an archive in a zone, and its program",
+        write='source=SourceCode(zone=lake.models, key="source/sourcedir.tar.gz", entry_point="train.py")',
+    )
+    problems.raise_if_any()

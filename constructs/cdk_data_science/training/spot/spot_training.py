@@ -14,7 +14,7 @@ from constructs import Construct
 
 from cdk_data_science._images import PrivateRegistry
 from cdk_data_science._tracking import IExperimentTracking
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, is_whole
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.hardware import InstanceUse, facts, instance_types
 from cdk_data_science.training import network
@@ -156,6 +156,7 @@ class SpotTraining(NamedJobs):
         experiment: str | None = None,
     ) -> None:
         super().__init__(scope, id, job_name_prefix=job_name_prefix)
+        places.check_places(self, checkpoints=checkpoints, output=output, source=source)
         environment = dict(environment or {})
         recording = {} if tracking is None else recorded(tracking, experiment or self.job_name_prefix)
         self.output = output
@@ -192,7 +193,7 @@ class SpotTraining(NamedJobs):
             )
         )
         self.security_groups = [] if self.network is None else list(self.network.security_groups)
-        several = not is_token(instance_count) and instance_count > 1
+        several = is_whole(instance_count, 2)
         job = TrainingJob(
             role=self.role,
             image=image,

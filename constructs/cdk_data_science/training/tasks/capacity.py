@@ -15,6 +15,8 @@ from aws_cdk import Duration, Token, Tokenization
 from aws_cdk import aws_kms as kms
 
 from cdk_data_science._validation import Problems
+from cdk_data_science.hardware import InstanceUse
+from cdk_data_science.training.checks import check_type, listed
 from cdk_data_science.training.jobs.training_job import TrainingJob
 
 TRIES_VARIABLE = "capacityTries"
@@ -56,6 +58,10 @@ class CapacityRetry:
         """The time between rounds."""
         return self.wait if self.wait is not None else Duration.minutes(5)
 
+    def listed_types(self, problems: Problems) -> list[str]:
+        """The fallback types; none, and a problem, if they are no list."""
+        return listed(problems, "fallback_types", self.fallback_types, write='["ml.m5.2xlarge"]')
+
     def check(self, problems: Problems) -> None:
         """Report numbers and times that make no sense."""
         problems.check(
@@ -89,7 +95,8 @@ class CapacityPlan:
         self._retry = retry
         self._job = job
         key = volume_key if volume_key is not None else job.volume_key
-        others = (replace(job, instance_type=kind, volume_key=None) for kind in retry.fallback_types)
+        kinds = retry.fallback_types if not isinstance(retry.fallback_types, str) else ()
+        others = (replace(job, instance_type=kind, volume_key=None) for kind in kinds)
         self._jobs = [
             job,
             *(replace(other, volume_key=key) if other.may_have_volume_key else other for other in others),
@@ -129,8 +136,13 @@ class CapacityPlan:
     def check(self, problems: Problems) -> None:
         """Report types that training cannot use, and the retry's own faults."""
         self._retry.check(problems)
-        for other in self._jobs[1:]:
-            other.check_type(problems)
+        for kind in self._retry.listed_types(problems):
+            check_type(problems, kind, InstanceUse.TRAINING, name="fallback_types")
+            problems.check(
+                kind != self._job.instance_type,
+                given=f"fallback_types with {kind!r}, which is tried first anyway",
+                allowed="other types than instance_type",
+            )
         problems.check(
             not self._retry.fallback_types or not self._job.instance_groups,
             given="CapacityRetry(fallback_types=…) with instance_groups",

@@ -12,6 +12,7 @@ from constructs import Construct, IConstruct
 
 from cdk_data_science._tasks import Task
 from cdk_data_science._validation import Problems
+from cdk_data_science.training.checks import listed
 from cdk_data_science.training.jobs.tuning_definition import TuningDefinition
 from cdk_data_science.training.jobs.tuning_values import Search
 from cdk_data_science.training.kinds import TRAINING, TUNING, Naming, RunName, pass_role
@@ -263,6 +264,7 @@ def _arguments(definitions: Sequence[TuningDefinition], search: Search) -> dict[
 def _check_definitions(
     problems: Problems, definitions: Sequence[TuningDefinition], search: Search, *, region: str
 ) -> None:
+    definitions = listed(problems, "definitions", definitions, write="[TuningDefinition(…)]")
     problems.check(
         1 <= len(definitions) <= _MOST_DEFINITIONS,
         given=f"{len(definitions)} definitions",
