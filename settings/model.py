@@ -31,6 +31,7 @@ from settings.section import Section
 from settings.shared_endpoint import SharedEndpoint
 from settings.sources import missing_ways
 from settings.studio import Studio, missing_network
+from settings.training import Training
 from settings.tuning import Tuning
 
 FOLDER = Path(__file__).resolve().parent
@@ -87,36 +88,6 @@ class Functions(Section):
     architecture: Literal["arm64", "x86_64"] = "arm64"
     build_for_host: bool = False
     """Build the functions for this machine, for a local AWS that runs them in its own Python."""
-
-
-class Training(Section):
-    """Training jobs on managed Spot capacity."""
-
-    image: Annotated[str, Field(min_length=1, max_length=255)]
-    """URI of the training container: a framework image in script mode, or your own. SageMaker takes it from
-    the platform's region only."""
-    entry_point: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.(py|sh)$")] = "train.py"
-    """The script that trains, at the top of the archive ``sourcedir.tar.gz`` (docs/in-an-account.md)."""
-    python: Annotated[str, Field(pattern=r"^3\.\d{1,2}$")] = "3.12"
-    """Python of the image, for which ``make source-archive`` fetches the wheels of ``requirements.txt``."""
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.xlarge"
-    max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 60
-    max_wait_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 120
-    """Longest time from creation to end, waiting for Spot capacity included."""
-    hyperparameters: dict[str, str | int | float | bool] = Field({})
-    metrics: dict[str, str] = Field({})
-    """Metrics that SageMaker reads from the log: a name, and a regular expression with one group."""
-    watch: bool = False
-    """Count how jobs end, what capacity they lose and what Spot saves, and alarm: 0.40 USD a month."""
-
-    @model_validator(mode="after")
-    def _wait_covers_the_run(self) -> Training:
-        if self.max_wait_minutes < self.max_runtime_minutes:
-            raise ValueError(
-                f"max_wait_minutes is {self.max_wait_minutes} but has to be at least max_runtime_minutes "
-                f"({self.max_runtime_minutes}): the wait includes the run"
-            )
-        return self
 
 
 class Pipeline(Section):
@@ -410,7 +381,7 @@ class Settings(Section):
     def _training_has_what_it_names(self) -> Settings:
         network = self.network
         if self.pipeline is not None and self.pipeline.tuning is not None and self.training is not None:
-            self.pipeline.tuning.check_objective(self.training.metrics)
+            self.pipeline.tuning.check_training(self.training)
         if self.files is not None:
             inside = None if network is None else network.inside
             self.files.check_places(network=inside, pipeline=self.pipeline is not None)

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from settings.section import Section
+from settings.training import Training
 
 _Number = int | float
+_MOST_FALLBACKS = 5
 
 
 class TuningRange(Section):
@@ -48,7 +50,8 @@ class TuningRange(Section):
 
 class Tuning(Section):
     """Search for hyperparameters in each run, in place of training once. It costs nothing at rest; a run
-    costs its ``trials`` jobs, so that the default is eight times as much as training once."""
+    costs its ``trials`` jobs, so that the default is eight times as much as training once. Trials take the
+    training's ``fallback_types`` when there is no capacity of its type."""
 
     objective: Annotated[str, Field(min_length=1, max_length=255)]
     """One of ``training.metrics``, which tells which model is better."""
@@ -68,10 +71,6 @@ class Tuning(Section):
     """Longest time of the whole search; what was not tried by then is left out."""
     early_stopping: bool = False
     """Stop trials that are unlikely to get better than those before."""
-    fallback_types: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")], ...], Field(max_length=5)
-    ] = ()
-    """Instance types that trials take, in order, when there is no capacity of the training's."""
 
     @model_validator(mode="after")
     def _grids_have_points(self) -> Tuning:
@@ -91,11 +90,27 @@ class Tuning(Section):
         """How many training jobs a run has, for strategies that are told."""
         return 8 if self.trials is None else self.trials
 
-    def check_objective(self, metrics: dict[str, str]) -> None:
-        """Refuse an objective that the training does not measure."""
-        if self.objective not in metrics:
-            known = ", ".join(map(repr, metrics)) or "empty"
+    def check_training(self, training: Training) -> None:
+        """Refuse an objective that the training does not measure, and what trials cannot have of it."""
+        if self.objective not in training.metrics:
+            known = ", ".join(map(repr, training.metrics)) or "empty"
             raise ValueError(
                 f"pipeline.tuning.objective is {self.objective!r}, but training.metrics is {known}: name "
                 "one of them, or add its regular expression there"
+            )
+        given = {
+            "tensorboard": training.tensorboard,
+            "on_demand_after_minutes": training.on_demand_after_minutes is not None,
+            "capacity_rounds": "capacity_rounds" in training.model_fields_set,
+        }
+        single = [f"training.{name}" for name, there in given.items() if there]
+        if single:
+            raise ValueError(
+                f"{single} belong to single jobs, but [pipeline.tuning] searches with trials, which "
+                "SageMaker gives none of these: leave them out, or the search"
+            )
+        if len(training.fallback_types) > _MOST_FALLBACKS:
+            raise ValueError(
+                f"training.fallback_types names {len(training.fallback_types)} types, but trials of "
+                f"[pipeline.tuning] take {_MOST_FALLBACKS} at most"
             )

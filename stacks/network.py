@@ -69,6 +69,7 @@ def _clusters(settings: Settings, network: Network) -> list[Cluster]:
     known = instance_types(InstanceUse.TRAINING)
     clusters = [Cluster(instance_type=kind, instances=n) for kind, n in wanted.items() if kind in known]
     if settings.training is not None:
-        largest = Cluster(instance_type=settings.training.instance_type, instances=network.largest_cluster)
-        clusters.insert(0, largest)
+        training = settings.training
+        instances = max(network.largest_cluster, training.instance_count)
+        clusters.insert(0, Cluster(instance_type=training.instance_type, instances=instances))
     return clusters

@@ -163,7 +163,7 @@ def _training_step(
             early_stopping=tuning.early_stopping,
         ),
         further_channels=channels,
-        fallback_types=tuning.fallback_types,
+        fallback_types=training.capacity_retry.fallback_types,
     )
 
 

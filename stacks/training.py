@@ -6,8 +6,9 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_data_science import AlertTopic, ConfigurationError, DataLake, Mlflow, SourceCode, SpotTraining
-from cdk_data_science.training import TrainingWatch
-from settings.model import Settings, Training
+from cdk_data_science.training import CapacityRetry, TrainingWatch
+from settings.model import Settings
+from settings.training import Training
 from stacks.network import NetworkStack
 from stacks.serving import architecture, python_runtime
 
@@ -35,17 +36,27 @@ class TrainingStack(cdk.Stack):
         source = SourceCode(
             zone=lake.models, key=f"{SOURCE_PREFIX}{SOURCE_ARCHIVE}", entry_point=training.entry_point
         )
+        on_demand = training.on_demand_after_minutes
         self.training = SpotTraining(
             self,
             "Training",
             image=training.image,
             source=source,
             instance_type=training.instance_type,
+            instance_count=training.instance_count,
+            volume_size_gb=training.volume_gb,
             checkpoints=lake.models,
             output=lake.models,
             job_name_prefix=settings.platform.name,
             max_runtime=cdk.Duration.minutes(training.max_runtime_minutes),
             max_wait=cdk.Duration.minutes(training.max_wait_minutes),
+            capacity_retry=CapacityRetry(
+                attempts=training.capacity_rounds,
+                fallback_types=training.fallback_types,
+                on_demand_after=None if on_demand is None else cdk.Duration.minutes(on_demand),
+            ),
+            environment=training.environment,
+            tensorboard=training.tensorboard,
             hyperparameters={key: str(value) for key, value in training.hyperparameters.items()},
             metrics=training.metrics,
             tracking=mlflow,

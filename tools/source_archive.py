@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cdk_data_science.hardware import facts
-from settings.model import SettingsError, Training, load
+from settings.model import SettingsError, load
+from settings.training import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "review_sentiment" / "source"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from settings.model import Training
+from settings.training import Training
 from tools.source_archive import ARCHIVE, commit_of, for_training, pack
 
 if TYPE_CHECKING:

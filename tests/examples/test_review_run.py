@@ -31,7 +31,8 @@ from examples.review_sentiment.runs import (
     wait_for_new_run,
 )
 from examples.review_sentiment.uploads import SOURCE, SOURCE_FILES, Upload, source_archive
-from settings.model import FOLDER, Training, load
+from settings.model import FOLDER, load
+from settings.training import Training
 from tests.examples.fake_aws import OUTPUTS, SUCCESS, FakeAws, history
 
 

@@ -12,6 +12,7 @@ from cdk_data_science.cost import at_rest, prices
 from settings.model import FOLDER, Settings, SettingsError, load
 from stacks import checks
 from stacks.platform import compose
+from stacks.training import TrainingStack
 from tests.compliance import task_parameters
 from tests.compliance import test_boundaries as boundaries
 from tests.compliance import test_cfn_lint as cfn_lint
@@ -38,6 +39,8 @@ cidr = "10.0.0.0/16"
 
 [training]
 image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+fallback_types = ["ml.m5.2xlarge"]
+environment = {{ TOKENIZERS_PARALLELISM = "false" }}
 metrics = {{ "cv:auroc" = 'cv_auroc=([0-9.]+)' }}
 
 [inference]
@@ -50,7 +53,6 @@ objective = "cv:auroc"
 trials = 12
 parallel = 3
 early_stopping = true
-fallback_types = ["ml.m5.2xlarge"]
 
 [pipeline.tuning.ranges]
 regularization = { least = 0.1, most = 100, scaling = "Logarithmic" }
@@ -150,6 +152,30 @@ def test_runs_search_for_hyperparameters_instead_of_training_once(assembly: Asse
     }
     types = arguments["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"]["InstanceConfigs"]
     assert [each["InstanceType"] for each in types] == ["ml.m5.xlarge", "ml.m5.2xlarge"]
+
+
+def test_a_training_goes_on_where_there_is_capacity(tmp_path: Path) -> None:
+    # GIVEN a training alone, whose settings name other types and a time for On-Demand
+    table = """
+    [training]
+    image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/train:1"
+    instance_count = 2
+    fallback_types = ["ml.m5.2xlarge"]
+    capacity_rounds = 1
+    on_demand_after_minutes = 180
+    environment = { TOKENIZERS_PARALLELISM = "false" }
+    tensorboard = true
+    """
+    # WHEN it is composed
+    stacks = compose(support.app(outdir=tmp_path / "cdk.out"), settings(tmp_path, table))
+    (training,) = [stack.training for stack in stacks if isinstance(stack, TrainingStack)]
+    # THEN its jobs are so
+    retry = training.capacity_retry
+    assert (retry.attempts, retry.fallback_types) == (1, ("ml.m5.2xlarge",))
+    assert retry.on_demand_after is not None and retry.on_demand_after.to_hours() == 3
+    assert training.job.instance_count == 2
+    assert training.job.environment == {"TOKENIZERS_PARALLELISM": "false"}
+    assert training.job.tensorboard_uri is not None
 
 
 def test_the_pipelines_training_reads_a_shared_folder(assembly: Assembly) -> None:
@@ -260,6 +286,15 @@ def test_what_they_cost_at_rest_is_known(assembly: Assembly) -> None:
         ('{ values = ["1", "2"] }', "{ least = 1 }", "give least and most, or values"),
         ("trials = 12", "trials = 2", "parallel is 3, more than the 2 trials"),
         ("trials = 12", 'strategy = "Grid"', "a grid is made of values"),
+        ("[training]", "[training]\non_demand_after = 3", "training.on_demand_after: unknown key"),
+        (
+            "[training]",
+            "[training]\ncapacity_rounds = 3",
+            "['training.capacity_rounds'] belong to single jobs",
+        ),
+        ("[training]", "[training]\ntensorboard = true", "['training.tensorboard'] belong to single jobs"),
+        ('["ml.m5.2xlarge"]', str([f"ml.m5.{n}xlarge" for n in range(6)]), "take 5 at most"),
+        ('fallback_types = ["ml.m5', 'fallback_types = ["m5', "training.fallback_types.0"),
         ("trials = 12", "trial = 12", "pipeline.tuning.trial: unknown key"),
         (
             'readers = ["444455556666"]',
