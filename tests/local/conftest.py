@@ -242,7 +242,7 @@ def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"{what}: not within {3 * seconds} s")
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

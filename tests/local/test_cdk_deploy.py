@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+import runpy
 import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 from tests.local.conftest import COMMAND, ROOT, LocalAws, eventually
 
@@ -20,13 +21,11 @@ class Deployer:
 
     def __init__(self, aws: LocalAws, folder: Path) -> None:
         self.aws, self._folder = aws, folder
-        synths = [
-            subprocess.Popen(
-                [sys.executable, str(APP)], env=os.environ | {"CDK_OUTDIR": str(folder / name)} | variables
-            )
-            for name, variables in VARIANTS.items()
-        ]
-        assert [synth.wait(120) for synth in synths] == [0] * len(synths)
+        for name, variables in VARIANTS.items():
+            with pytest.MonkeyPatch.context() as patch:
+                for variable, value in (variables | {"CDK_OUTDIR": str(folder / name)}).items():
+                    patch.setenv(variable, value)
+                runpy.run_path(str(APP), run_name="__main__")
 
     def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

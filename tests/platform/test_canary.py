@@ -40,7 +40,7 @@ class Caller:
                 assert len(answer["predictions"]) == 1
             except Exception as error:  # noqa: BLE001 (whatever it is, a caller has seen it)
                 self.failures.append(repr(error))
-            time.sleep(0.01)
+            time.sleep(0.04)
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:
@@ -77,7 +77,7 @@ def watching(platform: Deployed) -> Iterator[list[dict[str, float]]]:
             weights = dict(platform.serving().weights)
             if weights and weights not in seen:
                 seen.append(weights)
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -232,6 +232,7 @@ def test_a_model_that_fails_under_canary_is_taken_back_and_its_error_budget_told
     def ask() -> None:
         while not over.is_set():
             statuses[platform.post('{"instances": [{"text": "Poison"}]}').status] += 1
+            time.sleep(0.02)
 
     callers = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
     for caller in callers:

@@ -116,7 +116,9 @@ class Work(cdk.Stack):
             cdk.CustomResource(self, "Broken", service_token=broken.function_arn)
 
 
-app = cdk.App(context={"@aws-cdk/core:defaultCrossStackReferences": "weak"})
+app = cdk.App(
+    outdir=os.environ.get("CDK_OUTDIR"), context={"@aws-cdk/core:defaultCrossStackReferences": "weak"}
+)
 env = cdk.Environment(account="000000000000", region="us-east-1")
 Work(app, "Work", Lake(app, "Lake", env=env), env=env)
 app.synth()
