@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from settings.databrew import Profile, Recipe
-from settings.places import Folder, Name, Place, Scheduled
+from settings.places import Folder, LakeTable, Name, Place, Scheduled
 from settings.section import Section
 from settings.sources import Arguments, Connection, Copy, Script, Stream
 
@@ -64,6 +64,20 @@ class Workgroup(Section):
     results_days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
+class Export(Section):
+    """Training data from a snapshot of an Iceberg table, ``[etl.exports.<name>]``. It costs what its queries
+    scan, in the workgroup of ``[etl.workgroup]``, and 0.10 USD a month for its alarm."""
+
+    table: LakeTable
+    """An Iceberg table."""
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    """In the order of the CSV."""
+    order_by: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What puts rows in one order and no other, so that a snapshot is always the same bytes."""
+    to: Folder
+    """Where exports go; that of the pipeline starts it."""
+
+
 class Etl(Section):
     """Each part is off unless its table is there."""
 
@@ -74,6 +88,7 @@ class Etl(Section):
     copies: dict[Name, Copy] = Field({})
     profiles: dict[Name, Profile] = Field({})
     recipes: dict[Name, Recipe] = Field({})
+    exports: dict[Name, Export] = Field({})
     workgroup: Workgroup | None = None
 
     @model_validator(mode="after")
@@ -92,6 +107,12 @@ class Etl(Section):
                         f"{kind}.{name} has connections {unknown}, but [etl.connections] has only "
                         f"{sorted(self.connections)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _exports_have_a_workgroup(self) -> Etl:
+        if self.exports and self.workgroup is None:
+            raise ValueError(f"exports {sorted(self.exports)} are queries of Athena: add [etl.workgroup]")
         return self
 
     @model_validator(mode="after")

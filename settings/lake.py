@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 from settings.places import Name
 from settings.section import Section
 from settings.sources import Partner
-
-Days = Annotated[int, Field(ge=1, le=36_500)]
+from settings.zones import Days, Zone
 
 
 class Table(Section):
@@ -20,8 +19,13 @@ class Table(Section):
     """The zone that holds its objects."""
     columns: Annotated[dict[str, str], Field(min_length=1)]
     """Types by name, as Athena writes them; for CSV in the file's order."""
-    format: Literal["parquet", "csv", "json"] = "parquet"
+    format: Literal["parquet", "csv", "json", "iceberg"] = "parquet"
     """What the objects are. CSV has quotes, doubled within quotes, and one line of names."""
+    field_ids: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Of an Iceberg table: a number for each column, by which Iceberg finds its data for ever."""
+    snapshot_days: Days | None = None
+    """Of an Iceberg table: Glue compacts it, keeps its snapshots so long and removes files of none, at 0.44
+    USD for each hour of a processing unit (us-east-1, November 2026). Without it, nobody does."""
     prefix: str | None = None
     """Folder of the objects, ending in ``/``; without it, the table's name."""
     description: str | None = None
@@ -34,6 +38,19 @@ class Table(Section):
     rules_late_hours: Annotated[int, Field(ge=1, le=168)] | None = None
     """Hours without a result that set an alarm off: longer than from one evaluation to the next; without it,
     none does."""
+
+    @model_validator(mode="after")
+    def _only_iceberg_has_ids_and_snapshots(self) -> Table:
+        if self.format != "iceberg" and (self.field_ids or self.snapshot_days is not None):
+            raise ValueError(
+                f"field_ids and snapshot_days are of Iceberg tables, and format is {self.format!r}"
+            )
+        if self.format == "iceberg" and set(self.field_ids) != set(self.columns):
+            raise ValueError(
+                f"field_ids names {sorted(self.field_ids)}, but the columns are {sorted(self.columns)}: "
+                "an Iceberg table needs a number for each"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rules_come_before_their_schedule(self) -> Table:
@@ -63,6 +80,8 @@ class Lake(Section):
     """ARNs of roles that administer Lake Formation beside the role that deploys."""
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
+    zones: dict[Literal["raw", "curated", "features", "models"], Zone] = Field(default_factory=dict)
+    """How long zones keep what."""
     tables: dict[str, Table] = Field(default_factory=dict)
     """Tables of the catalog, by name; they are in the stack of the lake and are kept with it."""
     partners: dict[Name, Partner] = Field(default_factory=dict)

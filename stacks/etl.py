@@ -16,11 +16,12 @@ from cdk_data_science import (
     QueryWorkgroup,
     RecipeJob,
     ScriptFile,
+    SnapshotExport,
     SparkJob,
     StreamingJob,
     Workers,
 )
-from settings.etl import Crawler, Etl, Job
+from settings.etl import Crawler, Etl, Export, Job
 from settings.model import FOLDER, Settings
 from stacks import databrew, places, sources
 from stacks.network import NetworkStack
@@ -80,9 +81,30 @@ class EtlStack(cdk.Stack):
                 alerts=alerts,
                 destroy=settings.platform.destroy_data,
             )
+            for name, export in etl.exports.items():
+                self._export(name, export, workgroup)
             cdk.CfnOutput(
                 self, "WorkgroupName", value=workgroup.name, description="Where people query, with Athena"
             )
+
+    def _export(self, name: str, export: Export, workgroup: QueryWorkgroup) -> None:
+        made = SnapshotExport(
+            self,
+            places.id_of("Export", name),
+            table=places.table(self._lake, export.table, f"etl.exports.{name}.table"),
+            columns=export.columns,
+            order_by=export.order_by,
+            to=places.folder(self._lake, export.to),
+            workgroup=workgroup,
+            alerts=self._alerts,
+            key=self._alerts.key,
+        )
+        cdk.CfnOutput(
+            self,
+            f"{made.node.id}Arn",
+            value=made.state_machine.state_machine_arn,
+            description=f"State machine of the export {name!r}: start it with {{}}, or a snapshot",
+        )
 
     def _tell(self, kind: str, name: str, job: SparkJob | StreamingJob | DataProfile | RecipeJob) -> None:
         cdk.CfnOutput(self, f"{job.node.id}Name", value=job.name, description=f"Name of the {kind} {name!r}")

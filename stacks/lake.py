@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -12,25 +9,28 @@ from constructs import Construct
 from cdk_data_science import (
     Csv,
     DataLake,
-    FolderExpiry,
+    Iceberg,
     Json,
     LakeFormation,
     Mlflow,
     Parquet,
     PartnerUpload,
-    ZoneDefinition,
+    TableMaintenance,
 )
-from cdk_data_science.data_lake import DEFAULT_ZONES, TableFormat
+from cdk_data_science.data_lake import Column, TableFormat
 from cdk_data_science.studio import TrackingServer
 from settings import mlflow
-from settings.lake import Lake
+from settings.lake import Table
 from settings.model import Settings
 from settings.sources import Partner
-from stacks import checks, places
+from stacks import checks, places, zones
 
-FORMATS: dict[str, TableFormat] = {"parquet": Parquet(), "csv": Csv(escape='"'), "json": Json()}
-RECOVERABLE_DAYS = 7
-"""Expired copies can be had back this long; what they were made of is kept."""
+FORMATS: dict[str, TableFormat] = {
+    "parquet": Parquet(),
+    "csv": Csv(escape='"'),
+    "json": Json(),
+    "iceberg": Iceberg(),
+}
 
 
 class LakeStack(cdk.Stack):
@@ -55,18 +55,12 @@ class LakeStack(cdk.Stack):
         self.lake = DataLake(
             self,
             "Lake",
-            zones=list(_zones(settings.lake)),
+            zones=list(zones.definitions(self, settings.lake)),
             lake_formation=formation if settings.lake.lake_formation else None,
             destroy=settings.platform.destroy_data,
         )
         for name, table in settings.lake.tables.items():
-            self.lake.zone(table.zone).add_table(
-                name,
-                schema=table.columns,
-                format=FORMATS[table.format],
-                prefix=table.prefix,
-                description=table.description,
-            )
+            self._table(name, table)
         for name, partner in settings.lake.partners.items():
             self._partner(name, partner)
         if settings.lake.lake_formation:
@@ -97,6 +91,25 @@ class LakeStack(cdk.Stack):
             description="Key of all zones, for clients that have to name one when they upload",
         )
         self.mlflow = None if settings.mlflow is None else self._recorder(settings, settings.mlflow)
+
+    def _table(self, name: str, table: Table) -> None:
+        made = self.lake.zone(table.zone).add_table(
+            name,
+            schema=[
+                Column(name=column, type=kind, field_id=table.field_ids.get(column))
+                for column, kind in table.columns.items()
+            ],
+            format=FORMATS[table.format],
+            prefix=table.prefix,
+            description=table.description,
+        )
+        if table.snapshot_days is not None:
+            TableMaintenance(
+                self,
+                f"Maintenance{name.title().replace('_', '')}",
+                table=made,
+                snapshot_days=table.snapshot_days,
+            )
 
     def _partner(self, name: str, partner: Partner) -> None:
         """In this stack, since the policies of the zone's bucket and key admit them."""
@@ -135,21 +148,3 @@ class LakeStack(cdk.Stack):
             description="MLflow's tracking URI (MLFLOW_TRACKING_URI) for clients with sagemaker-mlflow",
         )
         return recorder
-
-
-def _zones(lake: Lake) -> Iterator[ZoneDefinition]:
-    """The default zones; what can be made again may expire."""
-    folders = {
-        "features": (("runs/", "runs-train/"), lake.runs_expire_days),
-        "models": (("checkpoints/",), lake.checkpoints_expire_days),
-    }
-    for zone in DEFAULT_ZONES:
-        prefixes, days = folders.get(zone.name, ((), None))
-        if days is None:
-            yield zone
-            continue
-        expiry = [
-            FolderExpiry(prefix=prefix, expire_days=days, noncurrent_expire_days=RECOVERABLE_DAYS)
-            for prefix in prefixes
-        ]
-        yield dataclasses.replace(zone, expire_folders=expiry)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import zoneinfo
 from typing import Any
 
 from aws_cdk import Token
 from constructs import Construct
 
+_ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
 FOLDER = re.compile(r"([A-Za-z0-9!_.()=-]+/)+")
 """A folder of a zone: no slash at the start, one at the end.
 
@@ -36,6 +38,12 @@ def is_whole(value: object, minimum: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
+def known_time_zone(name: str) -> bool:
+    """Whether the time zone database has a name; where a system has none, whether it could be one."""
+    known = zoneinfo.available_timezones()
+    return name in known if known else _ZONE.fullmatch(name) is not None
+
+
 class Problems:
     """Collects the mistakes in one construct's arguments, to raise them as one error.
 
@@ -58,9 +66,37 @@ class Problems:
             advice = f"; write: {write}" if write is not None else ""
             self._found.append(f"given {given}; allowed: {allowed}{advice}")
 
+    def check_list(self, option: str, value: object) -> None:
+        """Record a text where a list of texts is meant: it would be taken letter by letter, with which a type
+        checker finds nothing wrong."""
+        self.check(
+            not isinstance(value, str),
+            given=f"{option}={value!r}",
+            allowed="a list: each letter of a text would be one of its items",
+            write=f'{option}=["{value}"]',
+        )
+
+    def check_kind(self, option: str, value: object, kinds: type | tuple[type, ...], *, write: str) -> None:
+        """Record a value of another kind, which fails somewhere else later for who has no type checker.
+        What follows uses the value, so raise before it."""
+        names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        self.check(
+            isinstance(value, kinds),
+            given=f"{option}{' ' if ' ' in option else '='}{_brief(value)}",
+            allowed=names,
+            write=write if " " in option else f"{option}={write}",
+        )
+
     def raise_if_any(self) -> None:
         """Raise one :class:`ConfigurationError` that lists every problem recorded so far."""
         if self._found:
             count = f"{len(self._found)} problem{'s' if len(self._found) > 1 else ''}"
             lines = "".join(f"\n  - {problem}" for problem in self._found)
             raise ConfigurationError(f"{self._what}: {count}{lines}")
+
+
+def _brief(value: object) -> str:
+    """A value as it was written, or what it is."""
+    if isinstance(value, str | int | float | dict):
+        return repr(value)
+    return f"an object of {type(value).__name__}"

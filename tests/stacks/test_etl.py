@@ -71,6 +71,25 @@ FULL = f"""
 [cost]
 monthly_limit_usd = 100
 {NETWORK}{TABLE}
+[lake.tables.history]
+zone = "curated"
+format = "iceberg"
+columns = {{ id = "string", at = "timestamp" }}
+field_ids = {{ id = 1, at = 2 }}
+snapshot_days = 730
+[lake.zones.raw]
+intelligent_tiering_days = "never"
+infrequent_access_days = 30
+archive_days = 90
+expire_days = 400
+expire_folders = {{ "tmp/" = 1 }}
+noncurrent_expire_days = 30
+inventory = "weekly"
+[lake.zones.models]
+lock_days = 30
+copy_bucket = "copies-of-models"
+copy_key_arn = "arn:aws:kms:us-east-1:111122223333:key/of-the-copies"
+
 [lake.partners.acme]
 folder = "raw/partners/acme/"
 roles = ["arn:aws:iam::444455556666:role/exporter"]
@@ -103,6 +122,12 @@ account = "444455556666"
 key_arn = "arn:aws:kms:us-east-1:444455556666:key/of-the-bucket"
 prefix = "daily/"
 to = "raw/afar/"
+
+[etl.exports.history]
+table = "curated.history"
+columns = ["id", "at"]
+order_by = ["id"]
+to = "raw/history/"
 
 [etl.workgroup]
 query_limit_gb = 10
@@ -244,6 +269,56 @@ def test_a_bucket_of_another_account_is_read_while_it_is_theirs_by_a_role_that_t
     assert not [name for name in template["Outputs"] if name.startswith("CopyShop")]
 
 
+def test_a_snapshot_of_an_iceberg_table_is_exported_by_the_workgroup(assembly: Assembly) -> None:
+    machine = role(assembly, "ExportHistoryStateMachineRole")
+    workgroup = "arn:aws:athena:AWS::Region:AWS::AccountId:workgroup/ds-dev"
+    assert machine.allows("athena:StartQueryExecution", workgroup, when=HERE)
+    assert not machine.allows("athena:StartQueryExecution", workgroup.replace("ds-dev", "other"), when=HERE)
+    assert "ExportHistoryArn" in assembly.templates[STACK]["Outputs"]
+    # AND the table keeps its snapshots so long
+    lake = assembly.templates["ds-dev-lake"]["Resources"].values()
+    kept = [
+        each["Properties"]["TableOptimizerConfiguration"]["RetentionConfiguration"]["IcebergConfiguration"]
+        for each in lake
+        if each["Type"] == "AWS::Glue::TableOptimizer" and each["Properties"]["Type"] == "retention"
+    ]
+    assert [each["SnapshotRetentionPeriodInDays"] for each in kept] == [730]
+    (table,) = [each for each in lake if "OpenTableFormatInput" in each.get("Properties", {})]
+    given = table["Properties"]["OpenTableFormatInput"]["IcebergInput"]["IcebergTableInput"]
+    assert [(each["Id"], each["Name"]) for each in given["Schema"]["Fields"]] == [(1, "id"), (2, "at")]
+
+
+def test_zones_keep_what_the_settings_say(assembly: Assembly) -> None:
+    resources = assembly.templates["ds-dev-lake"]["Resources"]
+    buckets = {
+        key: each["Properties"] for key, each in resources.items() if each["Type"] == "AWS::S3::Bucket"
+    }
+    raw, models, features = (
+        next(each for key, each in buckets.items() if key.startswith(f"Lake{name}Bucket"))
+        for name in ("Raw", "Models", "Features")
+    )
+    rules = raw["LifecycleConfiguration"]["Rules"]
+    moves = [move for rule in rules for move in rule.get("Transitions", ())]
+    assert [(move["StorageClass"], move["TransitionInDays"]) for move in moves] == [
+        ("STANDARD_IA", 30),
+        ("GLACIER_IR", 90),
+    ]
+    assert {
+        (rule.get("Prefix"), rule["ExpirationInDays"]) for rule in rules if "ExpirationInDays" in rule
+    } == {
+        (None, 400),
+        ("tmp/", 1),
+    }
+    assert raw["InventoryConfigurations"][0]["ScheduleFrequency"] == "Weekly"
+    assert models["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Days": 30, "Mode": "GOVERNANCE"}
+    assert "copies-of-models" in json.dumps(models["ReplicationConfiguration"])
+    # AND a zone without a table is as it was
+    moves = [
+        move for rule in features["LifecycleConfiguration"]["Rules"] for move in rule.get("Transitions", ())
+    ]
+    assert [move["StorageClass"] for move in moves] == ["INTELLIGENT_TIERING"]
+
+
 def test_partners_put_objects_into_their_folders_and_read_none(assembly: Assembly) -> None:
     lake = assembly.templates["ds-dev-lake"]
     vendor = Simulator(lake["Resources"], "PartnerVendorRole")
@@ -290,10 +365,11 @@ def test_no_check_finds_anything(assembly: Assembly) -> None:
 
 
 def test_every_boundary_holds_what_its_role_may_do(assembly: Assembly) -> None:
-    template = assembly.templates[STACK]
-    roles = boundaries.roles(template)
-    assert len(roles) >= 6
-    assert {role: boundaries.missing(template, role) for role in roles} == {role: set() for role in roles}
+    for stack, least in ((STACK, 12), ("ds-dev-lake", 4)):
+        template = assembly.templates[stack]
+        roles = boundaries.roles(template)
+        assert len(roles) >= least
+        assert {key: boundaries.missing(template, key) for key in roles} == {key: set() for key in roles}
 
 
 def test_what_it_costs_at_rest_is_known(assembly: Assembly) -> None:
@@ -342,6 +418,15 @@ def test_what_it_costs_at_rest_is_known(assembly: Assembly) -> None:
         (PROFILE.replace("curated.reviews", "reviews"), "etl.profiles.reviews.table"),
         (RECIPE.replace("TRIM", "trim"), "etl.recipes.tidy.steps.0.operation"),
         (RECIPE.replace("parameters", "params"), "etl.recipes.tidy.steps.0.params: unknown key"),
+        (
+            '[etl.exports.a]\ntable = "raw.a"\ncolumns = ["a"]\norder_by = ["a"]\nto = "raw/b/"\n',
+            "exports ['a'] are queries of Athena: add [etl.workgroup]",
+        ),
+        ('[lake.zones.bronze]\ninventory = "daily"\n', "lake.zones.bronze"),
+        ("[lake.zones.raw]\nexpire_days = 0\n", "lake.zones.raw.expire_days"),
+        ('[lake.zones.raw]\ncopy_bucket = "copies"\n', "copy_bucket and copy_key_arn belong together"),
+        (TABLE + "snapshot_days = 3\n", "are of Iceberg tables, and format is 'parquet'"),
+        (TABLE + 'format = "iceberg"\nfield_ids = { stars = 1 }\n', "needs a number for each"),
         ('[lake.partners.a]\nfolder = "raw/a/"\n', "give either roles, or account with external_id"),
         (
             '[lake.partners.a]\nfolder = "raw/a/"\naccount = "444455556666"\n',
@@ -368,6 +453,11 @@ def test_somebody_has_to_hear_of_failed_jobs(tmp_path: Path) -> None:
         (JOB.replace("app.py", "no/such.py"), "a file that is there"),
         (JOB + 'schedule = "cron(* * * * ? *)"\n', "at least 5 minutes"),
         (JOB + 'glue_version = "3.0"\n', "4.0 or newer"),
+        ("[lake.zones.raw]\narchive_days = 10\nexpire_days = 20\n", "zone 'raw'"),
+        (
+            TABLE + 'format = "iceberg"\nfield_ids = { review_id = 1, stars = 1 }\n',
+            "each number for one column",
+        ),
         (PROFILE, r"etl.profiles.reviews.table: given table 'curated.reviews'"),
         (PROFILE + 'columns = ["star"]\n' + TABLE, "columns of 'reviews': review_id, stars"),
         (RECIPE, r"etl.recipes.tidy.table: given table 'curated.reviews'"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 import re
-import zoneinfo
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from constructs import Construct, IValidation
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, known_time_zone
 from cdk_data_science.cost._restored_scaling import restores_scaling
 from cdk_data_science.cost._scheduled_function import ScheduledFunction
 from cdk_data_science.monitoring import AlertTopic
@@ -28,7 +27,6 @@ from cdk_data_science.monitoring import AlertTopic
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-_ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
 # Filled in by EventBridge Scheduler.
 _SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 
@@ -357,9 +355,8 @@ def _check_hours(problems: Problems, start: str, end: str, time_zone: str) -> No
             + ("begin" if start == end else "end"),
             write='start="08:00", end="19:00"',
         )
-    known = zoneinfo.available_timezones()  # empty where the system has no time zone database
     problems.check(
-        time_zone in known if known else _ZONE.fullmatch(time_zone) is not None,
+        known_time_zone(time_zone),
         given=f"time_zone={time_zone!r}",
         allowed="a name of the time zone database",
         write='time_zone="Europe/Berlin"',

@@ -41,6 +41,8 @@ def check_place(
         given=f"zone {zone.name!r} at {zone.node.path}",
         allowed=f"a zone of {lake.node.path}: {', '.join(lake.zones)}",
     )
+    problems.check_list("prefixes", prefixes)
+    problems.raise_if_any()
     problems.check(bool(prefixes), given="no prefixes", allowed="one folder or more", write='["partner/"]')
     for prefix in prefixes:
         problems.check(

@@ -10,13 +10,22 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, known_time_zone
 from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake.glue_cron import NotCron, check_cron
 
 
-def check_schedule(problems: Problems, schedule: str | None) -> None:
+def check_schedule(problems: Problems, schedule: str | None, timezone: str) -> None:
     """Record a schedule that EventBridge Scheduler would refuse, or that would start work too often."""
+    problems.check(
+        is_token(timezone) or known_time_zone(timezone),
+        given=f"timezone={timezone!r}",
+        allowed="a name of the time zone database",
+        write='timezone="Europe/Berlin"',
+    )
+    if schedule is not None:
+        problems.check_kind("schedule", schedule, str, write='"cron(15 4 * * ? *)"')
+        problems.raise_if_any()
     if schedule is None or is_token(schedule):
         return
     try:

@@ -154,7 +154,7 @@ class LakeCrawler(Construct):
         problems = Problems("LakeCrawler", self)
         check_place(problems, lake, home, prefixes, table_prefix)
         check_policies(problems, self, home, recrawl, on_change, on_delete, prefixes, sample_size)
-        check_schedule(problems, schedule)
+        check_schedule(problems, schedule, timezone)
         problems.raise_if_any()
 
         self.events = None

@@ -127,8 +127,12 @@ class DataLake(DataLakeBase[Zone]):
         destroy: bool = False,
     ) -> None:
         super().__init__(scope, id)
-        definitions = [ZoneDefinition(name=zone) if isinstance(zone, str) else zone for zone in zones]
         problems = Problems("DataLake", self)
+        problems.check_list("zones", zones)
+        for given in zones:
+            problems.check_kind("a zone", given, (str, ZoneDefinition), write='ZoneDefinition(name="raw")')
+        problems.raise_if_any()
+        definitions = [ZoneDefinition(name=zone) if isinstance(zone, str) else zone for zone in zones]
         _check_names(problems, [definition.name for definition in definitions])
         for definition in definitions:
             definition.check(problems, destroy=destroy)

@@ -183,6 +183,8 @@ class LakeTag(Construct):
 
     def _define(self, key: str, values: Sequence[str]) -> None:
         problems = Problems("LakeTag", self)
+        problems.check_list("values", values)
+        problems.raise_if_any()
         problems.check(
             is_token(key) or bool(_KEY.fullmatch(key)),
             given=f"key={key!r}",
@@ -259,6 +261,9 @@ class LakeTag(Construct):
         granted: bool = False,
     ) -> None:
         problems = Problems(f"LakeTag.{what}", self)
+        problems.check_list("values", values)
+        problems.check_list("columns", columns)
+        problems.raise_if_any()
         unknown = [value for value in values if not is_token(value) and value not in self.values]
         problems.check(
             bool(values) and not unknown,

@@ -16,6 +16,7 @@ from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._functions import FunctionNetwork, PlatformFunction
 from cdk_data_science._letters import letters, letters_alarm
+from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake.formats import Json
 from cdk_data_science.data_lake.partitions import PartitionKey
 from cdk_data_science.data_lake.projections import DateProjection
@@ -118,6 +119,9 @@ class QualityResults(Construct):
         network: FunctionNetwork | None = None,
     ) -> None:
         super().__init__(scope, id)
+        problems = Problems("QualityResults", self)
+        problems.check_kind("zone", zone, ZoneBase, write='lake.zone("curated")')
+        problems.raise_if_any()
         self.zone = zone
         self.table = LakeTable(
             self,

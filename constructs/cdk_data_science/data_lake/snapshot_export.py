@@ -17,7 +17,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._tasks import Task, retry
-from cdk_data_science._validation import Problems
+from cdk_data_science.data_lake._snapshot_checks import check_snapshot_export
 from cdk_data_science.data_lake.query_workgroup import QueryWorkgroup
 from cdk_data_science.data_lake.table_base import TableBase
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
@@ -111,8 +111,8 @@ class SnapshotExport(Construct):
         key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
+        check_snapshot_export(self, table, columns, order_by, to)
         self._table, self._to, self._workgroup = table, to, workgroup
-        self._check(columns, order_by)
         if key is None:
             key = operations_key(self, "Key", description=f"Log of {self.node.path}")
         self._select = (
@@ -136,28 +136,6 @@ class SnapshotExport(Construct):
         """Let a principal export the current snapshot with ``{}``, or another one with
         ``{"snapshot": "…"}``."""
         return self.state_machine.grant_start_execution(grantee)
-
-    def _check(self, columns: Sequence[str], order_by: Sequence[str]) -> None:
-        table = self._table
-        problems = Problems("SnapshotExport", self)
-        problems.check(
-            table.iceberg,
-            given=f"table {table.name!r}, which is no Iceberg table",
-            allowed="Iceberg tables: others have no snapshots",
-            write="format=Iceberg()",
-        )
-        for option, names in (("columns", columns), ("order_by", order_by)):
-            problems.check(bool(names), given=f"{option}=[]", allowed="one column or more")
-            unknown = [name for name in names if name not in table.column_names]
-            problems.check(
-                not unknown,
-                given=f"{option} with {', '.join(map(repr, unknown))}",
-                allowed=f"columns of {table.name!r}: {', '.join(table.column_names)}",
-            )
-            problems.check(
-                len(set(names)) == len(names), given=f"{option}={list(names)}", allowed="each column once"
-            )
-        problems.raise_if_any()
 
     def _qualified(self, of: str = "") -> str:
         return f'"{self._table.database_name}"."{self._table.name}{of}"'

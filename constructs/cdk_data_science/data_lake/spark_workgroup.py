@@ -12,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_data_science._validation import Problems
 from cdk_data_science.data_lake._permissions import principal_construct
 from cdk_data_science.data_lake._service_role import service_role
 from cdk_data_science.data_lake._workgroup_checks import check_spark_workgroup
@@ -124,6 +125,12 @@ class SparkWorkgroup(Construct):
         writes: Sequence[_places.Place] = (),
     ) -> None:
         super().__init__(scope, id)
+        problems = Problems("SparkWorkgroup", self)
+        _places.check_kinds(problems, reads=reads, writes=writes)
+        problems.check_kind(
+            "results", results, ZoneFolder, write='ZoneFolder(zone=lake.features, prefix="notebooks/")'
+        )
+        problems.raise_if_any()
         check_spark_workgroup(self, name=name, description=description, results=results)
         key = cast("kms.IKey", results.zone.key)  # checked above
         self.name = name

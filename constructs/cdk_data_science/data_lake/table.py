@@ -15,7 +15,7 @@ from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake._partition_indexes import PartitionIndexes
 from cdk_data_science.data_lake._table_input import hive_input, iceberg_input
 from cdk_data_science.data_lake.column_types import ColumnType
-from cdk_data_science.data_lake.formats import Iceberg, Parquet, TableFormat
+from cdk_data_science.data_lake.formats import Csv, Iceberg, Json, Parquet, TableFormat
 from cdk_data_science.data_lake.partitions import PartitionKey, check_partitions, projection_parameters
 from cdk_data_science.data_lake.schema import Column, Schema, check_columns, columns_of
 from cdk_data_science.data_lake.table_base import TableBase
@@ -104,9 +104,11 @@ class LakeTable(TableBase):
         self.zone, self.name = zone, name
         self.prefix = f"{name}/" if prefix is None else prefix
         self.iceberg = isinstance(format, Iceberg)
+        problems = Problems("LakeTable", self)
+        problems.check_kind("format", format, (Csv, Iceberg, Json, Parquet), write="Parquet()")
+        problems.raise_if_any()
         columns = columns_of(schema)
         keys = [Column(name=key.name, type=key.type, comment=key.comment) for key in partition_keys]
-        problems = Problems("LakeTable", self)
         _check_identity(problems, zone, name, self.prefix)
         problems.check(bool(columns), given="a schema without columns", allowed="one column or more")
         self._types = check_columns(problems, [*columns, *keys], "column")

@@ -254,6 +254,8 @@ class TableBase(Construct):
         for option, names in (("columns", columns), ("excluded_columns", excluded)):
             if names is None:
                 continue
+            problems.check_list(option, names)
+            problems.raise_if_any()
             problems.check(bool(names), given=f"{option}=[]", allowed="one column or more")
             unknown = sorted(set(names) - set(self.column_names))
             problems.check(

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge_wildcards
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_whole
 from cdk_data_science.data_lake._service_role import service_role
 
 if TYPE_CHECKING:
@@ -134,11 +134,13 @@ class TableMaintenance(Construct):
         )
         for option, days in (("snapshot_days", snapshot_days), ("orphan_days", orphan_days)):
             problems.check(
-                days is None or 1 <= days <= _LONGEST_DAYS,
-                given=f"{option}={days}",
-                allowed=f"1 to {_LONGEST_DAYS}, or None",
+                days is None or (is_whole(days, 1) and days <= _LONGEST_DAYS),
+                given=f"{option}={days!r}",
+                allowed=f"whole days, 1 to {_LONGEST_DAYS}, or None",
             )
-        problems.check(keep_snapshots >= 1, given=f"keep_snapshots={keep_snapshots}", allowed="1 or more")
+        problems.check(
+            is_whole(keep_snapshots, 1), given=f"keep_snapshots={keep_snapshots}", allowed="1 or more"
+        )
         problems.check(
             compaction is not None or snapshot_days is not None or orphan_days is not None,
             given="nothing to do",

@@ -116,7 +116,7 @@ class TableQuality(Construct):
         super().__init__(scope, id)
         timeout = Duration.hours(2) if timeout is None else timeout
         self.table, self.results = table, results
-        self._check(rules, schedule, name, workers, timeout, expect_within)
+        self._check(rules, schedule, timezone, name, workers, timeout, expect_within)
         self.ruleset_name = (
             Names.unique_resource_name(self, max_length=255, separator="-") if name is None else name
         )
@@ -174,19 +174,22 @@ class TableQuality(Construct):
         self,
         rules: QualityRules,
         schedule: str | None,
+        timezone: str,
         name: str | None,
         workers: int,
         timeout: Duration,
         expect_within: Duration | None,
     ) -> None:
         problems = Problems("TableQuality", self)
+        problems.check_kind("rules", rules, QualityRules, write="QualityRules('Rules = [ … ]')")
+        problems.raise_if_any()
         unknown = [column for column in rules.columns if column not in self.table.column_names]
         problems.check(
             not unknown,
             given=f"rules on {', '.join(map(repr, unknown))}",
             allowed=f"columns of {self.table.name!r}: {', '.join(self.table.column_names)}",
         )
-        check_schedule(problems, schedule)
+        check_schedule(problems, schedule, timezone)
         problems.check(
             name is None or is_token(name) or 0 < len(name) <= 255,
             given=f"a name of {len(name or '')} characters",

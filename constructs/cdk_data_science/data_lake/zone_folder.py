@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk_data_science._validation import FOLDER, ConfigurationError, is_token
+from cdk_data_science._validation import FOLDER, ConfigurationError, Problems, is_token
 from cdk_data_science.data_lake.zone_base import ZoneBase
 
 
@@ -24,6 +24,9 @@ class ZoneFolder:
 
     def __post_init__(self) -> None:
         """Refuse what is no folder."""
+        problems = Problems("ZoneFolder")
+        problems.check_kind("zone", self.zone, ZoneBase, write='lake.zone("raw")')
+        problems.raise_if_any()
         if not is_token(self.prefix) and not FOLDER.fullmatch(self.prefix):
             raise ConfigurationError(
                 f"ZoneFolder in {self.zone.node.path}: given prefix={self.prefix!r}; allowed: a folder "

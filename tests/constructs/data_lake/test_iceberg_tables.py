@@ -152,7 +152,7 @@ def test_maintenance_works_on_this_table_alone(stack: cdk.Stack) -> None:
     ("options", "message"),
     [
         ({"compaction": "best"}, "compaction='best'; allowed: binpack, sort, z-order"),
-        ({"snapshot_days": 0}, "snapshot_days=0; allowed: 1 to 36500, or None"),
+        ({"snapshot_days": 0}, "snapshot_days=0; allowed: whole days, 1 to 36500, or None"),
         ({"keep_snapshots": 0}, "keep_snapshots=0"),
         ({"orphan_days": 0}, "orphan_days=0"),
         ({"compaction": None, "snapshot_days": None, "orphan_days": None}, "nothing to do"),

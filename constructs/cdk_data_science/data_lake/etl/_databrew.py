@@ -52,6 +52,7 @@ class DataBrewJob(Construct):
         timeout: Duration,
         retries: int,
         schedule: str | None,
+        timezone: str,
         problems: Problems,
     ) -> None:
         super().__init__(scope, id)
@@ -70,7 +71,7 @@ class DataBrewJob(Construct):
             given=f"output in the folder of table {table.name!r}",
             allowed="a folder apart from it: the table would read the output as its rows",
         )
-        check_schedule(problems, schedule)
+        check_schedule(problems, schedule, timezone)
         problems.raise_if_any()
         self._table, self._output = table, output
         self.role = self._make_role(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from aws_cdk import Duration, Stack
@@ -20,7 +20,7 @@ from cdk_data_science.data_lake._failure_rule import tell_of_failures
 from cdk_data_science.data_lake.etl import _places
 from cdk_data_science.data_lake.etl._role import JobRole
 from cdk_data_science.data_lake.etl.connection import JobConnection
-from cdk_data_science.data_lake.etl.script import Script, bind
+from cdk_data_science.data_lake.etl.script import Script, ScriptFile, ScriptObject, bind
 from cdk_data_science.data_lake.etl.workers import Workers, check_version
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
 from cdk_data_science.monitoring.alerts import AlertTopic
@@ -102,8 +102,11 @@ class GlueJob(Construct):
         description: str | None,
     ) -> None:
         super().__init__(scope, id)
-        outputs = [*writes, *([] if scratch is None else [scratch])]
         problems = Problems(kind, self)
+        _check_kinds(problems, script, libraries, workers, timeout)
+        _places.check_kinds(problems, reads=reads, writes=writes)
+        problems.raise_if_any()
+        outputs = [*writes, *([] if scratch is None else [scratch])]
         script.check(problems, _CODE)
         for library in libraries:
             library.check(problems, _LIBRARIES)
@@ -257,12 +260,18 @@ class GlueJob(Construct):
 
 
 def _check_arguments(problems: Problems, arguments: Mapping[str, str]) -> None:
-    for name in arguments:
+    for name, value in arguments.items():
         problems.check(
             is_token(name) or bool(_ARGUMENT.fullmatch(name)),
             given=f"argument {name!r}",
             allowed="names of letters, digits, _ and - with two hyphens in front",
             write=f'"--{name.lstrip("-")}"',
+        )
+        problems.check(
+            isinstance(value, str),
+            given=f"argument {name!r} of {value!r}",
+            allowed="texts",
+            write=f'"{value}"',
         )
         problems.check(
             name not in _OPTIONS,
@@ -273,6 +282,18 @@ def _check_arguments(problems: Problems, arguments: Mapping[str, str]) -> None:
         problems.check(
             name not in _RESERVED, given=f"argument {name!r}", allowed="names that Glue does not use itself"
         )
+
+
+def _check_kinds(
+    problems: Problems, script: object, libraries: Iterable[object], workers: object, timeout: object
+) -> None:
+    for option, code in (("script", script), *(("a library", each) for each in libraries)):
+        problems.check_kind(
+            option, code, (ScriptFile, ScriptObject), write='ScriptFile(path="jobs/clean.py")'
+        )
+    problems.check_kind("workers", workers, Workers, write='Workers(type="G.1X", count=2)')
+    if timeout is not None:
+        problems.check_kind("timeout", timeout, Duration, write="Duration.hours(2)")
 
 
 def _check_limits(problems: Problems, timeout: Duration | None, retries: int, parallel_runs: int) -> None:

@@ -43,6 +43,23 @@ def grant_write(role: iam.IRole, places: Sequence[Place]) -> None:
             place.grant_read_write(role)
 
 
+def check_kinds(problems: Problems, **options: object) -> None:
+    """Record what is no place, or no list of them."""
+    for option, places in options.items():
+        if not isinstance(places, Sequence) or isinstance(places, str):
+            problems.check(
+                False, given=f"{option}={type(places).__name__}", allowed="a list", write=f"{option}=[…]"
+            )
+            continue
+        for place in places:
+            problems.check_kind(
+                f"a place of {option}",
+                place,
+                (ZoneBase, TableBase, ZoneFolder),
+                write='ZoneFolder(zone=lake.raw, prefix="reviews/")',
+            )
+
+
 def check_one_key(problems: Problems, places: Sequence[Place]) -> None:
     """Record outputs of several keys: a job encrypts all that it writes with one."""
     names: dict[str, str] = {}

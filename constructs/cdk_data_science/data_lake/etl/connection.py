@@ -107,6 +107,14 @@ class JobConnection(Construct):
         security_group: ec2.ISecurityGroup | None,
     ) -> None:
         if subnet is None:
+            problems = Problems(type(self).__name__, self)
+            problems.check(
+                bool(vpc.private_subnets),
+                given="a VPC without a private subnet that has a way out",
+                allowed="a subnet of it: the way to AWS services is by endpoints there",
+                write="subnet=vpc.isolated_subnets[0]",
+            )
+            problems.raise_if_any()
             subnet = vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnets[0]
         self.security_group = self._group(vpc) if security_group is None else security_group
         self._connections = ec2.Connections(security_groups=[self.security_group])

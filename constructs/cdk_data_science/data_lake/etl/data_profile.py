@@ -78,6 +78,13 @@ class DataProfile(DataBrewJob):
         alerts: AlertTopic | None = None,
     ) -> None:
         problems = Problems(f"DataProfile {id!r}", scope)
+        problems.check_list("columns", columns)
+        problems.check_list("entities", entities)
+        problems.check_kind("table", table, TableBase, write="lake.curated.add_table(…)")
+        problems.check_kind(
+            "output", output, ZoneFolder, write='ZoneFolder(zone=lake.features, prefix="profiles/")'
+        )
+        problems.raise_if_any()
         unknown = [name for name in columns if not is_token(name) and name not in table.column_names]
         problems.check(
             not unknown,
@@ -97,6 +104,7 @@ class DataProfile(DataBrewJob):
             timeout=timeout,
             retries=retries,
             schedule=schedule,
+            timezone=timezone,
             problems=problems,
         )
         properties = databrew.CfnJob

@@ -127,6 +127,13 @@ class RecipeJob(DataBrewJob):
         alerts: AlertTopic | None = None,
     ) -> None:
         problems = Problems(f"RecipeJob {id!r}", scope)
+        problems.check_kind("table", table, TableBase, write="lake.raw.add_table(…)")
+        problems.check_kind(
+            "output", output, (TableBase, ZoneFolder), write='ZoneFolder(zone=lake.curated, prefix="clean/")'
+        )
+        for step in steps:
+            problems.check_kind("a step", step, RecipeStep, write='RecipeStep(operation="TRIM", …)')
+        problems.raise_if_any()
         _check_steps(problems, steps)
         problems.check(
             format in _FORMATS, given=f"format={format!r}", allowed=", ".join(_FORMATS), write='"parquet"'
@@ -146,6 +153,7 @@ class RecipeJob(DataBrewJob):
             timeout=timeout,
             retries=retries,
             schedule=schedule,
+            timezone=timezone,
             problems=problems,
         )
         zone = _places.zone_of(output)

@@ -128,6 +128,7 @@ class SparkJob(GlueJob):
         description: str | None = None,
     ) -> None:
         self.timeout, self.retries, self._schedule = timeout, retries, schedule
+        self._timezone = timezone
         self._bookmarked_in_parallel = bookmarks and parallel_runs != 1
         option = "job-bookmark-enable" if bookmarks else "job-bookmark-disable"
         super().__init__(
@@ -172,7 +173,7 @@ class SparkJob(GlueJob):
             )
 
     def _check(self, problems: Problems) -> None:
-        check_schedule(problems, self._schedule)
+        check_schedule(problems, self._schedule, self._timezone)
         problems.check(
             not self._bookmarked_in_parallel,
             given="bookmarks with several parallel_runs",

@@ -126,6 +126,17 @@ class StreamingJob(GlueJob):
         log_key: kms.IKey | None = None,
         description: str | None = None,
     ) -> None:
+        given = Problems(f"StreamingJob {id!r}", scope)
+        given.check(
+            not isinstance(stream, str),
+            given=f"stream={stream!r}",
+            allowed="a stream",
+            write='kinesis.Stream.from_stream_arn(self, "Clicks", "arn:aws:kinesis:…")',
+        )
+        given.check_kind(
+            "checkpoints", checkpoints, ZoneFolder, write='ZoneFolder(zone=lake.raw, prefix="checkpoints/")'
+        )
+        given.raise_if_any()
         self._window, self._checkpoints, self._outputs = maintenance_window, checkpoints, writes
         self._own = {"--stream": stream.stream_arn, "--checkpoints": checkpoints.uri}
         self._given, self._lag, self._told = dict(arguments or {}), longest_lag, tell_of_failures

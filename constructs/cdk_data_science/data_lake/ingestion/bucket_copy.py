@@ -132,6 +132,15 @@ class BucketCopy(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("BucketCopy", self)
+        problems.check_list("exclude", exclude)
+        problems.check_kind("to", to, ZoneFolder, write='ZoneFolder(zone=lake.raw, prefix="shop/")')
+        problems.check(
+            not isinstance(source, str),
+            given=f"source={source!r}",
+            allowed="a bucket",
+            write=f's3.Bucket.from_bucket_name(self, "Source", "{source}")',
+        )
+        problems.raise_if_any()
         problems.check(
             source_prefix is None or is_token(source_prefix) or bool(FOLDER.fullmatch(source_prefix)),
             given=f"source_prefix={source_prefix!r}",
@@ -150,7 +159,7 @@ class BucketCopy(Construct):
                 given=f"exclude with {pattern!r}",
                 allowed="one pattern each, without |, which joins them",
             )
-        check_schedule(problems, schedule)
+        check_schedule(problems, schedule, timezone)
         problems.raise_if_any()
 
         self._source, self._prefix, self._reader_name = source, source_prefix, reader_name

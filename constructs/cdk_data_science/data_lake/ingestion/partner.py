@@ -168,6 +168,8 @@ def _check(
     external_id: str | None,
     organization: str | None,
 ) -> None:
+    problems.check_list("roles", roles)
+    problems.raise_if_any()
     problems.check(
         bool(roles) != (account is not None),
         given=f"{len(roles)} roles, account={account!r}",

@@ -108,6 +108,11 @@ class ManagedTable(Construct):
             allowed="1 to 255 lower-case letters, digits and underscores, a letter or digit at both ends",
             write='name="reviews"',
         )
+        for column in schema:
+            problems.check_kind(
+                "a column", column, Column, write='Column(name="id", type="string", field_id=1)'
+            )
+        problems.raise_if_any()
         problems.check(bool(schema), given="a schema without columns", allowed="one column or more")
         iceberg.check(problems, schema, check_columns(problems, schema, "column"))
         for column in schema:
