@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from cdk_data_science.security import PermissionBoundary
 from settings.etl import Etl
 from settings.model import Settings
+from settings.zones import Zone
 from stacks.async_endpoint import AsyncEndpointStack
 from stacks.batch import BatchStack
 from stacks.clusters import ClustersStack
@@ -33,7 +34,6 @@ _ALSO: dict[type[cdk.Stack], tuple[str, ...]] = {
     EdgeStack: (),
     EndpointStack: (),
     SharedEndpointStack: (),
-    LakeStack: (),
     NetworkStack: ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
     TrainingStack: (),
     ServingStack: ("sqs:SendMessage",),
@@ -136,6 +136,9 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             hours = _of_hours(settings) if isinstance(stack, EndpointStack) else ()
             boundary = PermissionBoundary(stack, "Boundary", also=[*also, *network, *queue, *letters, *hours])
             boundary.apply_to(stack)
+        if isinstance(stack, LakeStack):
+            copies = [arn for zone in settings.lake.zones.values() for arn in _copies(stack, zone)]
+            PermissionBoundary(stack, "Boundary", copy_to=copies).apply_to(stack)
         if isinstance(stack, EtlStack) and settings.etl is not None:
             _bound_etl(stack, settings.etl)
         if isinstance(stack, FeaturesStack) and stack.ingestions:
@@ -162,6 +165,13 @@ def _of_hours(settings: Settings) -> tuple[str, ...]:
     if endpoint is None or endpoint.working_hours is None:
         return ()
     return _HOURS if endpoint.max_instances is None else (*_HOURS, *_SCALING)
+
+
+def _copies(stack: cdk.Stack, zone: Zone) -> list[str]:
+    """Where S3 copies the objects of a zone to; regions of copies are others than that of the stack."""
+    if zone.copy_bucket is None or zone.copy_key_arn is None:
+        return []
+    return [f"arn:{stack.partition}:s3:::{zone.copy_bucket}/*", zone.copy_key_arn]
 
 
 def _bound_etl(stack: EtlStack, etl: Etl) -> None:

@@ -10,7 +10,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -68,6 +68,13 @@ _READING = (
     "s3:ListBucket",
     "s3:ListBucketMultipartUploads",
     "s3:ListMultipartUploadParts",
+)
+_COPYING = (
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "s3:ReplicateDelete",
+    "s3:ReplicateObject",
+    "s3:ReplicateTags",
 )
 _GLOBAL = ("iam:Get*", "iam:List*", "iam:PassRole")
 
@@ -161,6 +168,9 @@ class PermissionBoundary(Construct):
         read_from: Other accounts whose buckets roles under it may read, and whose keys they may decrypt with,
             in this region, as far as these accounts admit them. Default: none.
 
+        copy_to: ARNs of the objects of buckets, and of keys, in any account and region, to which S3 may copy
+            objects in the name of roles under it. Default: none.
+
     Raises:
         ConfigurationError: For actions with wildcards, or that the boundary denies, and for accounts that are
             none, all of them at once.
@@ -172,7 +182,13 @@ class PermissionBoundary(Construct):
     """The policy, for ``permissions_boundary`` of roles."""
 
     def __init__(
-        self, scope: Construct, id: str, *, also: Sequence[str] = (), read_from: Sequence[str] = ()
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        also: Sequence[str] = (),
+        read_from: Sequence[str] = (),
+        copy_to: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id)
         _check(self, also, read_from)
@@ -194,6 +210,7 @@ class PermissionBoundary(Construct):
                     },
                 ),
                 *_reading(read_from, stack.region),
+                *_copying(copy_to),
                 iam.PolicyStatement(
                     sid="PullImagesOfOthers",
                     actions=[
@@ -215,6 +232,9 @@ class PermissionBoundary(Construct):
                 _deny("NobodyTouchesTheAudit", _AUDIT),
                 _deny("NobodyWidensAccess", _ACCESS),
             ],
+        )
+        acknowledge_wildcards(
+            self.policy, self, copy_to, "The objects of one bucket each, for S3 to copy objects to."
         )
         acknowledge(
             self.policy,
@@ -275,6 +295,14 @@ def _reading(accounts: Sequence[str], region: str) -> list[iam.PolicyStatement]:
                 "StringEquals": {"aws:RequestedRegion": region, "aws:ResourceAccount": sorted(set(accounts))}
             },
         )
+    ]
+
+
+def _copying(resources: Sequence[str]) -> list[iam.PolicyStatement]:
+    if not resources:
+        return []
+    return [
+        iam.PolicyStatement(sid="CopyElsewhere", actions=list(_COPYING), resources=sorted(set(resources)))
     ]
 
 
