@@ -159,7 +159,7 @@ class StopAccelerators(Section):
     """What the budget does when it is spent: it denies starting accelerators to some roles."""
 
     personas: tuple[Literal["data-scientist", "ml-engineer", "approver", "auditor"], ...] = ()
-    """People's roles of this platform that are concerned."""
+    """People's roles of this platform that are concerned: those of ``[security]``, and those in Studio."""
     roles: Annotated[
         tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+")], ...],
         Field(max_length=90),
@@ -289,10 +289,14 @@ class Settings(Section):
     @model_validator(mode="after")
     def _stopped_personas_are_there(self) -> Settings:
         stop = self.cost.stop_accelerators if self.cost is not None else None
-        if stop is not None and stop.personas and self.security is None:
+        in_studio = (
+            {user.persona for user in self.studio.users.values()} if self.studio is not None else set()
+        )
+        nobody = sorted({*stop.personas} - in_studio) if stop is not None and self.security is None else []
+        if nobody:
             raise ValueError(
-                "cost.stop_accelerators.personas names roles that only a table [security] makes: add it, or "
-                "name roles"
+                f"cost.stop_accelerators.personas names {nobody}, of whom there are roles only with a table "
+                "[security] or users in [studio]: add one of them, or name roles"
             )
         return self
 

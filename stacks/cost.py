@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -15,6 +17,7 @@ from cdk_data_science import (
     CostBudget,
     CostGuardrails,
     SlackChannel,
+    StudioTeam,
 )
 from cdk_data_science.cost.required_tags import activation_commands
 from cdk_data_science.security import Persona, Personas
@@ -35,6 +38,7 @@ class CostStack(cdk.Stack):
         cost: Cost,
         alerts: AlertTopic,
         personas: Personas | None = None,
+        teams: Sequence[StudioTeam] = (),
         env: cdk.Environment,
     ) -> None:
         super().__init__(scope, id, env=env, description="Cost: budgets, alerts, what stops spending")
@@ -57,7 +61,7 @@ class CostStack(cdk.Stack):
                 for name, part in cost.budgets.items()
             ],
             commitments=_commitments(cost),
-            stop_accelerators=self._stop(settings, cost, personas),
+            stop_accelerators=self._stop(settings, cost, personas, teams),
             chat=None
             if slack is None
             else SlackChannel(workspace_id=slack.workspace_id, channel_id=slack.channel_id),
@@ -80,12 +84,16 @@ class CostStack(cdk.Stack):
                 "keys are active cost allocation tags, the budgets count nothing",
             )
 
-    def _stop(self, settings: Settings, cost: Cost, personas: Personas | None) -> AcceleratorStop | None:
+    def _stop(
+        self, settings: Settings, cost: Cost, personas: Personas | None, teams: Sequence[StudioTeam]
+    ) -> AcceleratorStop | None:
         stop = cost.stop_accelerators
         if stop is None:
             return None
-        people = {} if personas is None else personas.roles
-        roles: list[iam.IRole] = [people[Persona(name)] for name in stop.personas]
+        # A persona has a role outside of Studio, and one in each team there.
+        places = [{} if personas is None else personas.roles, *(team.roles for team in teams)]
+        concerned = [Persona(name) for name in stop.personas]
+        roles: list[iam.IRole] = [place[name] for place in places for name in concerned if name in place]
         roles += [
             iam.Role.from_role_arn(self, f"Stopped{index}", arn, mutable=False)
             for index, arn in enumerate(stop.roles)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import aws_cdk as cdk
 
-from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags
+from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags, StudioTeam
 from settings.model import SPEAKING, Settings
 from stacks import boundaries, regions
 from stacks.clusters import ClustersStack
@@ -174,6 +174,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             env=env,
         )
         stacks.append(pipeline)
+    teams: list[StudioTeam] = []
     if settings.studio is not None and network is not None and operations is not None:
         studio = StudioStack(
             app,
@@ -187,15 +188,19 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
             env=env,
         )
         stacks.append(studio)
-        stacks += team_stacks(
-            app,
-            settings.studio,
-            prefix=f"{name}-studio",
-            domain=studio.domain,
-            lake=lake.lake,
-            mlflow=lake.mlflow,
-            env=env,
+        people = list(
+            team_stacks(
+                app,
+                settings.studio,
+                prefix=f"{name}-studio",
+                domain=studio.domain,
+                lake=lake.lake,
+                mlflow=lake.mlflow,
+                env=env,
+            )
         )
+        stacks += people
+        teams = [part.team for part in people]
     protection = None
     if settings.security is not None or settings.audit is not None:
         protection = ProtectionStack(
@@ -217,6 +222,7 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 cost=settings.cost,
                 alerts=operations.alerts,
                 personas=None if protection is None else protection.personas,
+                teams=teams,
                 env=env,
             )
         )

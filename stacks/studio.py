@@ -229,7 +229,7 @@ def team_stacks(
     lake: DataLake,
     mlflow: Mlflow | None,
     env: cdk.Environment,
-) -> Iterator[cdk.Stack]:
+) -> Iterator[StudioTeamStack]:
     """A stack for each team, and further ones for those who were put there."""
     for team, about in studio.teams.items():
         for number in sorted({user.stack for user in studio.users.values() if user.team == team}):

@@ -6,13 +6,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsii
-from aws_cdk import IStableAnyProducer, Lazy, TagManager
-from constructs import IConstruct
+from aws_cdk import IStableAnyProducer, ITaggable, Lazy, TagManager, TagType
+from constructs import Construct, IConstruct
 
 
 def rendered_tags(own: Mapping[str, str], source: IConstruct | None) -> Any:
     """A list of tags as most APIs have it: those of a construct as they stand at synthesis, and own ones."""
     return Lazy.any(_Tags(own=own, source=source), omit_empty_array=True)
+
+
+def tags_at(scope: Construct, id: str, own: Mapping[str, str], source: IConstruct | None) -> Any:
+    """The tags of what a state makes: those of ``source``, or of the state's place in the app without one."""
+    return rendered_tags(own, source if source is not None else TagsHere(scope, f"{id} tags"))
+
+
+@jsii.implements(ITaggable)
+class TagsHere(Construct):
+    """Has the tags of its place in the app, as a resource there would have them."""
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        self._manager = TagManager(TagType.STANDARD, "Tags")
+
+    @property
+    def tags(self) -> TagManager:
+        """What CDK adds tags to."""
+        return self._manager
 
 
 @jsii.implements(IStableAnyProducer)

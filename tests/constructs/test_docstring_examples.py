@@ -14,7 +14,7 @@ import aws_cdk as cdk
 import pytest
 
 import cdk_data_science
-from cdk_data_science.cost import at_rest
+from cdk_data_science.cost import RequiredTags, at_rest
 from tests.constructs import support
 
 EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -59,6 +59,8 @@ def test_an_example_runs_inside_a_stack_and_synthesizes(source: str) -> None:
     # THEN every app that it made or used synthesizes
     for value in list(namespace.values()):
         if isinstance(value, cdk.Stack):
+            # AND what it made carries required tags, in the template and in what is made at run time
+            RequiredTags(value, {"cost-center": "4711"})
             # AND everything that the library makes is known to the list of costs at rest
             made = {resource["Type"] for resource in support.resources(value).values()}
             assert {name for name in made if at_rest.kind(name) is at_rest.Kind.UNCLASSIFIED} == set()

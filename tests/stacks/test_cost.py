@@ -97,6 +97,35 @@ def test_personas_of_the_platform_are_denied_too(tmp_path: Any) -> None:
     assert role == "DataScientist"
 
 
+def test_personas_in_studio_are_denied_in_each_of_their_teams(tmp_path: Any) -> None:
+    """They start what is large from there."""
+    studio = """
+[network]
+zones = ["us-east-1a", "us-east-1b"]
+features = ["studio"]
+[studio]
+home_file_system = false
+[studio.teams]
+reviews.cost_center = "1"
+search.cost_center = "2"
+[studio.users]
+ann.team = "reviews"
+ben = { team = "search", persona = "ml-engineer" }
+cay.team = "search"
+"""
+    text = BASE + COST.replace("roles =", 'personas = ["data-scientist"]\n# roles =') + studio
+    (tmp_path / "test.toml").write_text(text, encoding="utf-8")
+    stacks = compose(support.app(), load("test", folder=tmp_path))
+    template = support.synth(stacks[-1])
+    action = support.only(support.resources(template, "AWS::Budgets::BudgetsAction"))["Properties"]
+    roles = action["Definition"]["IamActionDefinition"]["Roles"]
+    assert [json.dumps(role).split("ds-test-studio-")[1].split('"')[0] for role in roles] == [
+        "reviews",
+        "search",
+    ]
+    assert all("DataScientist" in json.dumps(role) for role in roles)
+
+
 def test_people_are_told_what_lets_the_budgets_count(template: Template) -> None:
     # Until its keys are active, a budget by tag sees nothing: no alert, and no action.
     outputs = template.to_json()["Outputs"]
@@ -122,7 +151,11 @@ def test_the_platforms_one_topic_carries_the_alerts(template: Template) -> None:
         ("services =", "service =", ["cost.budgets.search-team.service: unknown key", "services"]),
         ("role/DataScientist", "user/ada", ["cost.stop_accelerators.roles"]),
         ("roles =", "personas = []\n# roles =", ["name the personas or the roles"]),
-        ("roles =", 'personas = ["auditor"]\n# roles =', ["only a table [security] makes"]),
+        (
+            "roles =",
+            'personas = ["auditor"]\n# roles =',
+            ["names ['auditor'], of whom there are roles only with a table [security] or users"],
+        ),
         ("allowed_accelerators = 1", "allowed_accelerators = 16", ["less than or equal to 15"]),
         ('"C0123ABCD"', '"general"', ["cost.slack.channel_id"]),
     ],

@@ -119,7 +119,7 @@ FREE: dict[str, str] = {
         "DataQualityJobDefinition Device DeviceFleet Domain EndpointConfig Hub Image ImageVersion "
         "InferenceComponent InferenceExperiment Model ModelBiasJobDefinition ModelCard "
         "ModelExplainabilityJobDefinition ModelPackage ModelPackageGroup ModelQualityJobDefinition "
-        "MonitoringSchedule NotebookInstanceLifecycleConfig Pipeline ProcessingJob Project Space "
+        "MonitoringSchedule NotebookInstanceLifecycleConfig Pipeline ProcessingJob Project "
         "StudioLifecycleConfig UserProfile Workteam"
     ),
     "Scheduler": "*",
@@ -160,7 +160,6 @@ UNKNOWN: dict[str, str] = {
     "AWS::MSK::ServerlessCluster": "by the hour and the partitions",
     "AWS::MWAA::Environment": "by its class and workers",
     "AWS::Macie::Session": "by the buckets and what they hold",
-    "AWS::NetworkFirewall::Firewall": "by its endpoints",
     "AWS::OpenSearchService::Domain": "by its instances and their storage",
     "AWS::OpenSearchServerless::Collection": "by its compute units",
     "AWS::Personalize::Dataset": "by its size and what is trained on it",

@@ -159,9 +159,29 @@ def _file_system(properties: Mapping[str, Any], template: Template) -> Quantitie
 
 
 def _elastic_file_system(properties: Mapping[str, Any], template: Template) -> Quantities:
-    if template.value(properties.get("ThroughputMode", "bursting"), "throughput mode") == "provisioned":
-        raise Undecided("no price for provisioned throughput of EFS")
-    return []
+    if template.value(properties.get("ThroughputMode", "bursting"), "throughput mode") != "provisioned":
+        return []
+    given = properties.get("ProvisionedThroughputInMibps")
+    return [("efs.provisioned-mibps", template.number(given, "provisioned throughput", 0))]
+
+
+def _firewall(properties: Mapping[str, Any], template: Template) -> Quantities:
+    """One endpoint in each of its subnets, or zones."""
+    endpoints = sum(
+        template.length(properties.get(name), "endpoints")
+        for name in ("AvailabilityZoneMappings", "SubnetMappings")
+    )
+    return [("vpc.network-firewall-endpoint", endpoints)]
+
+
+def _space(properties: Mapping[str, Any], template: Template) -> Quantities:
+    """A space has a volume from its first start on, whether it runs or not."""
+    settings = properties.get("SpaceSettings", {})
+    storage = settings.get("SpaceStorageSettings", {}).get("EbsStorageSettings", {})
+    if "EbsVolumeSizeInGb" not in storage:
+        raise Undecided("a volume of its domain's default size, once it was started")
+    size = template.number(storage["EbsVolumeSizeInGb"], "size of the volume", 0)
+    return [("sagemaker.studio-volume-gb", size)]
 
 
 def _stream(properties: Mapping[str, Any], template: Template) -> Quantities:
@@ -231,9 +251,10 @@ def _compute_environment(properties: Mapping[str, Any], template: Template) -> Q
 
 
 def _parameter(properties: Mapping[str, Any], template: Template) -> Quantities:
-    if template.value(properties.get("Tier", "Standard"), "tier") != "Standard":
-        raise Undecided("no price for advanced parameters")
-    return []
+    tier = template.value(properties.get("Tier", "Standard"), "tier")
+    if tier == "Intelligent-Tiering":
+        raise Undecided("advanced, and billed, if its value is large or has policies")
+    return [("ssm.advanced-parameter", 1)] if tier == "Advanced" else []
 
 
 PRICED: Mapping[str, Callable[[Mapping[str, Any], Template], Quantities]] = {
@@ -255,6 +276,7 @@ PRICED: Mapping[str, Callable[[Mapping[str, Any], Template], Quantities]] = {
     "AWS::Kinesis::Stream": _stream,
     "AWS::Lambda::Alias": _provisioned_concurrency,
     "AWS::Lambda::Version": _provisioned_concurrency,
+    "AWS::NetworkFirewall::Firewall": _firewall,
     "AWS::Redshift::Cluster": _redshift,
     "AWS::SSM::Parameter": _parameter,
     "AWS::SageMaker::App": _app,
@@ -262,5 +284,6 @@ PRICED: Mapping[str, Callable[[Mapping[str, Any], Template], Quantities]] = {
     "AWS::SageMaker::Endpoint": _endpoint,
     "AWS::SageMaker::FeatureGroup": _feature_group,
     "AWS::SageMaker::NotebookInstance": _notebook,
+    "AWS::SageMaker::Space": _space,
     "AWS::SecretsManager::Secret": _one("secretsmanager.secret"),
 }

@@ -11,13 +11,14 @@ _MACHINE = "AWS::StepFunctions::StateMachine"
 _UNKNOWN = "<token>"
 # Tasks that make what costs money and takes tags. A version in a model group takes none.
 _MAKING = re.compile(
-    r"(?:aws-sdk:)?sagemaker:create(?:AutoMLJobV2|Endpoint|EndpointConfig|HyperParameterTuningJob|Model|"
-    r"NotebookInstance|ProcessingJob|TrainingJob|TransformJob)(?:\.sync(?::\d)?)?$"
+    r"(?:aws-sdk:)?(?:sagemaker:create(?:AutoMLJobV2|Endpoint|EndpointConfig|HyperParameterTuningJob|Model|"
+    r"NotebookInstance|ProcessingJob|TrainingJob|TransformJob)|"
+    r"batch:submitJob|fsx:createFileSystem)(?:\.sync(?::\d)?)?$"
 )
 
 
 def tags_of_tasks(resource: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and tags of each task of a state machine that makes something taggable in SageMaker.
+    """Name and tags of each task of a state machine that makes something taggable.
 
     Tags that an expression gives at run time are not known, and such a task is left out.
     """
@@ -29,9 +30,11 @@ def tags_of_tasks(resource: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, 
         if _MAKING.search(str(state.get("Resource", ""))) is None:
             continue
         arguments = state.get("Arguments", state.get("Parameters", {}))
-        tags = arguments.get("Tags", []) if isinstance(arguments, dict) else None
+        tags = arguments.get("Tags", {}) if isinstance(arguments, dict) else None
         if isinstance(tags, list) and "Tags.$" not in arguments:
-            yield name, {str(tag.get("Key")): tag.get("Value") for tag in tags if isinstance(tag, dict)}
+            tags = {str(tag.get("Key")): tag.get("Value") for tag in tags if isinstance(tag, dict)}
+        if isinstance(tags, dict) and "Tags.$" not in arguments:
+            yield name, tags
 
 
 def _parsed(definition: Any) -> Any:

@@ -18,16 +18,29 @@ from cdk_data_science.cost.taggable import tag_properties
 
 _LARGEST_TAG_POLICY = 10_000
 _TAGS_PER_ACTIVATION = 20
-# What costs money in SageMaker and takes tags in the request that creates it.
+# What costs money in SageMaker and takes tags in the request that creates it. Not apps and spaces: Studio
+# asks for those, and gives them the tags of their user's profile.
 _RUN_TIME_ACTIONS = (
+    "sagemaker:CreateAutoMLJob",
     "sagemaker:CreateAutoMLJobV2",
+    "sagemaker:CreateCluster",
+    "sagemaker:CreateCompilationJob",
     "sagemaker:CreateEndpoint",
     "sagemaker:CreateEndpointConfig",
+    "sagemaker:CreateFeatureGroup",
     "sagemaker:CreateHyperParameterTuningJob",
+    "sagemaker:CreateInferenceComponent",
+    "sagemaker:CreateInferenceExperiment",
+    "sagemaker:CreateInferenceRecommendationsJob",
+    "sagemaker:CreateMlflowApp",
+    "sagemaker:CreateMlflowTrackingServer",
     "sagemaker:CreateModel",
+    "sagemaker:CreateMonitoringSchedule",
     "sagemaker:CreateNotebookInstance",
+    "sagemaker:CreateOptimizationJob",
     "sagemaker:CreateProcessingJob",
     "sagemaker:CreateTrainingJob",
+    "sagemaker:CreateTrainingPlan",
     "sagemaker:CreateTransformJob",
 )
 
@@ -149,18 +162,24 @@ class RequiredTags:
         return document
 
     def deny_untagged(self, role: iam.IRole) -> None:
-        """Forbid a role to create jobs, models, endpoints and notebooks in SageMaker without these tags.
+        """Forbid a role to create jobs, models, endpoints, clusters and notebooks in SageMaker without these
+        tags, or with values of theirs that are not allowed.
 
-        For people who start them by hand or with the SageMaker SDK: nothing at synthesis sees those.
+        For people who start them by hand or with the SageMaker SDK: nothing at synthesis sees those. IAM has
+        no regular expressions: of keys with a pattern any value will do.
         """
         for number, key in enumerate(self._rules.required):
+            tag, allowed = f"aws:RequestTag/{key}", self._rules.allowed.get(key)
             role.add_to_principal_policy(
                 iam.PolicyStatement(
                     sid=f"RequiredTag{number}",
                     effect=iam.Effect.DENY,
                     actions=list(_RUN_TIME_ACTIONS),
                     resources=["*"],
-                    conditions={"Null": {f"aws:RequestTag/{key}": "true"}},
+                    # What is not there is no allowed value either.
+                    conditions={"Null": {tag: "true"}}
+                    if allowed is None
+                    else {"StringNotEquals": {tag: list(allowed)}},
                 )
             )
 

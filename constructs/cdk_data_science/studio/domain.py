@@ -51,7 +51,7 @@ class StudioDomain(StudioDomainBase):
     delete the home file system, which otherwise stays, without mount targets.
 
     **Costs at rest**: 2 USD a month for two keys, 0.10 USD for an alarm. The home file system costs for what
-    is in it, and a space 0.10 USD or more a month for each GB of its volume, whether it runs or not. In a VPC
+    is in it, and a space 0.112 USD a month for each GB of its volume, whether it runs or not. In a VPC
     without internet, Studio needs the interface endpoints of ``NetworkFeature.STUDIO``, which cost by the
     hour.
 

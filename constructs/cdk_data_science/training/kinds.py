@@ -69,17 +69,14 @@ class JobKind:
         """The ARN of the jobs whose names match a pattern."""
         return stack.format_arn(service="sagemaker", resource=self.resource, resource_name=pattern)
 
-    def statements(
-        self, stack: Stack, pattern: str, role: iam.IRole | None, *, tagged: bool = True
-    ) -> list[iam.PolicyStatement]:
+    def statements(self, stack: Stack, pattern: str, role: iam.IRole | None) -> list[iam.PolicyStatement]:
         """What a state machine needs to run jobs of a name pattern to their end, and to stop them.
 
         Step Functions tags each job that it waits for with ``.sync``.
         """
         operations = [self.create, self.describe, self.stop]
         actions = [f"sagemaker:{each[0].upper()}{each[1:]}" for each in operations]
-        if tagged or self.rule is not None:
-            actions.append("sagemaker:AddTags")
+        actions.append("sagemaker:AddTags")
         if self.rule is not None:
             actions.append("sagemaker:ListTags")
         found = [iam.PolicyStatement(actions=sorted(actions), resources=[self.arn(stack, pattern)])]

@@ -68,6 +68,25 @@ def endpoint(*variants: dict[str, Any]) -> Line | None:
         ("AWS::SageMaker::NotebookInstance", {"InstanceType": "ml.t3.medium", "VolumeSizeInGB": 20}, 39.30),
         ("AWS::SageMaker::App", {"ResourceSpec": {"InstanceType": "ml.t3.medium"}}, 36.50),
         ("AWS::SecretsManager::Secret", {}, 0.40),
+        # 0.395 USD an hour for each of two endpoints
+        (
+            "AWS::NetworkFirewall::Firewall",
+            {"SubnetMappings": [{"SubnetId": "a"}, {"SubnetId": "b"}]},
+            576.70,
+        ),
+        # 50 GB at 0.112 USD
+        (
+            "AWS::SageMaker::Space",
+            {"SpaceSettings": {"SpaceStorageSettings": {"EbsStorageSettings": {"EbsVolumeSizeInGb": 50}}}},
+            5.60,
+        ),
+        # 20 MiB/s at 6 USD
+        (
+            "AWS::EFS::FileSystem",
+            {"ThroughputMode": "provisioned", "ProvisionedThroughputInMibps": 20},
+            120.00,
+        ),
+        ("AWS::SSM::Parameter", {"Tier": "Advanced"}, 0.05),
         ("AWS::EC2::Volume", {"VolumeType": "gp3", "Size": 100}, 8.00),
         ("AWS::Redshift::Cluster", {"NodeType": "ra3.xlplus", "NumberOfNodes": 2}, 1585.56),
         # 0.10 USD a day, 730 / 24 days
@@ -195,7 +214,9 @@ def test_what_is_billed_by_use_is_not_listed(type: str, properties: dict[str, An
         ),
         ("AWS::DynamoDB::Table", {}, "provisioned throughput"),
         ("AWS::FSx::FileSystem", {"FileSystemType": "ONTAP"}, "of type ONTAP"),
-        ("AWS::SSM::Parameter", {"Tier": "Advanced"}, "advanced parameters"),
+        ("AWS::SSM::Parameter", {"Tier": "Intelligent-Tiering"}, "if its value is large"),
+        ("AWS::SageMaker::Space", {"SpaceSettings": {"AppType": "JupyterLab"}}, "domain's default size"),
+        ("AWS::NetworkFirewall::Firewall", {"SubnetMappings": {"Ref": "S"}}, "endpoints"),
         ("AWS::AccessAnalyzer::Analyzer", {"Type": "ACCOUNT_UNUSED_ACCESS"}, "number of roles"),
     ],
 )

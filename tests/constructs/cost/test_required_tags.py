@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import botocore.session
 import pytest
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_efs as efs
@@ -18,10 +19,13 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import RequiredTags, taggable
+from cdk_data_science.cost._run_time_tags import tags_of_tasks
 from cdk_data_science.cost._tag_check import find_problems
 from cdk_data_science.cost._tag_rules import TagRules
+from cdk_data_science.cost.required_tags import _RUN_TIME_ACTIONS
 from tests.constructs import support
 from tests.constructs.cost import generate_taggable_types
+from tests.constructs.security.simulator import Simulator
 
 TAGS = {"business-unit": "retail", "application": "reviews", "environment": "dev", "owner": "ml@example.com"}
 
@@ -207,6 +211,25 @@ def machine(stack: cdk.Stack, **arguments: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("resource", "tags"),
+    [
+        ("aws-sdk:fsx:createFileSystem", [{"Key": "owner", "Value": "me"}]),
+        ("batch:submitJob.sync", {"owner": "me"}),
+    ],
+)
+def test_what_tasks_of_other_services_make_is_judged_too(resource: str, tags: Any) -> None:
+    state = {"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "End": True}
+
+    def found(arguments: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        definition = {"StartAt": "Make", "States": {"Make": state | {"Arguments": arguments}}}
+        properties = {"DefinitionString": json.dumps(definition)}
+        return list(tags_of_tasks({"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}))
+
+    assert found({"Tags": tags}) == [("Make", {"owner": "me"})]
+    assert found({}) == [("Make", {})]
+
+
 def test_a_task_that_starts_jobs_without_the_tags_fails_the_synthesis() -> None:
     app = support.app()
     RequiredTags(app, {"owner": "me", "environment": "dev"}, allowed={"environment": ["dev", "prod"]})
@@ -309,7 +332,24 @@ def test_a_role_can_be_denied_to_create_jobs_without_the_tags() -> None:
     ]
     for statement in statements:
         assert statement["Effect"] == "Deny"
-        assert "sagemaker:CreateTrainingJob" in statement["Action"]
+        assert {"sagemaker:CreateTrainingJob", "sagemaker:CreateCluster"} <= {*statement["Action"]}
+
+
+def test_whoever_starts_jobs_by_hand_gives_tags_an_allowed_value() -> None:
+    stack = support.stack()
+    role = iam.Role(stack, "Scientist", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    RequiredTags(stack, {"environment": "dev"}, allowed={"environment": ["dev", "prod"]}).deny_untagged(role)
+    scientist = Simulator(support.resources(stack), "Scientist", administrator=True)
+    for tags, allowed in (({}, False), ({"environment": "test"}, False), ({"environment": "prod"}, True)):
+        when = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+        assert scientist.allows("sagemaker:CreateTrainingJob", when=when) is allowed, tags
+
+
+def test_what_deny_untagged_forbids_takes_tags_in_its_request() -> None:
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    for action in _RUN_TIME_ACTIONS:
+        members = model.operation_model(action.partition(":")[2]).input_shape.members
+        assert "Tags" in members, action
 
 
 @pytest.mark.parametrize(

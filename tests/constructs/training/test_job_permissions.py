@@ -111,8 +111,9 @@ MAKERS = (process, tune, transform, automl, compile_model, start)
 
 @pytest.fixture(scope="module")
 def platform() -> Platform:
-    # GIVEN a machine for each kind of job, with a role of its own
+    # GIVEN a machine for each kind of job, with a role of its own, in an app with tags
     stack = support.stack()
+    cdk.Tags.of(stack).add("owner", "ml@example.com")
     role = iam.Role(stack, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
     for maker in MAKERS:
         own = Construct(stack, maker.__name__)

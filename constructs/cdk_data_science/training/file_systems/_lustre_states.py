@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_data_science._tags import TagsHere, rendered_tags
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.file_systems._lustre_parts import S3_SERVICE
 from cdk_data_science.training.file_systems.lustre_values import LustreLink
@@ -141,6 +142,7 @@ class States:
     ) -> None:
         self._scope, self._id, self._owner = scope, id, owner
         self._permissions, self._failed = permissions, failed
+        self._place: TagsHere | None = None
 
     def create(self, parameters: Mapping[str, Any]) -> tuple[Task, sfn.Choice]:
         """Make the file system and wait until it is there: the first state, and the one to go on from."""
@@ -299,8 +301,9 @@ class States:
             f"'{self._id} {what}', 'SHA-256'), 0, 60) %}}"
         )
 
-    def _tags(self) -> list[dict[str, str]]:
-        return [
-            {"Key": OWNER_TAG, "Value": self._owner},
-            {"Key": RUN_TAG, "Value": "{% $states.context.Execution.Id %}"},
-        ]
+    def _tags(self) -> Any:
+        """Whose they are, for permissions and the one who removes; and the tags of this place, for cost."""
+        if self._place is None:
+            self._place = TagsHere(self._scope, f"{self._id} tags")
+        own = {OWNER_TAG: self._owner, RUN_TAG: "{% $states.context.Execution.Id %}"}
+        return rendered_tags(own, self._place)

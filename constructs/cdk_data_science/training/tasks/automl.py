@@ -114,7 +114,8 @@ class AutoMLJobTask(PolledJob):
         deploy_endpoint: Name of an endpoint that the best model is put on, which costs by the hour until it
             is deleted; ``""`` lets SageMaker name it. None is made if not given.
         tags: Tags of the job.
-        tags_of: A construct whose tags the job gets too, as they stand at synthesis.
+        tags_of: A construct whose tags the job gets too, as they stand at synthesis; the
+            state's own place in the app if not given.
         on_failure: Where to go when the job cannot be had or fails, with the variable ``failure`` set to
             ``{"error", "cause", "state"}``; a Fail state with the original error if not given.
         assign: Variables to set from ``$states.result``, which is that of ``DescribeAutoMLJobV2``.

@@ -122,7 +122,8 @@ class CompilationJobTask(PolledJob):
         network: Subnets and security groups of the job.
         max_runtime: Longest time of the job, one second to 28 days; 15 minutes if not given.
         tags: Tags of the job.
-        tags_of: A construct whose tags the job gets too, as they stand at synthesis.
+        tags_of: A construct whose tags the job gets too, as they stand at synthesis; the
+            state's own place in the app if not given.
         on_failure: Where to go when the job cannot be had or fails, with the variable ``failure`` set to
             ``{"error", "cause", "state"}``; a Fail state with the original error if not given.
         assign: Variables to set from ``$states.result``, which is that of ``DescribeCompilationJob``.

@@ -9,7 +9,7 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from cdk_data_science._tags import rendered_tags
+from cdk_data_science._tags import tags_at
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.kinds import Naming
 from cdk_data_science.training.tasks.polling import Watched
@@ -50,7 +50,7 @@ class JobTask(Task):
             arguments={
                 kind.name_member: naming.name,
                 **arguments,
-                "Tags": rendered_tags(tags, tags_of),
+                "Tags": tags_at(scope, id, tags, tags_of),
                 **(parameters or {}),
             },
             timeout=timeout if timeout is not None else limit.plus(OVERHEAD),

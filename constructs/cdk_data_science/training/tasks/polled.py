@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
-from cdk_data_science._tags import rendered_tags
+from cdk_data_science._tags import tags_at
 from cdk_data_science._tasks import Task, retry
 from cdk_data_science.training.kinds import Naming
 from cdk_data_science.training.tasks.polling import JobStates, Watched, sdk_retries
@@ -45,11 +45,11 @@ class PolledJob(JobStates):
             arguments={
                 kind.name_member: naming.name,
                 **arguments,
-                "Tags": rendered_tags(tags, tags_of),
+                "Tags": tags_at(scope, id, tags, tags_of),
                 **(parameters or {}),
             },
             timeout=Duration.minutes(15),
-            statements=kind.statements(stack, naming.pattern, role, tagged=bool(tags) or tags_of is not None),
+            statements=kind.statements(stack, naming.pattern, role),
             retry=create_retries(),
         )
         super().__init__(

@@ -81,7 +81,8 @@ class ProcessingJobTask(JobTask):
         inputs: At most 10 with the program, from S3 or from Athena.
         outputs: At most 10, to S3 or to feature groups.
         output_key: Key that encrypts the outputs; the bucket's default key if not given.
-        tags_of: A construct whose tags the jobs get too, as they stand at synthesis.
+        tags_of: A construct whose tags the jobs get too, as they stand at synthesis; the
+            state's own place in the app if not given.
         timeout: Limit of the state; the job's own limit plus 30 minutes if not given.
         assign: Variables to set from ``$states.result``.
         output: What the next state has as its input; an empty object if not given.

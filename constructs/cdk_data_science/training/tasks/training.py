@@ -71,7 +71,8 @@ class TrainingJobTask(JobTask):
         output_key: Key that encrypts the archive; the bucket's default key if not given.
         checkpoint_uri: S3 prefix that SageMaker keeps in step with ``checkpoint_path``.
         checkpoint_path: Where the container reads and writes checkpoints.
-        tags_of: A construct whose tags the jobs get too, as they stand at synthesis.
+        tags_of: A construct whose tags the jobs get too, as they stand at synthesis; the
+            state's own place in the app if not given.
         timeout: Limit of the state; the job's own limit plus 30 minutes if not given.
         assign: Variables to set from ``$states.result``.
         output: What the next state has as its input; an empty object if not given.

@@ -230,7 +230,8 @@ class TransformJobTask(JobTask):
             case because SageMaker's ARNs are. The job's name if that is no expression, a RunName's own if it
             is one.
         output_key: Key that encrypts the output; the bucket's default key if not given.
-        tags_of: A construct whose tags the jobs get too, as they stand at synthesis.
+        tags_of: A construct whose tags the jobs get too, as they stand at synthesis; the
+            state's own place in the app if not given.
         timeout: Limit of the state; the job's own limit if not given.
         assign: Variables to set from ``$states.result``.
         output: What the next state has as its input; an empty object if not given.

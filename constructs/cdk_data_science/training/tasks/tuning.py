@@ -109,7 +109,8 @@ class TuningJobTask(JobTask):
             case because SageMaker's ARNs are. The job's name if that is no expression, a RunName's own if it
             is one.
         tags: Tags of the tuning job, which its trials get, too.
-        tags_of: A construct whose tags they get too, as they stand at synthesis.
+        tags_of: A construct whose tags they get too, as they stand at synthesis; the state's own place in the
+            app if not given.
         timeout: Limit of the state; the search's own limit plus 30 minutes if not given.
         assign: Variables to set from ``$states.result``.
         output: What the next state has as its input; an empty object if not given.
