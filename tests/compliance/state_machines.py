@@ -179,6 +179,8 @@ def _task_needs(platform: Platform, machine: Machine, state: State) -> list[Need
             f"{__name__}; add it from the Step Functions developer guide"
         )
     passed = [Need("iam:PassRole", role, state.name) for role in _roles(state)] if parsed["sdk"] else []
+    if service == "sagemaker" and operation.startswith("Create") and state.arguments.get("Tags"):
+        passed.append(Need("sagemaker:AddTags", "*", f"{state.name} tags what it makes"))
     return [*(Need(action, "*", state.name) for action in sorted(sdk.actions(service, operation))), *passed]
 
 
