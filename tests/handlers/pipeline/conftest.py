@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from handlers.pipeline.asset import aliases as aliases_module
-from handlers.pipeline.asset import clients, health, start, versions
+from handlers.pipeline.asset import clients, deploy, health, start, versions
 from handlers.pipeline.asset import smoke as smoke_module
+from handlers.pipeline.deploying import DIGESTS, MANIFEST, Request, answer
 from handlers.pipeline.fakes import Clock, FakeCloudWatch, FakeLambda, FakeStepFunctions
 from moto import mock_aws
 
@@ -100,3 +102,68 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> FakeCloudWatch:
     fake = FakeCloudWatch()
     monkeypatch.setattr(health, "cloudwatch", lambda: fake)
     return fake
+
+
+# Deployment
+
+
+def first_deployment(request_of: Request, model: str = "A") -> None:
+    event = request_of(model)
+    deploy.promote(event | deploy.stage(event, CONTEXT), CONTEXT)
+
+
+def deployed(event: dict[str, Any]) -> dict[str, Any]:
+    event |= deploy.stage(event, CONTEXT)
+    if event["previous"]:
+        event |= deploy.shift(event, CONTEXT)
+    return event | deploy.promote(event, CONTEXT)
+
+
+def pointed(lake: Lake) -> dict[str, Any]:
+    found: dict[str, Any] = lake.json({"key": "models/reviews/current.json"})
+    return found
+
+
+def canary(request_of: Request, **changes: Any) -> dict[str, Any]:
+    event = request_of("B", percent=10, **changes)
+    event |= deploy.stage(event, CONTEXT)
+    return event | deploy.shift(event, CONTEXT)
+
+
+@pytest.fixture
+def request_of(lake: Lake, function: FakeLambda, watch: FakeCloudWatch) -> Request:
+    function.answer = answer
+    rows = [(f"id{number}", "word " * number, number / 2) for number in range(1, 13)]
+    lake.put("holdout.csv", "id,text,stars\n" + "".join(f"{i},{text},{stars}\n" for i, text, stars in rows))
+    scores = [(i, len(text) / 100 + stars / 1000) for i, text, stars in reversed(rows)]
+    lake.put(
+        "scores.csv", "id,negative,positive,label\n" + "".join(f"{i},{1 - s},{s},x\n" for i, s in scores)
+    )
+    lake.put("model.json", json.dumps(MANIFEST))
+
+    def make(model: str = "A", **changes: Any) -> dict[str, Any]:
+        digest = DIGESTS[model]
+        return {
+            "run": f"{RUN}-{model}",
+            "begun": datetime.now(UTC).isoformat(),
+            "function": "reviews",
+            "alias": "live",
+            "model": {"bucket": BUCKET, "key": f"models/{digest}/model.onnx"},
+            "sha256": digest,
+            "manifest": {"bucket": BUCKET, "key": "model.json"},
+            "golden": {
+                "rows": {"bucket": BUCKET, "key": "holdout.csv"},
+                "scores": {"bucket": BUCKET, "key": "scores.csv"},
+            },
+            "pointer": {"bucket": BUCKET, "key": "models/reviews/"},
+            **changes,
+        }
+
+    return make
+
+
+@pytest.fixture
+def live(request_of: Request) -> Request:
+    """Version 2 with model A is live."""
+    first_deployment(request_of)
+    return request_of

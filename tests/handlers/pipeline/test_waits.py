@@ -7,12 +7,10 @@ import pytest
 from botocore.exceptions import ClientError
 from handlers.pipeline.asset import deploy, errors
 from handlers.pipeline.conftest import CONTEXT
+from handlers.pipeline.deploying import DIGESTS, Request
 from handlers.pipeline.fakes import Clock, FakeLambda, refusal
-from handlers.pipeline.test_deploy import DIGESTS, Request, live, request_of
 
 from cdk_data_science.pipelines.steps.deploy import TIMEOUT_MINUTES
-
-__all__ = ["live", "request_of"]
 
 # What the calls themselves take, among them one of the version that loads its model.
 CALLS_SECONDS = 120
