@@ -80,6 +80,9 @@ class Lake(Section):
     """ARNs of roles that administer Lake Formation beside the role that deploys."""
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
+    governed: bool = False
+    """Let Lake Formation alone decide who queries tables: without it IAM does, and filters and tags of
+    ``[access]`` are refused, since nothing would apply them. Who queries needs a grant then."""
     zones: dict[Literal["raw", "curated", "features", "models"], Zone] = Field(default_factory=dict)
     """How long zones keep what."""
     tables: dict[str, Table] = Field(default_factory=dict)
@@ -103,6 +106,12 @@ class Lake(Section):
                 "administrators are given, but lake_formation is false: there is nothing to administer; "
                 "leave one of the two out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _lake_formation_governs(self) -> Lake:
+        if self.governed and not self.lake_formation:
+            raise ValueError("governed is given, but lake_formation is false: leave one of the two out")
         return self
 
     @model_validator(mode="after")

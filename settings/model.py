@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from settings.access import Access
 from settings.async_endpoint import AsyncEndpoint
 from settings.audit import Audit
 from settings.batch import BatchPrediction
@@ -253,6 +254,7 @@ class Settings(Section):
     cost: Cost | None = None
     network: Network | None = None
     security: Security | None = None
+    access: Access | None = None
     audit: Audit | None = None
     mlflow: Mlflow | None = None
     studio: Studio | None = None

@@ -46,6 +46,7 @@ class LakeStack(cdk.Stack):
         )
         # One stack of an account says who administers Lake Formation: here it is this one.
         formation = LakeFormation(
+            hybrid=not settings.lake.governed,
             administer=True,
             administrators=[
                 iam.Role.from_role_arn(self, f"Administrator{index}", arn, mutable=False)
@@ -63,13 +64,13 @@ class LakeStack(cdk.Stack):
             self._table(name, table)
         for name, partner in settings.lake.partners.items():
             self._partner(name, partner)
-        if settings.lake.lake_formation:
+        if settings.lake.lake_formation and not settings.lake.governed:
             checks.accept(
                 self.lake,
                 "LF8",
                 "The lake is new and nobody has been opted in: IAM, the buckets' policies and the key decide "
                 "here. Lake Formation alone governs a zone once its readers have their grants; the switch is "
-                "LakeFormation(hybrid=False).",
+                "lake.governed.",
             )
         for zone in self.lake.zones.values():
             cdk.CfnOutput(

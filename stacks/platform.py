@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from cdk_data_science import BUILD_FOR_HOST_CONTEXT, CostReport, RequiredTags, StudioTeam
 from settings.model import SPEAKING, Settings
 from stacks import boundaries, regions
+from stacks.access import AccessStack
 from stacks.clusters import ClustersStack
 from stacks.containers import ContainersStack
 from stacks.cost import CostStack
@@ -226,6 +227,8 @@ def compose(app: cdk.App, settings: Settings) -> list[cdk.Stack]:
                 env=env,
             )
         )
+    if settings.access is not None:
+        stacks.append(AccessStack(app, f"{name}-access", access=settings.access, lake=lake.lake, env=env))
     if settings.security is not None:
         boundaries.apply(stacks, settings)
     rules = settings.cost

@@ -88,8 +88,9 @@ class Catalog:
         if identifier is None:
             return None
         construct = principal_construct(grantee)
-        stack = self._stack if construct is None else Stack.of(construct)
-        self._refuse_elsewhere(construct, stack)
+        place = grantee.scope if isinstance(grantee, LakePrincipal) else construct
+        stack = self._stack if place is None else Stack.of(place)
+        self._refuse_elsewhere(place, stack)
         return Principal(
             identifier=identifier,
             construct=construct,

@@ -7,6 +7,7 @@ import re
 import jsii
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_data_science._validation import Problems, is_token
 
@@ -43,8 +44,18 @@ class LakePrincipal:
     https://docs.aws.amazon.com/lake-formation/latest/dg/identity-center-integration.html.
     """
 
-    def __init__(self, arn: str) -> None:
-        self._arn = arn
+    scope: Construct | None
+    """Where its permissions are written; None for the stack of the zone, or of the tag."""
+
+    def __init__(self, arn: str, *, scope: Construct | None = None) -> None:
+        self._arn, self.scope = arn, scope
+
+    def within(self, scope: Construct) -> LakePrincipal:
+        """The same, with its permissions in the stack of ``scope``, so that the lake's stays as it is.
+
+        A role's are in the role's own stack; who is known to Lake Formation alone has none.
+        """
+        return LakePrincipal(self._arn, scope=scope)
 
     @staticmethod
     def saml_user(provider_arn: str, name: str) -> LakePrincipal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -168,6 +169,9 @@ class LakeTag(Construct):
                 continue
             zone.catalog.permit(principal, database=("DESCRIBE",), tables=())
             let_get_credentials(principal)
+            if principal.construct is None and principal.stack is Stack.of(zone):
+                # It is of no stack, and the zone's would wait for the tag's, which waits for the zone's.
+                principal = dataclasses.replace(principal, stack=Stack.of(ordered[0]))
             # The first of the tags by name holds the permission, whichever was asked.
             ordered[0]._ledger.add(
                 principal,

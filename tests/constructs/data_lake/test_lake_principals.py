@@ -83,6 +83,27 @@ def test_people_are_named_as_lake_formation_names_them(principal: LakePrincipal,
     assert permissions(stack, arn) == [("Database", ["DESCRIBE"], []), ("Table", ["SELECT"], [])]
 
 
+def test_a_groups_permissions_are_in_the_stack_that_was_asked_for_or_of_the_tag() -> None:
+    # GIVEN a lake, and a tag on it in another stack
+    app = support.app()
+    lake, access = support.stack(app, "Lake"), support.stack(app, "Access")
+    reviews = table(lake)
+    tag = LakeTag(access, "Tag", key="sensitivity", values=["public"])
+    tag.assign("public", reviews.zone)
+    group = LakePrincipal.saml_group(PROVIDER, "data-scientists")
+    # WHEN a group is granted by the tag, and a table within that stack
+    tag.grant_select(group, ["public"], zones=[reviews.zone])
+    reviews.grant_select(group.within(access))
+
+    # THEN what is on the tag and on the table is there, and the lake waits for nothing
+    def on(stack: cdk.Stack) -> set[str]:
+        found = support.resources(stack, "AWS::LakeFormation::PrincipalPermissions").values()
+        return {kind for each in found for kind in each["Properties"]["Resource"]}
+
+    assert on(access) == {"Database", "LFTagPolicy", "Table"}
+    assert on(lake) == {"Database"}
+
+
 def test_another_account_may_hand_on_what_it_is_granted() -> None:
     # GIVEN a table that another account selects from
     stack = support.stack()
