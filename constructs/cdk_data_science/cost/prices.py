@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,8 @@ def _asked(pricing: Any, entry: Mapping[str, Any], region: str) -> float | None:
         for text in page["PriceList"]:
             product = json.loads(text)
             named = product["product"]["attributes"].get("usagetype", "")
-            if named == usage or named.endswith(f"-{usage}"):
+            # A region has a prefix such as EUC1; another word before it is another thing.
+            if re.fullmatch(rf"(?:[A-Z]+[0-9]*-)?{re.escape(usage)}", named):
                 found.update(_first_steps(product))
     found.discard(0.0)
     return found.pop() if len(found) == 1 else None

@@ -17,7 +17,7 @@ from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.network import _endpoints, _vpc
 from cdk_data_science.network._default_group import ClosedDefaultGroup
 from cdk_data_science.network.addresses import AddressPlan, Cluster
-from cdk_data_science.network.egress import Egress
+from cdk_data_science.network.egress import Egress, FirewallEgress
 from cdk_data_science.network.existing import ExistingVpc
 from cdk_data_science.network.features import NetworkFeature, interface_endpoints
 from cdk_data_science.network.flow_logs import FlowLogGroup, FlowLogs
@@ -59,8 +59,8 @@ class ResearchNetworkBase(Construct):
     """What the firewalls dropped, if there are any."""
 
     hourly_usd: float
-    """What the endpoints and NAT gateways that are made here cost an hour in us-east-1, without the traffic
-    through them (AWS's prices of November 2026). Firewalls are not in it."""
+    """What the endpoints, NAT gateways and firewalls that are made here cost an hour in us-east-1, without
+    the traffic through them (AWS's prices of November 2026)."""
 
     def _protect(
         self,
@@ -139,9 +139,9 @@ class ResearchNetwork(ResearchNetworkBase):
 
     **Costs at rest**, us-east-1, prices of November 2026: each interface endpoint 0.01 USD an hour in each
     zone, which is 7.30 USD a month; gateway endpoints nothing; 1 USD a month for the key of the records. A
-    NAT gateway, if asked for, costs 0.045 USD an hour. :attr:`hourly_usd` has the sum; a firewall, if asked
-    for, costs several times as much and is not in it. Use costs 0.01 USD a
-    GB through interface endpoints, 0.045 USD through NAT gateways, and 0.50 USD a GB of flow-log records.
+    NAT gateway, if asked for, costs 0.045 USD an hour, and a firewall 0.395 USD. :attr:`hourly_usd` has the
+    sum. Use costs 0.01 USD a GB through interface endpoints, 0.045 USD through NAT gateways, 0.065 USD
+    through firewalls, and 0.50 USD a GB of flow-log records.
 
     ```python
     from cdk_data_science.network import Cluster, NetworkFeature, ResearchNetwork
@@ -244,7 +244,10 @@ class ResearchNetwork(ResearchNetworkBase):
         )
         if egress is not None:
             gateways = egress.gateways if egress.gateways is not None else len(zones)
-            self.hourly_usd = round(self.hourly_usd + gateways * _endpoints.NAT_GATEWAY_USD, 3)
+            each = _endpoints.NAT_GATEWAY_USD
+            if isinstance(egress, FirewallEgress):
+                each += _endpoints.FIREWALL_USD
+            self.hourly_usd = round(self.hourly_usd + gateways * each, 3)
 
     @staticmethod
     def from_existing(

@@ -155,6 +155,14 @@ def test_ipv6_would_go_past_the_firewall_and_is_refused() -> None:
         ResearchNetwork(stack, "Network", zones=ZONES, egress=FirewallEgress(domains=DOMAINS), ipv6=True)
 
 
+def test_each_firewall_and_its_nat_gateway_cost_by_the_hour() -> None:
+    stack = support.stack(env=support.environment())
+    network = ResearchNetwork(
+        stack, "Network", zones=ZONES, egress=FirewallEgress(domains=DOMAINS, gateways=2)
+    )
+    assert network.hourly_usd == pytest.approx(2 * (0.395 + 0.045))
+
+
 def test_no_rule_pack_finds_anything() -> None:
     app = support.app()
     stack = support.stack(app, env=support.environment())
