@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import aws_cdk as cdk
 
+from cdk_data_science._retention import removal_policy
 from cdk_data_science.security import PermissionBoundary
 from settings.etl import Etl
 from settings.model import Settings
@@ -141,12 +142,12 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             PermissionBoundary(stack, "Boundary", copy_to=copies).apply_to(stack)
         if isinstance(stack, EtlStack) and settings.etl is not None:
             _bound_etl(stack, settings.etl)
-        if isinstance(stack, FeaturesStack) and stack.ingestions:
-            # Not the roles that Feature Store writes with: it sets the ACL of its objects, which every
-            # boundary denies. SageMaker alone can take them, each for its own group.
-            writers = PermissionBoundary(stack, "Boundary", also=[*_OF_A_QUEUE, "sqs:SendMessage"])
-            for ingestion in stack.ingestions:
-                writers.apply_to(ingestion)
+        if isinstance(stack, FeaturesStack):
+            writes = (*_OF_A_QUEUE, "sqs:SendMessage") if stack.ingestions else ()
+            bounds = PermissionBoundary(stack, "Boundary", also=writes)
+            bounds.apply_to(stack)
+            # A group that is kept goes on writing with its role, which would hold its boundary back.
+            bounds.policy.apply_removal_policy(removal_policy(stack, destroy=settings.platform.destroy_data))
         if isinstance(stack, ClustersStack):
             hyperpod = _HYPERPOD if stack.hyperpod else ()
             eks = _ON_EKS if stack.on_eks else ()

@@ -111,10 +111,15 @@ def test_every_boundary_holds_what_its_role_may_do(assembly: Assembly, stack: st
         key for key, each in boundaries.roles(template).items() if "PermissionsBoundary" in each["Properties"]
     }
     assert {role: boundaries.missing(template, role) for role in bounded} == {role: set() for role in bounded}
-    # Feature Store sets the ACL of its objects, which every boundary denies.
-    left = set(boundaries.roles(template)) - bounded
-    assert all("s3:PutObjectAcl" in boundaries.allowed(template, role) for role in left)
-    assert len(left) == (2 if stack == FEATURES else 0)
+    assert set(boundaries.roles(template)) == bounded
+
+
+def test_the_boundary_is_kept_with_the_groups_and_their_roles(assembly: Assembly) -> None:
+    """A policy that bounds a role which is kept could not be deleted."""
+    template = assembly.templates[FEATURES]["Resources"].values()
+    (boundary,) = (each for each in template if each["Type"] == "AWS::IAM::ManagedPolicy")
+    groups = [each for each in template if each["Type"] == "AWS::SageMaker::FeatureGroup"]
+    assert {each["DeletionPolicy"] for each in (boundary, *groups)} == {"Retain"}
 
 
 @pytest.mark.parametrize(

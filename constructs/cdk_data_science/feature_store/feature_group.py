@@ -222,9 +222,12 @@ class FeatureGroup(FeatureGroupBase):
         """What AWS's own policy for Feature Store allows on every bucket that is called sagemaker."""
         zone, stack, role = offline.zone, Stack.of(offline.zone), self.role
         objects = zone.bucket.arn_for_objects(f"{self._prefix(offline)}*")
-        statements = [
-            (["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"], [objects]),
-            (["s3:GetBucketAcl"], [zone.bucket.bucket_arn]),
+        # Feature Store sends an ACL with its objects. The lake's buckets own theirs, and take this one alone.
+        owner = {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}
+        statements: list[tuple[list[str], list[str], dict[str, dict[str, str]] | None]] = [
+            (["s3:GetObject", "s3:PutObject"], [objects], None),
+            (["s3:PutObjectAcl"], [objects], owner),
+            (["s3:GetBucketAcl"], [zone.bucket.bucket_arn], None),
             (
                 ["glue:GetTable", "glue:UpdateTable"],
                 [
@@ -236,10 +239,13 @@ class FeatureGroup(FeatureGroupBase):
                         resource_name=f"{zone.database_name}/{self._table_name(offline)}",
                     ),
                 ],
+                None,
             ),
         ]
-        for actions, resources in statements:
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        for actions, resources, conditions in statements:
+            role.add_to_policy(
+                iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+            )
         if zone.key is not None:
             zone.key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
         acknowledge_wildcards(

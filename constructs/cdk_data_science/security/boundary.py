@@ -96,7 +96,6 @@ _INTERNET = (
     "s3:PutBucketAcl",
     "s3:PutBucketPolicy",
     "s3:PutBucketPublicAccessBlock",
-    "s3:PutObjectAcl",
     "sagemaker:CreateDomain",
     "sagemaker:UpdateDomain",
 )
@@ -138,6 +137,8 @@ _ACCESS = (
     "sagemaker:PutModelPackageGroupPolicy",
     "sts:AssumeRole",
 )
+_OWNER_ACL = "bucket-owner-full-control"
+"""The ACL that gives an object to the owner of its bucket and to nobody else."""
 
 
 class PermissionBoundary(Construct):
@@ -228,6 +229,15 @@ class PermissionBoundary(Construct):
                     actions=["sagemaker:CreateNotebookInstance"],
                     resources=["*"],
                     conditions={"StringNotEqualsIfExists": {"sagemaker:DirectInternetAccess": "Disabled"}},
+                ),
+                # The one ACL that a bucket takes whose owner owns its objects. A request without this header
+                # says who gets access in another way.
+                iam.PolicyStatement(
+                    sid="NobodyGivesObjectsAway",
+                    effect=iam.Effect.DENY,
+                    actions=["s3:PutObjectAcl"],
+                    resources=["*"],
+                    conditions={"StringNotEquals": {"s3:x-amz-acl": _OWNER_ACL}},
                 ),
                 _deny("NobodyTouchesTheAudit", _AUDIT),
                 _deny("NobodyWidensAccess", _ACCESS),

@@ -140,6 +140,10 @@ def test_feature_store_writes_its_own_folder_and_changes_its_own_table(stack: cd
     assert simulator.allows("s3:PutObject", f"{bucket}/feature-store/products/data/1", when={})
     assert not simulator.allows("s3:PutObject", f"{bucket}/feature-store/customers/data/1", when={})
     assert not simulator.allows("s3:DeleteObject", f"{bucket}/feature-store/products/data/1", when={})
+    own = f"{bucket}/feature-store/products/data/1"
+    assert simulator.allows("s3:PutObjectAcl", own, when={"s3:x-amz-acl": "bucket-owner-full-control"})
+    assert not simulator.allows("s3:PutObjectAcl", own, when={"s3:x-amz-acl": "public-read"})
+    assert not simulator.allows("s3:PutObjectAcl", own, when={})
     tables = [
         json.dumps(s["Resource"]) for s in simulator.statements() if "glue:UpdateTable" in str(s["Action"])
     ]

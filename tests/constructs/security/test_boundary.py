@@ -54,6 +54,27 @@ def test_what_is_no_account_is_refused() -> None:
         PermissionBoundary(support.stack(), "Boundary", read_from=["*"])
 
 
+def test_an_object_can_be_given_to_the_owner_of_its_bucket_and_to_nobody_else() -> None:
+    stack = support.stack(env=support.environment())
+    iam.Role(stack, "One", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    PermissionBoundary(stack, "Boundary").apply_to(stack)
+    administrator = Simulator(support.resources(stack), "One", administrator=True)
+    own, acl = "arn:aws:s3:::features/1", "s3:x-amz-acl"
+    owner = HERE | {acl: "bucket-owner-full-control"}
+    assert administrator.allows("s3:PutObjectAcl", own, when=owner)
+    assert not administrator.allows(
+        "s3:PutObjectAcl", own, when=owner | {"aws:ResourceAccount": "999999999999"}
+    )
+    # Somebody else by a canned ACL, by a grant in a header, or by one in the request's body.
+    assert not administrator.allows("s3:PutObjectAcl", own, when=HERE | {acl: "public-read"})
+    assert not administrator.allows(
+        "s3:PutObjectAcl",
+        own,
+        when=HERE | {"s3:x-amz-grant-read": "uri=http://acs.amazonaws.com/groups/global/AllUsers"},
+    )
+    assert not administrator.allows("s3:PutObjectAcl", own, when=HERE)
+
+
 def test_nothing_that_it_denies_and_no_wildcard_is_held_beside() -> None:
     also = ["cloudtrail:StopLogging", "iam:PutRolePolicy", "lambda:*", "lambda:UpdateAlias"]
     with pytest.raises(ConfigurationError, match="3 problems") as failure:
