@@ -158,7 +158,8 @@ class StudioTeamStack(cdk.Stack):
             "Jobs",
             kind=JobKind.TRAINING,
             name_prefix=f"{team}-",
-            in_network=True,
+            subnets=domain.subnets,
+            security_groups=domain.security_groups,
             boundary=boundary,
         )
         self.team = StudioTeam(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Duration, Size
+from aws_cdk import ArnFormat, Duration, Size, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -17,14 +17,13 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
 from cdk_data_science._assets import function_code
 
-_NETWORK_ACTIONS = (
+_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+_LOOK_UPS = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 NEWEST_PYTHON = "python3.14"
 """The runtime that cdk-nag knows as the newest."""
@@ -120,14 +119,36 @@ class PlatformFunction(Construct):
         )
 
     def _allow_network(self) -> None:
+        """Lambda works with the function's role, but the function's code does not have what Lambda needs.
+
+        See https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+        """
         self.role.add_to_policy(
-            iam.PolicyStatement(sid="NetworkInterfaces", actions=list(_NETWORK_ACTIONS), resources=["*"])
+            iam.PolicyStatement(
+                sid="NetworkInterfaces", actions=sorted([*_INTERFACES, *_LOOK_UPS]), resources=["*"]
+            )
+        )
+        functions = Stack.of(self).format_arn(
+            service="lambda",
+            resource="function",
+            resource_name="*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                sid="NotByTheCode",
+                effect=iam.Effect.DENY,
+                actions=list(_INTERFACES),
+                resources=["*"],
+                conditions={"ArnLike": {"lambda:SourceFunctionArn": functions}},
+            )
         )
         acknowledge(
             self.role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "Lambda makes the network interfaces of a VPC with the function's role, and their ids are not "
-            "known before; AWS's own AWSLambdaVPCAccessExecutionRole has the same statement.",
+            "Lambda makes the network interfaces of a VPC with the function's role, under ids that are not "
+            "known before, and asks for all of them. The function's own code is denied these calls, whatever "
+            "it becomes: a statement denies them to what runs in a function.",
         )
 
     def _acknowledge_findings(

@@ -6,14 +6,23 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
+from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_data_science._validation import Problems, is_token
 
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<repository>[^:@]+)"
 )
+# What CDK writes in the place of a part that is known only at deployment.
+_LATER = r"\$\{Token\[[^\]]+\]\}"
+_COMPOSED_IMAGE = re.compile(
+    rf"(?P<account>\d{{12}}|{_LATER})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+|{_LATER})"
+    rf"\.(amazonaws\.com(\.cn)?|{_LATER})/(?P<repository>[^:@]+)"
+)
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _LONGEST_URI = 255
 
 
@@ -38,11 +47,40 @@ class PrivateRegistry:
 
 
 def repository_arn(image: str) -> str | None:
-    """Return the ARN of the ECR repository that an image's URI names, or None if it names none."""
-    match = _ECR_IMAGE.match(image)
+    """Return the ARN of the ECR repository that an image's URI names, or None if it names none.
+
+    The URI of an image in a repository of an app is composed of parts that are known only at deployment; each
+    of them can be told from the others all the same.
+    """
+    match = _COMPOSED_IMAGE.match(image)
     if match is None:
         return None
     return f"arn:{Aws.PARTITION}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+
+
+def allow_pull(role: iam.IRole, image: str) -> None:
+    """Let a role pull an image from its repository in ECR; images of other registries need nothing here."""
+    repository = repository_arn(image)
+    if repository is None:
+        if not is_token(image):
+            return
+        repository = Stack.of(role).format_arn(service="ecr", resource="repository", resource_name="*")
+        acknowledge_wildcards(
+            role,
+            role,
+            [repository],
+            "The image's URI as a whole is known only at deployment, such as a parameter of the stack: its "
+            "repository is one of this account and region. The URI of a ContainerRepository, or one that is "
+            "written out, names the repository here.",
+        )
+    acknowledge(
+        role,
+        ["AwsSolutions-IAM5[Resource::*]"],
+        "IAM knows no resource of ECR's GetAuthorizationToken. It opens nothing by itself: another statement "
+        "says what may be pulled.",
+    )
+    for actions, resource in ((["ecr:GetAuthorizationToken"], "*"), ([*_PULL], repository)):
+        iam.Grant.add_to_principal(grantee=role, actions=actions, resource_arns=[resource])
 
 
 def check_image(

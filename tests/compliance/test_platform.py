@@ -24,13 +24,11 @@ ANY_RESOURCE = {
         (
             "ec2:AssignPrivateIpAddresses",
             "ec2:CreateNetworkInterface",
-            "ec2:CreateNetworkInterfacePermission",
             "ec2:DeleteNetworkInterface",
-            "ec2:DeleteNetworkInterfacePermission",
             "ec2:UnassignPrivateIpAddresses",
         ),
-        "Lambda and SageMaker make network interfaces with the role of what runs in a VPC, under ids that are"
-        " not known before; the documentation of both asks for all resources",
+        "Lambda makes network interfaces with the role of a function in a VPC and asks for all resources; a "
+        "statement beside it denies them to the code of functions",
     ),
 }
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Template
 
 CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 ACCOUNT = "111122223333"
 REGION = "eu-west-1"
+SUBNET = "subnet-0123456789abcdef0"
+GROUP = "sg-0123456789abcdef0"
 
 
 @functools.cache
@@ -46,6 +49,17 @@ def stack(
 def environment(account: str = ACCOUNT, region: str = REGION) -> cdk.Environment:
     """A concrete account and region."""
     return cdk.Environment(account=account, region=region)
+
+
+def network(stack: cdk.Stack) -> dict[str, Any]:
+    """A subnet and a security group of another app: SUBNET and GROUP."""
+    subnet = ec2.Subnet.from_subnet_attributes(
+        stack, "JobSubnet", subnet_id=SUBNET, route_table_id="rtb-0123456789abcdef0"
+    )
+    return {
+        "subnets": [subnet],
+        "security_groups": [ec2.SecurityGroup.from_security_group_id(stack, "JobGroup", GROUP)],
+    }
 
 
 def synth(stack: cdk.Stack) -> Template:

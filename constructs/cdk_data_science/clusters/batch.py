@@ -13,9 +13,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
-from cdk_data_science._images import repository_arn
+from cdk_data_science._images import allow_pull
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.clusters.batch_parts import SHARED, job_definition, launch_template
 from cdk_data_science.clusters.network import ClusterNetwork
@@ -26,6 +26,8 @@ from cdk_data_science.monitoring import AlertTopic, alarm
 from cdk_data_science.training.file_systems.lustre import LustreScratch
 
 _MOST_NODES = 1000
+_ECS_CLUSTERS = "AWSBatch*"
+"""How Batch names the ECS clusters that it makes, as the policy of its own role says."""
 _CLASSES = {"p": "P/OnDemand", "g": "G/OnDemand"}
 """What CloudWatch calls the quotas of running On-Demand instances, which are counted in vCPUs."""
 
@@ -225,12 +227,12 @@ class BatchCluster(Construct):
             description="Instances of a Batch cluster: they join its ECS cluster",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )
-        members, container_instances = (
-            Stack.of(self).format_arn(service="ecs", resource=kind, resource_name="*")
-            for kind in ("cluster", "container-instance")
-        )
-        for actions, resource in (
-            (["ecs:DiscoverPollEndpoint"], "*"),
+        stack = Stack.of(self)
+        members = stack.format_arn(service="ecs", resource="cluster", resource_name=_ECS_CLUSTERS)
+        instances = stack.format_arn(service="ecs", resource="container-instance", resource_name="*")
+        of_batch = {"ArnLike": {"ecs:cluster": members}}
+        for actions, resource, conditions in (
+            (["ecs:DiscoverPollEndpoint"], "*", None),
             (
                 [
                     "ecs:DeregisterContainerInstance",
@@ -240,20 +242,25 @@ class BatchCluster(Construct):
                     "ecs:SubmitTaskStateChange",
                 ],
                 members,
+                None,
             ),
             (
                 ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
-                container_instances,
+                instances,
+                of_batch,
             ),
         ):
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+            role.add_to_policy(
+                iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions)
+            )
         acknowledge_inline_policy(role)
         acknowledge_wildcards(
             role,
             self,
-            [members, container_instances, "*"],
-            "Batch makes the ECS cluster itself, under a name that is not known before, and instances have "
-            "numbers. This is what the ECS agent calls; DiscoverPollEndpoint has no resource in IAM.",
+            [members, instances, "*"],
+            "Batch makes the ECS cluster itself, under a name that begins with AWSBatch and ends with a "
+            "number that is not known before, and instances have numbers. Other clusters are out of reach. "
+            "DiscoverPollEndpoint has no resource in IAM.",
         )
         self.instance_profile = iam.CfnInstanceProfile(self, "InstanceProfile", roles=[role.role_name])
         return role
@@ -283,24 +290,7 @@ class BatchCluster(Construct):
         """The role that starts containers: it pulls the image and writes the log."""
         role = self._container_role("ExecutionRole", "Starts the containers")
         self.log_group.grant_write(role)
-        repository = None if is_token(image) else repository_arn(image)
-        if repository is not None:
-            role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
-            role.add_to_policy(
-                iam.PolicyStatement(
-                    actions=[
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                    ],
-                    resources=[repository],
-                )
-            )
-            acknowledge(
-                role,
-                ["AwsSolutions-IAM5[Resource::*]"],
-                "ECR's GetAuthorizationToken has no resource in IAM; what may be pulled is one repository.",
-            )
+        allow_pull(role, image)
         return role
 
     def _environment(

@@ -18,21 +18,16 @@ from cdk_data_science.clusters.network import ClusterNetwork
 from cdk_data_science.training.file_systems.lustre import LustreScratch
 
 _LOG_GROUPS = "/aws/sagemaker/Clusters"
-_KUBERNETES = (
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:AttachNetworkInterface",
+_ADDRESSES = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
+_ATTACHING = ("ec2:AttachNetworkInterface", "ec2:ModifyNetworkInterfaceAttribute")
+"""What nodes of EKS do for their pods: interfaces and addresses."""
+_NODE_LOOK_UPS = (
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
     "ec2:DescribeTags",
-    "ec2:ModifyNetworkInterfaceAttribute",
-    "ec2:UnassignPrivateIpAddresses",
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
     "ecr:GetAuthorizationToken",
-    "ecr:GetDownloadUrlForLayer",
-    "eks-auth:AssumeRoleForPodIdentity",
 )
-"""What nodes of EKS do for their pods: addresses, images, identities."""
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _MOST_GROUPS = 100
 
 
@@ -101,9 +96,11 @@ class HyperPodCluster(Construct):
         _check(problems, groups, lifecycle, eks=eks_cluster_arn is not None)
         problems.raise_if_any()
         self.network = network
-        self.role = self._make_role(lifecycle)
+        self.role = self._make_role(lifecycle, name)
         attached = network.grant_attach(self.role)
-        self._allow_nodes(eks=eks_cluster_arn is not None)
+        self._allow_tags()
+        if eks_cluster_arn is not None:
+            self._allow_pods(eks_cluster_arn)
         if volume_key is not None:
             self._allow_volumes(volume_key)
         if lustre is not None:
@@ -169,7 +166,7 @@ class HyperPodCluster(Construct):
             on_start_deep_health_checks=list(group.deep_health_checks) or None,
         )
 
-    def _make_role(self, lifecycle: LifecycleScripts) -> iam.Role:
+    def _make_role(self, lifecycle: LifecycleScripts, name: str | None) -> iam.Role:
         """What AWS's own policy for instances of clusters allows, but on these scripts alone."""
         stack = Stack.of(self)
         role = iam.Role(
@@ -191,7 +188,8 @@ class HyperPodCluster(Construct):
         groups = stack.format_arn(
             service="logs",
             resource="log-group",
-            resource_name=f"{_LOG_GROUPS}/*",
+            # The group is called after the cluster's name and number.
+            resource_name=f"{_LOG_GROUPS}/*" if name is None else f"{_LOG_GROUPS}/{name}/*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         streams = f"{groups}:log-stream:*"
@@ -229,37 +227,86 @@ class HyperPodCluster(Construct):
         acknowledge(
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "CloudWatch's PutMetricData, the channels of Systems Manager and network interfaces that are not "
-            "made yet have no resource in IAM that could be named. A condition binds metrics to HyperPod's "
-            "namespace.",
+            "IAM knows no resource of CloudWatch's PutMetricData, which a condition binds to HyperPod's "
+            "namespace, and of the channels of Systems Manager, by which an instance opens its own session.",
         )
         acknowledge_wildcards(
             role,
             self,
             [groups, streams],
-            "HyperPod names a cluster's log group by a number that is known once the cluster is made.",
+            "HyperPod calls a cluster's log group after its name and a number, which is known once the "
+            "cluster is made. Without a name for the cluster, the pattern holds the groups of all clusters, "
+            "for writing; with one, those of this cluster.",
         )
         return role
 
-    def _allow_nodes(self, *, eks: bool) -> None:
-        """HyperPod names the interfaces that it makes; nodes of EKS make more for their pods.
+    def _allow_tags(self) -> None:
+        """HyperPod tags the interfaces that it makes, which have a subnet once they are there.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-hyperpod-prerequisites-iam.html
         """
-        interfaces = Stack.of(self).format_arn(service="ec2", resource="network-interface", resource_name="*")
+        interfaces = self._arn("ec2", "network-interface", "*")
         self.role.add_to_policy(
-            iam.PolicyStatement(sid="Interfaces", actions=["ec2:CreateTags"], resources=[interfaces])
+            iam.PolicyStatement(
+                sid="Interfaces",
+                actions=["ec2:CreateTags"],
+                resources=[interfaces],
+                conditions={"ArnEqualsIfExists": {"ec2:Subnet": self._subnet_arn}},
+            )
         )
         acknowledge_wildcards(
             self.role,
             self,
             [interfaces],
-            "The network interfaces are made with the instances, under ids that are not known before.",
+            "The network interfaces are made with the instances, under ids that are not known before. A "
+            "condition holds those of the cluster's subnet.",
         )
-        if eks:
+
+    def _allow_pods(self, eks_cluster_arn: str) -> None:
+        """Nodes of EKS attach more interfaces, and addresses, for their pods, and take identities for them.
+
+        See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-hyperpod-prerequisites-iam.html
+        """
+        interfaces = self._arn("ec2", "network-interface", "*")
+        # HyperPod's instances are in an account of SageMaker.
+        instances = Stack.of(self).format_arn(
+            service="ec2", account="*", resource="instance", resource_name="*"
+        )
+        images = Stack.of(self).format_arn(
+            service="ecr", account="*", resource="repository", resource_name="*"
+        )
+        groups = [
+            self._arn("ec2", "security-group", each.security_group_id)
+            for each in self.network.security_groups
+        ]
+        in_subnet = {"ArnEquals": {"ec2:Subnet": self._subnet_arn}}
+        for sid, actions, resources, conditions in (
+            ("PodInterfaces", [*_ADDRESSES, *_ATTACHING], [interfaces], in_subnet),
+            ("PodInterfacesOfNodes", _ATTACHING, [instances, self._subnet_arn, *groups], None),
+            ("PodIdentities", ["eks-auth:AssumeRoleForPodIdentity"], [eks_cluster_arn], None),
+            ("Images", _PULL, [images], None),
+            ("LookUps", _NODE_LOOK_UPS, ["*"], None),
+        ):
             self.role.add_to_policy(
-                iam.PolicyStatement(sid="Pods", actions=list(_KUBERNETES), resources=["*"])
+                iam.PolicyStatement(
+                    sid=sid, actions=list(actions), resources=list(resources), conditions=conditions
+                )
             )
+        acknowledge_wildcards(
+            self.role,
+            self,
+            [instances, images],
+            "Nodes are instances in an account of SageMaker, with numbers; interfaces are attached to them "
+            "that a condition holds in the cluster's subnet. What runs in pods comes from repositories of "
+            "this region, EKS's own parts from accounts of AWS; the repositories' policies say who pulls.",
+        )
+
+    @property
+    def _subnet_arn(self) -> str:
+        return self._arn("ec2", "subnet", self.network.subnet.subnet_id)
+
+    def _arn(self, service: str, kind: str, name: str) -> str:
+        return Stack.of(self).format_arn(service=service, resource=kind, resource_name=name)
 
     def _allow_volumes(self, key: kms.IKey) -> None:
         key.grant(self.role, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")

@@ -10,21 +10,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
+from cdk_data_science._interfaces import allow_interfaces
 from cdk_data_science._validation import Problems
 from cdk_data_science.training.network import TrainingNetwork
-
-_ATTACH = (
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-    "ec2:DetachNetworkInterface",
-)
 
 
 class ClusterNetwork(Construct):
@@ -134,13 +122,9 @@ class ClusterNetwork(Construct):
 
     def grant_attach(self, role: iam.Role) -> iam.Grant:
         """Let SageMaker, in a role, attach instances to the network."""
-        acknowledge(
-            role,
-            ["AwsSolutions-IAM5[Resource::*]"],
-            "SageMaker makes the network interfaces of instances in a VPC with this role, under ids that are "
-            "not known before; its documentation asks for all resources.",
+        return allow_interfaces(
+            role, subnets=[self.subnet], security_groups=self.security_groups, detached=True
         )
-        return iam.Grant.add_to_principal(grantee=role, actions=list(_ATTACH), resource_arns=["*"])
 
 
 def _unknown(zone: str) -> bool:

@@ -8,26 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aws_cdk import ArnFormat, Aws, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._interfaces import allow_interfaces
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.security.boundary import PermissionBoundary
 
 _NAME_PREFIX = re.compile(r"[a-z][a-z0-9-]{0,28}-")
 _REPOSITORY = re.compile(r"arn:[a-z-]+:ecr:[a-z0-9-]+:\d{12}:repository/[a-z0-9](?:[a-z0-9._/-]*[a-z0-9])?")
-_NETWORK = (
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +108,8 @@ class JobRole(Construct):
         kind: What runs under it.
         name_prefix: How the names of its jobs begin: lower-case letters, digits and hyphens, a hyphen last.
         images: ARNs of ECR repositories that its containers come from. Default: none.
-        in_network: Let it make network interfaces, for jobs in a VPC. Default: no.
+        subnets: Of a VPC that its jobs are in: it may make network interfaces there. Default: none.
+        security_groups: What these interfaces get.
         boundary: Bounds the role. Default: none; give the one of the people who pass it.
 
     Raises:
@@ -138,7 +130,8 @@ class JobRole(Construct):
         kind: JobKind,
         name_prefix: str,
         images: Sequence[str] = (),
-        in_network: bool = False,
+        subnets: Sequence[ec2.ISubnet] = (),
+        security_groups: Sequence[ec2.ISecurityGroup] = (),
         boundary: PermissionBoundary | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -163,9 +156,14 @@ class JobRole(Construct):
                 write='"arn:aws:ecr:us-east-1:111122223333:repository/reviews"',
             )
         problems.check(
-            not in_network or facts.images,
-            given=f"in_network for {kind}",
-            allowed="jobs of SageMaker, which make network interfaces",
+            not (subnets or security_groups) or facts.images,
+            given=f"subnets or security_groups for {kind}",
+            allowed="both for jobs of SageMaker, which make network interfaces",
+        )
+        problems.check(
+            bool(subnets) == bool(security_groups),
+            given=f"{len(subnets)} subnets and {len(security_groups)} security_groups",
+            allowed="both or none: interfaces are made in the ones with the others",
         )
         problems.raise_if_any()
         self.role = self._make(kind, facts, name_prefix, boundary)
@@ -176,10 +174,8 @@ class JobRole(Construct):
             self._allow_metrics(facts.metrics)
         if images:
             self._allow_images(images)
-        if in_network:
-            self.role.add_to_policy(
-                iam.PolicyStatement(sid="NetworkInterfaces", actions=list(_NETWORK), resources=["*"])
-            )
+        if subnets:
+            allow_interfaces(self.role, subnets=subnets, security_groups=security_groups)
 
     def _make(
         self, kind: JobKind, facts: _Kind, name_prefix: str, boundary: PermissionBoundary | None
@@ -215,8 +211,7 @@ class JobRole(Construct):
             role,
             ["AwsSolutions-IAM5[Resource::*]"],
             "CloudWatch's PutMetricData and ECR's GetAuthorizationToken have no resource in IAM; a condition "
-            "binds metrics to one namespace. SageMaker makes the network interfaces of jobs in a VPC with "
-            "this role, under ids that are not known before; its documentation asks for all resources.",
+            "binds metrics to one namespace, and images are bound to their repositories.",
         )
         return role
 

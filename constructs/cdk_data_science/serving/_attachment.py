@@ -8,8 +8,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_data_science._interfaces import allow_interfaces
 from cdk_data_science._validation import Problems
-from cdk_data_science.serving._role import allow_network
 
 
 def check_attachment(
@@ -35,7 +35,6 @@ def attach(
     groups: Sequence[ec2.ISecurityGroup] | None,
 ) -> tuple[list[str], list[str]]:
     """Let SageMaker attach containers to a VPC; returns the ids of subnets and of security groups."""
-    allow_network(role)
     if groups is None:
         groups = [
             ec2.SecurityGroup(
@@ -51,4 +50,5 @@ def attach(
         subnets=chosen.subnets,
         subnet_type=chosen.subnet_type,
     )
+    allow_interfaces(role, subnets=subnets.subnets, security_groups=groups)
     return subnets.subnet_ids, [group.security_group_id for group in groups]

@@ -9,8 +9,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
-from cdk_data_science._images import repository_arn
-from cdk_data_science._validation import is_token
 
 METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
 COMPONENTS_NAMESPACE = "/aws/sagemaker/InferenceComponents"
@@ -59,52 +57,10 @@ def execution_role(
     acknowledge(
         role,
         ["AwsSolutions-IAM5[Resource::*]"],
-        "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that SageMaker "
-        "makes in a VPC cannot be named before. A condition binds metrics to the endpoints' namespace.",
+        "IAM knows no resource of CloudWatch's PutMetricData. A condition binds it to the namespaces of "
+        "endpoints and their components.",
     )
     return role
-
-
-def allow_image(role: iam.IRole, image: str) -> None:
-    """Let containers come from the image's ECR repository."""
-    if is_token(image):
-        repository = Stack.of(role).format_arn(service="ecr", resource="repository", resource_name="*")
-        acknowledge_wildcards(
-            role,
-            role,
-            [repository],
-            "The image's URI is known only at deployment; its repository is one of this account's.",
-        )
-    else:
-        named = repository_arn(image)
-        if named is None:
-            return
-        repository = named
-    _allow(role, ["ecr:GetAuthorizationToken"], "*")
-    _allow(
-        role,
-        ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        repository,
-    )
-
-
-def allow_network(role: iam.IRole) -> None:
-    """Let SageMaker attach containers to a VPC."""
-    _allow(
-        role,
-        [
-            "ec2:CreateNetworkInterface",
-            "ec2:CreateNetworkInterfacePermission",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DeleteNetworkInterfacePermission",
-            "ec2:DescribeDhcpOptions",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSecurityGroups",
-            "ec2:DescribeSubnets",
-            "ec2:DescribeVpcs",
-        ],
-        "*",
-    )
 
 
 def allow_log(role: iam.IRole, name: str, *, namespace: str = METRICS_NAMESPACE) -> None:

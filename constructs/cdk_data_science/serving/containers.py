@@ -11,10 +11,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from cdk_data_science._images import PrivateRegistry, check_image
+from cdk_data_science._images import PrivateRegistry, allow_pull, check_image
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.serving._limits import NAME
-from cdk_data_science.serving._role import allow_image
 from cdk_data_science.serving.artifact import Artifact, HubArtifact, ModelPackage, check_source
 
 _VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -90,7 +89,7 @@ class Container:
             self.reads.grant_read(role)
         images = () if self.package is None else self.package.images
         for each in (self.image,) if self.image is not None else images:
-            allow_image(role, each)
+            allow_pull(role, each)
         if self.private_registry is not None and self.private_registry.credentials is not None:
             iam.Grant.add_to_principal(
                 grantee=role,

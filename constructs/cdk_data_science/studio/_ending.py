@@ -17,6 +17,7 @@ from cdk_data_science.monitoring import AlertTopic
 
 LOCK, USER_END, DOMAIN_END = "Custom::StudioDomainLock", "Custom::StudioUserEnd", "Custom::StudioDomainEnd"
 _WAIT = Duration.hours(1)
+_OWNER_TAG = "ManagedByAmazonSageMakerResource"
 
 
 class StudioEnding(Construct):
@@ -175,15 +176,21 @@ class StudioEnding(Construct):
             ),
             *(iam.PolicyStatement(actions=[action], resources=[arn]) for action, arn in parts.items()),
             iam.PolicyStatement(
-                sid="ReleaseTheNetwork",
+                sid="ReleaseInterfaces",
+                actions=["ec2:DeleteNetworkInterface"],
+                resources=[interfaces],
+                conditions=in_vpc,
+            ),
+            iam.PolicyStatement(
+                sid="ReleaseGroups",
                 actions=[
-                    "ec2:DeleteNetworkInterface",
                     "ec2:DeleteSecurityGroup",
                     "ec2:RevokeSecurityGroupEgress",
                     "ec2:RevokeSecurityGroupIngress",
                 ],
-                resources=[interfaces, groups],
-                conditions=in_vpc,
+                resources=[groups],
+                # SageMaker tags the two groups that it makes for a domain with the domain's ARN.
+                conditions={**in_vpc, "StringEquals": {f"aws:ResourceTag/{_OWNER_TAG}": self._arn(domain_id, "domain")}},
             ),
             self._go_on(),
         ]
@@ -210,8 +217,9 @@ class StudioEnding(Construct):
         return self._policy(
             statements,
             [*parts.values(), interfaces, groups],
-            "What people and SageMaker made is not known before. The patterns hold what is in one domain, "
-            "and a condition the interfaces and groups of one VPC.",
+            "What people and SageMaker made is not known before. The patterns hold what is in one domain; "
+            "conditions hold the interfaces of one VPC, and in it the security groups that SageMaker made "
+            "for this domain and tagged with its ARN.",
         )
 
     def _policy(

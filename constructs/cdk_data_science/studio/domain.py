@@ -111,6 +111,12 @@ class StudioDomain(StudioDomainBase):
     domain: sagemaker.CfnDomain
     """The domain."""
 
+    subnets: Sequence[ec2.ISubnet]
+    """Where the apps are."""
+
+    security_groups: Sequence[ec2.ISecurityGroup]
+    """The groups of the apps."""
+
     key: kms.IKey
     """What encrypts the home file system and the volumes."""
 
@@ -190,7 +196,8 @@ class StudioDomain(StudioDomainBase):
         )
         self.runtime = runtime if runtime is not None else lambda_.Runtime.PYTHON_3_13
         self.architecture = architecture if architecture is not None else lambda_.Architecture.ARM_64
-        groups = security_groups if security_groups is not None else [apps_group(self, vpc)]
+        self.subnets = chosen.subnets
+        self.security_groups = security_groups if security_groups is not None else [apps_group(self, vpc)]
         self.defaults = AppDefaults(
             idle=idle,
             scripts=[
@@ -205,7 +212,7 @@ class StudioDomain(StudioDomainBase):
             canvas=canvas,
             volume_gb=volume_gb,
             largest_volume_gb=largest_volume_gb,
-            security_groups=[group.security_group_id for group in groups],
+            security_groups=[group.security_group_id for group in self.security_groups],
             home_file_system=home_file_system,
         )
         self.profiles = self.defaults.profiles

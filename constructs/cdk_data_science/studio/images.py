@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aws_cdk import Names, Stack
+from aws_cdk import ArnFormat, Names, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy
-from cdk_data_science._images import check_image, repository_arn
+from cdk_data_science._acknowledgements import acknowledge_inline_policy
+from cdk_data_science._images import allow_pull, check_image, repository_arn
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.studio.users import SpaceApp
 
@@ -123,35 +123,23 @@ class StudioImage(Construct):
             )
 
     def _role(self, image: CustomImage) -> iam.Role:
+        stack = Stack.of(self)
         role = iam.Role(
             self,
             "Role",
             description=f"SageMaker reads the image {image.name}",
             assumed_by=iam.ServicePrincipal(
                 "sagemaker.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {
+                        "aws:SourceArn": stack.format_arn(
+                            service="sagemaker", resource="*", arn_format=ArnFormat.NO_RESOURCE_NAME
+                        )
+                    },
+                },
             ),
         )
         acknowledge_inline_policy(role)
-        role.add_to_policy(
-            iam.PolicyStatement(sid="ImageLogin", actions=["ecr:GetAuthorizationToken"], resources=["*"])
-        )
-        acknowledge(
-            role,
-            ["AwsSolutions-IAM5[Resource::*]"],
-            "ECR's GetAuthorizationToken has no resource in IAM; what may be pulled is named.",
-        )
-        repository = repository_arn(image.image)
-        if repository is not None:
-            role.add_to_policy(
-                iam.PolicyStatement(
-                    sid="ImagePull",
-                    actions=[
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                    ],
-                    resources=[repository],
-                )
-            )
+        allow_pull(role, image.image)
         return role

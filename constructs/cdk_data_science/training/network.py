@@ -10,6 +10,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_data_science._interfaces import allow_interfaces
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingNetwork:
@@ -59,24 +61,7 @@ def attach(
                 description="between the instances of a job, over their fabric adapters",
             )
         security_groups = [group]
-    role.add_to_policy(
-        iam.PolicyStatement(
-            sid="NetworkInterfaces",
-            actions=[
-                "ec2:CreateNetworkInterface",
-                "ec2:CreateNetworkInterfacePermission",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DeleteNetworkInterfacePermission",
-                "ec2:DescribeDhcpOptions",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcs",
-            ],
-            resources=["*"],
-        )
-    )
-    return TrainingNetwork(
+    network = TrainingNetwork(
         subnets=vpc.select_subnets(
             availability_zones=selection.availability_zones,
             one_per_az=selection.one_per_az,
@@ -87,3 +72,5 @@ def attach(
         ).subnets,
         security_groups=list(security_groups),
     )
+    allow_interfaces(role, subnets=network.subnets, security_groups=network.security_groups)
+    return network

@@ -1,6 +1,6 @@
 """Condition keys and resources of requests that ministack's IAM leaves out: which policy is attached to a
-role, what SageMaker would start, in which network and with which approval, what Application Auto Scaling
-would scale, and which action of a budget is meant."""
+role, whose a part of a network is, what SageMaker would start, in which network and with which approval, what
+Application Auto Scaling would scale, and which action of a budget is meant."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def install() -> None:
             given = params["PolicyArn"]
             found |= {"iam:PolicyARN": given[0] if isinstance(given, list) else given}
         if service == "ec2":
-            found |= _vpc_of(params)
+            found |= _of_network(params)
         if service == "sagemaker":
             found |= _of_sagemaker(_parsed(body))
         if service == _SCALING:
@@ -77,16 +77,19 @@ def _of_scaling(request: Any) -> dict[str, str]:
     return {f"{_SCALING}:{key}": request[name] for key, name in keys.items() if name in request}
 
 
-def _vpc_of(params: dict[str, Any]) -> dict[str, str]:
-    """The VPC of the security group or network interface that a request is about."""
+def _of_network(params: dict[str, Any]) -> dict[str, str]:
+    """The VPC and the tags of the security group or network interface that a request is about."""
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import ec2
 
     for member, known in (("GroupId", ec2._security_groups), ("NetworkInterfaceId", ec2._network_interfaces)):
         given = params.get(member)
-        found = known.get(given[0] if isinstance(given, list) and given else given)
+        name = given[0] if isinstance(given, list) and given else given
+        found = known.get(name)
         if found:
-            return {"ec2:Vpc": f"arn:aws:ec2:{get_region()}:{get_account_id()}:vpc/{found['VpcId']}"}
+            vpc = f"arn:aws:ec2:{get_region()}:{get_account_id()}:vpc/{found['VpcId']}"
+            tags = {f"aws:ResourceTag/{tag['Key']}": str(tag["Value"]) for tag in ec2._tags.get(name, ())}
+            return {"ec2:Vpc": vpc, **tags}
     return {}
 
 

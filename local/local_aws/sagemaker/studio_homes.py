@@ -10,6 +10,7 @@ from local_aws import context
 def create(domain: dict[str, Any]) -> str:
     """The file system of home directories, its mount targets, and the two groups between it and apps."""
     efs, ec2, number = context.client("efs"), context.client("ec2"), domain["DomainId"]
+    tags = [{"Key": "ManagedByAmazonSageMakerResource", "Value": domain["DomainArn"]}]
     groups = {
         side: ec2.create_security_group(
             GroupName=f"security-group-for-{side}-nfs-{number}",
@@ -30,7 +31,7 @@ def create(domain: dict[str, Any]) -> str:
             "UserIdGroupPairs": [{"GroupId": other}],
         }
         call(GroupId=groups[side], IpPermissions=[rule])
-    tags = [{"Key": "ManagedByAmazonSageMakerResource", "Value": domain["DomainArn"]}]
+    ec2.create_tags(Resources=list(groups.values()), Tags=tags)
     made = efs.create_file_system(CreationToken=number, Encrypted=True, Tags=tags)
     for subnet in domain["SubnetIds"]:
         efs.create_mount_target(

@@ -249,9 +249,17 @@ def test_eks_orchestrates_with_deep_health_checks() -> None:
     found = only(stack, "AWS::SageMaker::Cluster")
     assert found["Orchestrator"] == {"Eks": {"ClusterArn": arn}}
     assert found["NodeRecovery"] == "None"
-    # Its nodes make interfaces for their pods, pull their images and give them identities.
-    pods = next(s for s in machines.statements(stack, "ClusterRole") if s.get("Sid") == "Pods")
-    assert {"ec2:AssignPrivateIpAddresses", "eks-auth:AssumeRoleForPodIdentity"} <= set(pods["Action"])
+    # Its nodes attach interfaces for their pods, pull their images and give them identities.
+    nodes = Simulator(support.resources(stack), "ClusterRole")
+    assert nodes.allows("eks-auth:AssumeRoleForPodIdentity", arn, when={})
+    assert not nodes.allows("eks-auth:AssumeRoleForPodIdentity", f"{arn}-2", when={})
+    here = "arn:aws:ec2:AWS::Region:AWS::AccountId"
+    interface, subnet = f"{here}:network-interface/eni-1", f"{here}:subnet/subnet-0123456789abcdea0"
+    for action in ("ec2:AttachNetworkInterface", "ec2:AssignPrivateIpAddresses"):
+        assert nodes.allows(action, interface, when={"ec2:Subnet": subnet})
+        assert not nodes.allows(action, interface, when={"ec2:Subnet": f"{subnet}9"})
+    assert nodes.allows("ec2:CreateTags", interface, when={})  # while it is being made
+    assert not nodes.allows("ec2:CreateTags", interface, when={"ec2:Subnet": f"{subnet}9"})
     assert found["InstanceGroups"][0]["OnStartDeepHealthChecks"] == ["InstanceStress", "InstanceConnectivity"]
 
 

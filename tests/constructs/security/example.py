@@ -33,7 +33,7 @@ def build(app: cdk.App | None = None) -> cdk.Stack:
             name_prefix=f"{TEAM}-",
             boundary=boundary,
             images=IMAGES if kind in (JobKind.TRAINING, JobKind.PROCESSING, JobKind.SERVING) else [],
-            in_network=kind == JobKind.TRAINING,
+            **support.network(stack) if kind == JobKind.TRAINING else {},
         )
         for kind in JobKind
     }

@@ -20,6 +20,7 @@ Template = dict[str, dict[str, Any]]
 
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
 _ARNS = {
+    "AWS::ECR::Repository": f"arn:aws:ecr:{support.REGION}:{support.ACCOUNT}:repository/{{id}}",
     "AWS::S3::Bucket": "arn:aws:s3:::{id}",
     "AWS::KMS::Key": f"arn:aws:kms:{support.REGION}:{support.ACCOUNT}:key/{{id}}",
     "AWS::IAM::Role": f"arn:aws:iam::{support.ACCOUNT}:role/{{id}}",
@@ -102,6 +103,10 @@ class Simulator:
                 return argument[0].join(self._plain(part) for part in argument[1])
             if function == "Fn::Sub":
                 return argument
+            if function == "Fn::Split":
+                return self._plain(argument[1]).split(argument[0])
+            if function == "Fn::Select":
+                return self._plain(argument[1])[int(argument[0])]
             if function == "Ref":
                 return {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}.get(argument, argument)
             if function == "Fn::GetStackOutput":
@@ -150,6 +155,8 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
         return (key not in context) == (str(wanted[0]).lower() == "true")
     if operator.startswith("ForAnyValue:"):  # a missing key has no value that could match
         return key in context and _holds(operator.removeprefix("ForAnyValue:"), key, wanted, context)
+    if operator.startswith("ForAllValues:"):  # a missing key has no value that could fail to match
+        return key not in context or _holds(operator.removeprefix("ForAllValues:"), key, wanted, context)
     base = operator.removesuffix("IfExists")
     if key not in context:
         return operator != base or "Not" in base

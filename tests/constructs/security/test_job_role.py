@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from aws_cdk import aws_ec2 as ec2
 
 from cdk_data_science import ConfigurationError
 from cdk_data_science.security import JobKind, JobRole, PermissionBoundary
@@ -51,7 +52,14 @@ def test_it_may_write_logs_and_metrics_of_its_jobs_and_nothing_else(kind: JobKin
     stack = support.stack(app, env=support.environment())
     sagemaker = SERVICES[kind] == "sagemaker"
     images = [IMAGE] if sagemaker else []
-    JobRole(stack, "Job", kind=kind, name_prefix="reviews-", images=images, in_network=sagemaker)
+    JobRole(
+        stack,
+        "Job",
+        kind=kind,
+        name_prefix="reviews-",
+        images=images,
+        **support.network(stack) if sagemaker else {},
+    )
     policies = support.resources(stack, "AWS::IAM::Policy")
     allowed = machines.actions(machines.statements(stack, "Job")) if policies else set()
     expected = {"logs", "cloudwatch", "ecr", "ec2"} if sagemaker else set()
@@ -80,14 +88,21 @@ def test_a_boundary_bounds_it() -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(ConfigurationError, match="4 problems") as failure:
+    stack = support.stack()
+    with pytest.raises(ConfigurationError, match="5 problems") as failure:
         JobRole(
-            support.stack(),
+            stack,
             "Job",
             kind=JobKind.CRAWLER,
             name_prefix="reviews",
             images=["scikit"],
-            in_network=True,
+            subnets=[ec2.Subnet.from_subnet_id(stack, "Subnet", support.SUBNET)],
         )
-    for part in ("a hyphen", "images for crawler", "ARN of an ECR repository", "in_network for crawler"):
+    for part in (
+        "a hyphen",
+        "images for crawler",
+        "ARN of an ECR repository",
+        "subnets or security_groups for crawler",
+        "1 subnets and 0 security_groups",
+    ):
         assert part in str(failure.value)

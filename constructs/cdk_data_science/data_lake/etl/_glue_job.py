@@ -139,7 +139,9 @@ class GlueJob(Construct):
         _places.grant_read(self.role, reads)
         _places.grant_write(self.role, outputs)
         if connections:
-            self._access.allow_network()
+            self._access.allow_network(
+                [each.subnet for each in connections], [each.security_group for each in connections]
+            )
             for connection in connections:
                 connection.grant_use(self.role)
         self.job = glue.CfnJob(

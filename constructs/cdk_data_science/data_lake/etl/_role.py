@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import ArnFormat, Fn, Names, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -10,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_data_science._interfaces import allow_interfaces
 from cdk_data_science.data_lake._service_role import service_role
 
 _LOG = (
@@ -18,9 +22,7 @@ _LOG = (
     "logs:CreateLogStream",
     "logs:PutLogEvents",
 )
-_NETWORK = (
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
+_LOOK_UPS = (
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
@@ -101,15 +103,16 @@ class JobRole(Construct):
         acknowledge(
             self.role,
             ["AwsSolutions-IAM5[Resource::*]"],
-            "cloudwatch:PutMetricData is bound to Glue's namespace by a condition; "
-            "glue:GetSecurityConfiguration and the network interfaces of a connection have no resource that "
-            "is known before.",
+            "IAM knows no resource of cloudwatch:PutMetricData and glue:GetSecurityConfiguration. A "
+            "condition binds the first to Glue's namespace; the second reads which keys encrypt.",
         )
 
-    def allow_network(self) -> None:
+    def allow_network(
+        self, subnets: Sequence[ec2.ISubnet], security_groups: Sequence[ec2.ISecurityGroup]
+    ) -> None:
         """Let the job make the network interfaces of its connections, and tag them as Glue does."""
-        self.role.add_to_policy(
-            iam.PolicyStatement(sid="NetworkInterfaces", actions=list(_NETWORK), resources=["*"])
+        allow_interfaces(
+            self.role, subnets=subnets, security_groups=security_groups, look_ups=_LOOK_UPS, lent=False
         )
         interfaces = Stack.of(self).format_arn(service="ec2", resource="network-interface", resource_name="*")
         self.role.add_to_policy(
@@ -117,14 +120,12 @@ class JobRole(Construct):
                 sid="TagsOfNetworkInterfaces",
                 actions=["ec2:CreateTags", "ec2:DeleteTags"],
                 resources=[interfaces],
-                conditions={"ForAllValues:StringEquals": {"aws:TagKeys": [_SERVICE_TAG]}},
+                conditions={
+                    "ForAllValues:StringEquals": {"aws:TagKeys": [_SERVICE_TAG]},
+                    # A request that names no tag deletes all of them, and meets ForAllValues.
+                    "Null": {"aws:TagKeys": "false"},
+                },
             )
-        )
-        acknowledge_wildcards(
-            self.role,
-            self,
-            [interfaces],
-            "The ids of network interfaces are not known before; one tag key of Glue's own may be written.",
         )
 
     def _log_group(self, name: str, security: str, key: kms.IKey) -> logs.LogGroup:

@@ -65,6 +65,9 @@ class JobConnection(Construct):
     security_group: ec2.ISecurityGroup
     """What the interfaces of jobs get."""
 
+    subnet: ec2.ISubnet
+    """Where they are."""
+
     def __init__(
         self,
         scope: Construct,
@@ -116,6 +119,7 @@ class JobConnection(Construct):
             )
             problems.raise_if_any()
             subnet = vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnets[0]
+        self.subnet = subnet
         self.security_group = self._group(vpc) if security_group is None else security_group
         self._connections = ec2.Connections(security_groups=[self.security_group])
         self.connection = glue.CfnConnection(

@@ -138,6 +138,8 @@ class ContainerRepository(Construct):
     def uri(self, tag: str) -> str:
         """The URI of an image by its tag, 1 to 128 letters, digits and ``_.-``; or by ``sha256:…``.
 
+        Jobs and models that are given it may pull from this repository, and from no other one.
+
         Raises:
             ConfigurationError: no tag can be so.
         """
@@ -149,7 +151,10 @@ class ContainerRepository(Construct):
             write='uri("2026-11-28")',
         )
         problems.raise_if_any()
-        return self.repository.repository_uri_for_tag_or_digest(tag)
+        # Composed of parts, so that grants to jobs and models find the repository in it.
+        if tag.startswith("sha256:"):
+            return self.repository.repository_uri_for_digest(tag)
+        return self.repository.repository_uri_for_tag(tag)
 
     def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the role of a job or a model pull images. What encrypts them is ECR's affair."""

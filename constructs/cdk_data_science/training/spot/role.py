@@ -8,8 +8,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
-from cdk_data_science._images import PrivateRegistry, repository_arn
-from cdk_data_science._validation import is_token
+from cdk_data_science._images import PrivateRegistry, allow_pull
 
 LOG_GROUP_NAME = "/aws/sagemaker/TrainingJobs"
 """SageMaker writes the logs of all training jobs of a region to this log group.
@@ -57,12 +56,11 @@ def job_role(scope: Construct, id: str, *, job_names: str, image: str) -> iam.Ro
     acknowledge(
         role,
         ["AwsSolutions-IAM5[Resource::*]"],
-        "CloudWatch's PutMetricData, ECR's GetAuthorizationToken and the network interfaces that SageMaker "
-        "makes in a VPC cannot be named before. Metrics are bound to SageMaker's training namespace by a "
-        "condition.",
+        "IAM knows no resource of CloudWatch's PutMetricData. A condition binds it to SageMaker's training "
+        "namespace.",
     )
     acknowledge_inline_policy(role)
-    _allow_image(role, image)
+    allow_pull(role, image)
     return role
 
 
@@ -121,30 +119,4 @@ def _allow_logs(role: iam.Role, job_names: str) -> None:
         [group, streams],
         "CloudWatch Logs names a group with a star behind it. Each job writes log streams that begin with "
         "its name; the pattern holds those of this construct.",
-    )
-
-
-def _allow_image(role: iam.Role, image: str) -> None:
-    if is_token(image):
-        repositories = Stack.of(role).format_arn(service="ecr", resource="repository", resource_name="*")
-        acknowledge_wildcards(
-            role,
-            role,
-            [repositories],
-            "The image's URI is known only at deployment; its repository is one of this account's.",
-        )
-    else:
-        named = repository_arn(image)
-        if named is None:
-            return
-        repositories = named
-    role.add_to_policy(
-        iam.PolicyStatement(sid="ImageLogin", actions=["ecr:GetAuthorizationToken"], resources=["*"])
-    )
-    role.add_to_policy(
-        iam.PolicyStatement(
-            sid="ImagePull",
-            actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            resources=[repositories],
-        )
     )
