@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aws_cdk import Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -97,7 +98,7 @@ def test_the_code_of_a_function_makes_no_interfaces() -> None:
         runtime=lambda_.Runtime.PYTHON_3_13,
         architecture=lambda_.Architecture.ARM_64,
         memory_size=128,
-        timeout=None,
+        timeout=Duration.seconds(3),
         network=FunctionNetwork(vpc=vpc),
     )
     role = Simulator(support.resources(stack), "HandlerRole")

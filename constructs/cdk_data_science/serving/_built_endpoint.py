@@ -19,7 +19,6 @@ from cdk_data_science.serving._endpoint_base import EndpointBase
 from cdk_data_science.serving._guardrails import MOST_ALARMS, Guardrails, unguarded
 from cdk_data_science.serving._limits import NAME
 from cdk_data_science.serving._role import allow_log
-from cdk_data_science.serving.model import Model
 from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
 
 _AnyVariant = InstanceVariant | ServerlessVariant
@@ -226,7 +225,7 @@ class BuiltEndpoint(EndpointBase):
         self.endpoint_arn = self.endpoint.ref
         self.node.default_child = self.endpoint
         if any(isinstance(each, ServerlessVariant) for each in variants):
-            _acknowledge_serverless(config, variants)
+            _acknowledge_serverless(config)
         if why_not is not None:
             acknowledge(
                 self.endpoint,
@@ -246,7 +245,7 @@ def check_name(problems: Problems, name: str | None, *, what: str = "endpoint_na
     )
 
 
-def _acknowledge_serverless(config: sagemaker.CfnEndpointConfig, variants: Sequence[_AnyVariant]) -> None:
+def _acknowledge_serverless(config: sagemaker.CfnEndpointConfig) -> None:
     acknowledge(
         config,
         [
@@ -256,14 +255,6 @@ def _acknowledge_serverless(config: sagemaker.CfnEndpointConfig, variants: Seque
         ],
         "The endpoint is serverless: there are no instances whose volumes the key would encrypt.",
     )
-    acknowledge(config, ["DataScience-SM28"], "SageMaker captures no data of serverless variants.")
-    for each in variants:
-        if isinstance(each.model, Model):
-            acknowledge(
-                each.model.model,
-                ["DataScience-SM20", "DataScience-SM21"],
-                "SageMaker has neither network isolation nor VPCs for serverless variants.",
-            )
 
 
 def _rolling_back(variants: int) -> int:

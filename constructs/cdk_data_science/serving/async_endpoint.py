@@ -15,7 +15,6 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._validation import FOLDER, Problems, is_token
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic, alarm
@@ -228,11 +227,6 @@ class AsyncEndpoint(BuiltEndpoint):
                     ),
                 ),
             ),
-        )
-        acknowledge(
-            self.config,
-            ["DataScience-SM28"],
-            "Requests and answers of an asynchronous endpoint are objects in the lake already.",
         )
         self._after_roles(self.config, [variant])
         rolling_back = self._make_alarms([variant.name], slow if slow is not None else Duration.minutes(30))

@@ -11,7 +11,9 @@ import pytest
 from aws_cdk import aws_kinesis as kinesis
 
 from cdk_data_science import ConfigurationError
-from cdk_data_science.security.checks import DataScienceChecks
+from cdk_data_science.security.checks import RULES, DataScienceChecks
+from cdk_data_science.security.checks.rule import judge
+from cdk_data_science.security.checks.templates import Templates
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
 
@@ -131,6 +133,16 @@ def test_an_acknowledgement_covers_everything_inside_its_construct(tmp_path: Pat
     expected = set() if on == "app" else {(ENCRYPTED, "Other/Stream")}
     assert {found for found in rules(told) if found[0] == ENCRYPTED} == expected
     assert other.node.path == "Other/Stream"
+
+
+def test_a_finding_says_which_of_several_it_is_about() -> None:
+    variants = [{"VariantName": name, "InstanceType": "ml.t3.medium"} for name in ("old", "new")]
+    config = {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": variants}}
+    (rule,) = (each for each in RULES if each.id == "DataScience-SM26")
+    found = [finding.message for finding in judge(Templates.of({"Resources": {"Config": config}}), [rule])]
+    assert [message.partition(". ")[0] for message in found] == [
+        f"{rule.fails} ({n})" for n in ("old", "new")
+    ]
 
 
 def test_an_acknowledgement_of_one_finding_leaves_the_others(tmp_path: Path) -> None:

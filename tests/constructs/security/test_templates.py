@@ -164,6 +164,73 @@ def test_a_glue_configuration_for_crawlers_alone_needs_no_key_for_bookmarks() ->
     alone = {"Configuration": configuration, "Crawler": crawler}
     assert ids(Templates.of({"Resources": alone}), "GL2") == set()
     assert ids(Templates.of({"Resources": alone | {"Job": job}}), "GL2") == {"DataScience-GL2"}
+    # Nor does it matter that it says so of output, which crawlers do not write.
+    encryption["S3Encryptions"] = [{"S3EncryptionMode": "DISABLED"}]  # type: ignore[assignment]
+    assert ids(Templates.of({"Resources": alone}), "GL2") == set()
+    assert ids(Templates.of({"Resources": alone | {"Job": job}}), "GL2") == {"DataScience-GL2"}
+
+
+MODEL_ALONE = {
+    "Type": "AWS::SageMaker::Model",
+    "Properties": {"PrimaryContainer": {"Image": "repository:1", "ModelDataUrl": "s3://models/model.tar.gz"}},
+}
+
+
+def serving(*variants: Mapping[str, Any], **config: Any) -> Templates:
+    """A model without isolation and VPC, behind variants."""
+    properties = {
+        "ProductionVariants": [{"ModelName": {"Ref": "Model"}, **each} for each in variants],
+        **config,
+    }
+    resources = {
+        "Model": MODEL_ALONE,
+        "Config": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": properties},
+    }
+    return Templates.of({"Resources": resources})
+
+
+INSTANCE = {"InstanceType": "ml.m6i.large", "InitialInstanceCount": 2}
+SERVERLESS = {"ServerlessConfig": {"MaxConcurrency": 1, "MemorySizeInMB": 2048}}
+
+
+@pytest.mark.parametrize("rule", ["SM20", "SM21", "SM28"])
+def test_serverless_variants_are_not_asked_for_what_sagemaker_does_not_offer_them(rule: str) -> None:
+    assert ids(serving(INSTANCE), rule) == {f"DataScience-{rule}"}
+    assert ids(serving(SERVERLESS), rule) == set()
+
+
+@pytest.mark.parametrize("rule", ["SM20", "SM21"])
+def test_a_model_that_instances_serve_as_well_is_asked(rule: str) -> None:
+    assert ids(serving(SERVERLESS, INSTANCE), rule) == {f"DataScience-{rule}"}
+    shadow = [{"ModelName": {"Ref": "Model"}, **INSTANCE}]
+    assert ids(serving(SERVERLESS, ShadowProductionVariants=shadow), rule) == {f"DataScience-{rule}"}
+    alone = Templates.of({"Resources": {"Model": MODEL_ALONE}})
+    assert ids(alone, rule) == {f"DataScience-{rule}"}
+
+
+def test_what_asynchronous_endpoints_get_is_in_s3_already() -> None:
+    assert ids(serving(INSTANCE, AsyncInferenceConfig={"OutputConfig": {}}), "SM28") == set()
+
+
+@pytest.mark.parametrize(
+    ("container", "downloads"),
+    [
+        ({"Environment": {"HF_MODEL_ID": "distilbert"}}, True),
+        ({"Environment": {"HF_MODEL_ID": "/opt/ml/model"}, "ModelDataUrl": "s3://m/model.tar.gz"}, False),
+        ({"Environment": {"OTHER": "x"}}, False),
+        ({"Environment": {"Ref": "Parameter"}}, False),
+        ({}, False),
+    ],
+)
+def test_a_container_that_downloads_its_model_is_not_told_that_sagemaker_brings_it(
+    container: Mapping[str, Any], downloads: bool
+) -> None:
+    model = {
+        "Type": "AWS::SageMaker::Model",
+        "Properties": {"PrimaryContainer": {"Image": "repository:1", **container}},
+    }
+    (finding,) = judge(Templates.of({"Resources": {"M": model}}), [r for r in RULES if r.id.endswith("SM20")])
+    assert ("downloads its model" in finding.said) is downloads
 
 
 # --- State machines and pipelines --------------------------------------------------------------------------

@@ -119,7 +119,9 @@ class Finding:
 
     @property
     def message(self) -> str:
-        return f"{self.said or self.rule.fails}. {self.rule.why}"
+        said = self.said or self.rule.fails
+        which = f" ({self.detail})" if self.detail and self.detail not in said else ""
+        return f"{said}{which}. {self.rule.why}"
 
     @property
     def location(self) -> str:

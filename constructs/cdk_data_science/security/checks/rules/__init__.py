@@ -11,6 +11,7 @@ from cdk_data_science.security.checks.rules import (
     sagemaker_data,
     sagemaker_hosting,
     sagemaker_jobs,
+    sagemaker_models,
     sagemaker_studio,
     step_functions,
     streaming,
@@ -18,6 +19,7 @@ from cdk_data_science.security.checks.rules import (
 
 RULES: tuple[Rule, ...] = (
     *sagemaker_studio.RULES,
+    *sagemaker_models.RULES,
     *sagemaker_hosting.RULES,
     *sagemaker_data.RULES,
     *sagemaker_jobs.RULES,

@@ -199,7 +199,11 @@ RULES = (
                 "EncryptionConfiguration.S3Encryptions",
                 when=lambda configuration: not _for_crawlers_alone(configuration),
             ),
-            none_of("EncryptionConfiguration.S3Encryptions[*].S3EncryptionMode", "DISABLED"),
+            none_of(
+                "EncryptionConfiguration.S3Encryptions[*].S3EncryptionMode",
+                "DISABLED",
+                when=lambda configuration: not _for_crawlers_alone(configuration),
+            ),
         ),
         compliant=_configuration,
         noncompliant=but(_configuration, EncryptionConfiguration__JobBookmarksEncryption=None),

@@ -1,4 +1,4 @@
-"""SageMaker models, endpoint configurations and endpoints."""
+"""SageMaker endpoint configurations and endpoints."""
 
 from __future__ import annotations
 
@@ -28,21 +28,11 @@ from cdk_data_science.security.checks.rule import (
     control,
     guide,
 )
+from cdk_data_science.security.checks.rules.sagemaker_models import COMPLIANT, CONFIG, MODEL, variants
 from cdk_data_science.security.checks.templates import Resource
 
-MODEL = "AWS::SageMaker::Model"
-CONFIG = "AWS::SageMaker::EndpointConfig"
 ENDPOINT = "AWS::SageMaker::Endpoint"
 _KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-_IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/model"
-
-_model = example(
-    MODEL,
-    ExecutionRoleArn="arn:aws:iam::111122223333:role/serving",
-    EnableNetworkIsolation=True,
-    PrimaryContainer={"Image": f"{_IMAGE}:1.4.2", "ModelDataUrl": "s3://models/1/model.tar.gz"},
-    VpcConfig={"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]},
-)
 _VARIANT = {
     "VariantName": "main",
     "ModelName": "model",
@@ -71,12 +61,6 @@ _ASYNC = {
 _async = but(_config, AsyncInferenceConfig={"OutputConfig": _ASYNC})
 _GUARDED = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
 _endpoint = example(ENDPOINT, EndpointConfigName="config", DeploymentConfig=_GUARDED)
-
-
-def variants(config: Resource) -> list[tuple[str, dict[str, Any]]]:
-    """Path and content of the production variants that the template tells."""
-    found = config.each("ProductionVariants[*]")
-    return [(path, variant) for path, variant in found if isinstance(variant, dict)]
 
 
 def has_local_disks(instance_type: Any) -> bool:
@@ -148,17 +132,6 @@ def _some_traffic(config: Resource) -> Iterator[Problem]:
         yield Problem(at="ProductionVariants")
 
 
-def _pinned(model: Resource) -> Iterator[Problem]:
-    for path in ("PrimaryContainer.Image", "Containers[*].Image"):
-        for where, image in model.each(path):
-            if image is UNKNOWN:
-                yield Problem(at=where, uncertain=True)
-            elif isinstance(image, str):
-                tag = image.rpartition("/")[2].partition(":")[2]
-                if tag in ("", "latest") and not is_unknown(image.rpartition("/")[2]):
-                    yield Problem(at=where)
-
-
 def _other_topic(config: Resource) -> Iterator[Problem]:
     path = "AsyncInferenceConfig.OutputConfig.NotificationConfig"
     success, error = config.get(f"{path}.SuccessTopic"), config.get(f"{path}.ErrorTopic")
@@ -166,6 +139,12 @@ def _other_topic(config: Resource) -> Iterator[Problem]:
         yield Problem(at=f"{path}.ErrorTopic", uncertain=True)
     elif success is not None and success == error:
         yield Problem(at=f"{path}.ErrorTopic")
+
+
+def _can_capture(config: Resource) -> bool:
+    """Not from serverless variants, and not what is in S3 already, as asynchronous requests are."""
+    serverless = any("ServerlessConfig" in variant for _, variant in variants(config))
+    return not serverless and config.get("AsyncInferenceConfig") is None
 
 
 def _keeps_capacity(endpoint: Resource) -> Iterator[Problem]:
@@ -181,45 +160,6 @@ def _keeps_capacity(endpoint: Resource) -> Iterator[Problem]:
 
 
 RULES = (
-    Rule(
-        id="DataScience-SM20",
-        title="A model's container has no network of its own",
-        fails="The model's container can reach the network",
-        why="Code that came with a model or its packages could send requests' data elsewhere.",
-        fix="Set EnableNetworkIsolation to true; SageMaker still brings the artifacts to the container",
-        severity=Severity.WARNING,
-        follows=(control("SageMaker.5"),),
-        types=(MODEL,),
-        check=enabled("EnableNetworkIsolation"),
-        compliant=_model,
-        noncompliant=but(_model, EnableNetworkIsolation=False),
-    ),
-    Rule(
-        id="DataScience-SM21",
-        title="A model is served in your VPC",
-        fails="The model is served in a network of AWS",
-        why="Reading artifacts from S3 then goes past your endpoints and their policies.",
-        fix="Set VpcConfig on the model",
-        severity=Severity.WARNING,
-        follows=(guide("sagemaker/latest/dg/host-vpc"),),
-        types=(MODEL,),
-        check=present("VpcConfig.Subnets"),
-        compliant=_model,
-        noncompliant=but(_model, VpcConfig=None),
-    ),
-    Rule(
-        id="DataScience-SM22",
-        title="A model names one version of its image",
-        fails="The model's image has no tag, or the tag latest",
-        why="The endpoint serves whatever was pushed last when an instance starts: instances can differ.",
-        fix="Name a tag that is never moved, or a digest (repository@sha256:…)",
-        severity=Severity.WARNING,
-        follows=(control("ECR.2"), guide("AmazonECR/latest/userguide/docker-pull-ecr-image")),
-        types=(MODEL,),
-        check=_pinned,
-        compliant=_model,
-        noncompliant=but(_model, PrimaryContainer__Image=f"{_IMAGE}:latest"),
-    ),
     Rule(
         id="DataScience-SM23",
         title="Endpoint volumes are encrypted with your key",
@@ -257,13 +197,13 @@ RULES = (
         types=(CONFIG,),
         check=_spread,
         compliant={
-            "Model": _model["Resource"],
+            "Model": COMPLIANT["Resource"],
             "Resource": resource(
                 CONFIG, ProductionVariants=[_VARIANT | {"ModelName": {"Fn::GetAtt": ["Model", "ModelName"]}}]
             ),
         },
         noncompliant={
-            **but(_model, VpcConfig__Subnets=["subnet-1"]),
+            **but(COMPLIANT, VpcConfig__Subnets=["subnet-1"]),
             "Config": resource(
                 CONFIG,
                 ProductionVariants=[_VARIANT | {"ModelName": {"Fn::GetAtt": ["Resource", "ModelName"]}}],
@@ -305,7 +245,7 @@ RULES = (
         severity=Severity.INFO,
         follows=(guide("sagemaker/latest/dg/model-monitor-data-capture"),),
         types=(CONFIG,),
-        check=enabled("DataCaptureConfig.EnableCapture", absent=False),
+        check=enabled("DataCaptureConfig.EnableCapture", absent=False, when=_can_capture),
         compliant=_config,
         noncompliant=but(_config, DataCaptureConfig=None),
     ),
