@@ -201,7 +201,14 @@ class ShadowExperiment(Construct):
             description=f"SageMaker runs the shadow test {self.node.path}"[:1000],
             assumed_by=iam.ServicePrincipal(
                 "sagemaker.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {
+                        "aws:SourceArn": stack.format_arn(
+                            service="sagemaker", resource="*", arn_format=ArnFormat.NO_RESOURCE_NAME
+                        )
+                    },
+                },
             ),
         )
         for actions, resources in (
@@ -237,8 +244,9 @@ class ShadowExperiment(Construct):
             role,
             self,
             [configs],
-            "SageMaker names the configurations that it makes for the test. They change nothing alone; "
-            "the endpoint that gets one is named.",
+            "SageMaker names the configurations that it makes for the test, and deletes them after it. One "
+            "serves nothing until an endpoint gets it, and the endpoint is named. No code works as this "
+            "role: SageMaker of this account alone takes it.",
         )
         return role
 

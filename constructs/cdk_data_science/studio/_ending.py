@@ -190,7 +190,10 @@ class StudioEnding(Construct):
                 ],
                 resources=[groups],
                 # SageMaker tags the two groups that it makes for a domain with the domain's ARN.
-                conditions={**in_vpc, "StringEquals": {f"aws:ResourceTag/{_OWNER_TAG}": self._arn(domain_id, "domain")}},
+                conditions={
+                    **in_vpc,
+                    "StringEquals": {f"aws:ResourceTag/{_OWNER_TAG}": self._arn(domain_id, "domain")},
+                },
             ),
             self._go_on(),
         ]

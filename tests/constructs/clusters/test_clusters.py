@@ -227,6 +227,32 @@ def test_its_instances_read_their_scripts_and_nothing_else_of_the_lake(pod: cdk.
     assert not simulator.allows("ssm:SendCommand", when={})
 
 
+@pytest.mark.parametrize(("name", "other"), [(None, True), ("train", False)])
+def test_a_cluster_with_a_name_writes_its_own_log_alone(name: str | None, other: bool) -> None:
+    stack = support.stack(env=support.environment())
+    hyperpod(stack, name=name)
+    simulator = Simulator(support.resources(stack), "ClusterRole")
+    logs = f"arn:aws:logs:{support.REGION}:{support.ACCOUNT}:log-group:/aws/sagemaker"
+    for group, allowed in (("Clusters/train/1", True), ("Clusters/other/1", other), ("TrainingJobs", False)):
+        stream = f"{logs}/{group}:log-stream:LifecycleConfig"
+        assert simulator.allows("logs:PutLogEvents", stream, when={}) is allowed
+
+
+def test_an_instance_joins_clusters_of_batch_and_no_others() -> None:
+    stack = support.stack(env=support.environment())
+    batch(stack)
+    simulator = Simulator(support.resources(stack), "ClusterInstanceRole")
+    ecs = f"arn:aws:ecs:{support.REGION}:{support.ACCOUNT}"
+    own, other = f"{ecs}:cluster/AWSBatch-train-1", f"{ecs}:cluster/web"
+    instance = f"{ecs}:container-instance/1"
+    for action in ("ecs:RegisterContainerInstance", "ecs:SubmitTaskStateChange"):
+        assert simulator.allows(action, own, when={})
+        assert not simulator.allows(action, other, when={})
+    for action in ("ecs:Poll", "ecs:UpdateContainerInstancesState"):
+        assert simulator.allows(action, instance, when={"ecs:cluster": own})
+        assert not simulator.allows(action, instance, when={"ecs:cluster": other})
+
+
 def test_it_uses_its_volumes_key_through_grants_of_aws_alone(pod: cdk.Stack) -> None:
     simulator = Simulator(support.resources(pod), "ClusterRole")
     key = simulator.arn("Volumes")

@@ -165,6 +165,11 @@ def test_what_ends_a_domain_may_touch_this_domain_alone() -> None:
     assert "HomeEfsFileSystemId" in str(by_action["elasticfilesystem:DeleteFileSystem"]["Resource"])
     for action in ("DeleteNetworkInterface", "DeleteSecurityGroup"):
         assert "vpc-0123456789abcdef0" in str(by_action[f"ec2:{action}"]["Condition"]["ArnEquals"]["ec2:Vpc"])
+    # Of the VPC's security groups those that SageMaker made for this domain.
+    for action in ("DeleteSecurityGroup", "RevokeSecurityGroupIngress"):
+        (owner,) = by_action[f"ec2:{action}"]["Condition"]["StringEquals"].items()
+        assert owner[0] == "aws:ResourceTag/ManagedByAmazonSageMakerResource"
+        assert "DomainId" in str(owner[1]) and ":domain/" in str(owner[1])
     unlimited = {action for action, statement in by_action.items() if statement["Resource"] == "*"}
     assert all(action.partition(":")[2].startswith(("List", "Describe")) for action in unlimited)
 
