@@ -72,7 +72,8 @@ class Simulator:
 
     def _identity(self) -> Iterator[dict[str, Any]]:
         for resource in self.resources.values():
-            roles = resource.get("Properties", {}).get("Roles", ())
+            properties = resource.get("Properties", {})
+            roles = properties.get("Roles", ()) if "PolicyDocument" in properties else ()
             if any(str(role.get("Ref", "")).startswith(self.role) for role in roles):
                 yield from self._read(resource["Properties"]["PolicyDocument"])
 
