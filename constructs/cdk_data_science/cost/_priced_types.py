@@ -91,14 +91,6 @@ def _vpc_endpoint(properties: Mapping[str, Any], template: Template) -> Quantiti
     return [("vpc.interface-endpoint-zone", template.length(properties.get("SubnetIds"), "subnets"))]
 
 
-def _firewall(properties: Mapping[str, Any], template: Template) -> Quantities:
-    """Its endpoints, one in each subnet, or in each zone where a transit gateway leads to it."""
-    zones = "AvailabilityZoneMappings" if "AvailabilityZoneMappings" in properties else "SubnetMappings"
-    if properties.get("TransitGatewayId") is not None and zones == "SubnetMappings":
-        raise Undecided("only the deployment knows the zones of its endpoints")
-    return [("network-firewall.endpoint", template.length(properties.get(zones), "endpoints"))]
-
-
 def _endpoint(properties: Mapping[str, Any], template: Template) -> Quantities:
     config = template.referred(properties.get("EndpointConfigName"), "AWS::SageMaker::EndpointConfig")
     variants = [*config.get("ProductionVariants", ()), *config.get("ShadowProductionVariants", ())]

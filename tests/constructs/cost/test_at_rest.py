@@ -50,12 +50,6 @@ def endpoint(*variants: dict[str, Any]) -> Line | None:
         ("AWS::EC2::EIP", {}, 3.65),
         # 0.01 USD an hour in each of three zones
         ("AWS::EC2::VPCEndpoint", {"VpcEndpointType": "Interface", "SubnetIds": ["a", "b", "c"]}, 21.90),
-        # 0.395 USD an hour in each of two subnets
-        (
-            "AWS::NetworkFirewall::Firewall",
-            {"SubnetMappings": [{"SubnetId": "a"}, {"SubnetId": "b"}]},
-            576.70,
-        ),
         ("AWS::NetworkFirewall::Firewall", {"AvailabilityZoneMappings": [{"AvailabilityZone": "a"}]}, 288.35),
         ("AWS::Kinesis::Stream", {"ShardCount": 4}, 43.80),
         ("AWS::Kinesis::Stream", {}, 29.20),
@@ -208,8 +202,6 @@ def test_what_is_billed_by_use_is_not_listed(type: str, properties: dict[str, An
         ("Custom::Anything", {}, "not in the list of types"),
         ("AWS::Nobody::Knows", {}, "not in the list of types"),
         ("AWS::EC2::VPCEndpoint", {"VpcEndpointType": "Interface", "SubnetIds": {"Ref": "S"}}, "subnets"),
-        ("AWS::NetworkFirewall::Firewall", {"SubnetMappings": {"Ref": "S"}}, "endpoints"),
-        ("AWS::NetworkFirewall::Firewall", {"TransitGatewayId": "tgw-1"}, "zones of its endpoints"),
         ("AWS::Kinesis::Stream", {"ShardCount": {"Ref": "Shards"}}, "number of shards"),
         (
             "AWS::SageMaker::Endpoint",
