@@ -232,6 +232,20 @@ def test_a_tuning_job_ends_when_its_target_is_reached(bench: Workbench, sagemake
     assert described["TrainingJobStatusCounters"]["Completed"] == 1
 
 
+def test_a_search_whose_trials_report_nothing_fails_and_is_listed(bench: Workbench, sagemaker: Any) -> None:
+    request = tuning(bench, ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1})
+    name = request["HyperParameterTuningJobName"]
+    metrics = request["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+    metrics[0]["Regex"] = "nothing=([0-9.]+)"
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+    described = ended(sagemaker, "HyperParameterTuningJob", name)
+    assert described["FailureReason"] == "No training job reported the objective metric."
+    # A summary has no reason; that it has nothing but what the API knows is checked with every answer.
+    listed = sagemaker.list_hyper_parameter_tuning_jobs(NameContains=name)
+    (summary,) = listed["HyperParameterTuningJobSummaries"]
+    assert summary["HyperParameterTuningJobStatus"] == "Failed"
+
+
 def test_a_grid_is_searched_point_by_point(bench: Workbench, sagemaker: Any) -> None:
     grid = {
         "CategoricalParameterRanges": [

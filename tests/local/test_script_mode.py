@@ -45,6 +45,8 @@ def report(bench: Workbench) -> dict[str, Any]:
             "deep": '{"a": 1}',
             "flag": "true",
             "out": "/opt/ml/checkpoints",
+            # A tuning job's trials have it; the program does not get to see it.
+            "_tuning_objective_metric": "auroc",
         },
         InputDataConfig=[
             channel("train", f"s3://{bench.bucket}/train/"),

@@ -162,6 +162,7 @@ class Jobs:
         }
         summary = {name: value for name, value in job.describe().items() if name in wanted}
         if self.kind.noun == "HyperParameterTuningJob":
+            summary.pop("FailureReason", None)  # a description has it, a summary has not
             counters = ("TrainingJobStatusCounters", "ObjectiveStatusCounters")
             summary |= {name: job.extra[name] for name in counters}
             summary["Strategy"] = job.request["HyperParameterTuningJobConfig"]["Strategy"]

@@ -16,6 +16,9 @@ from typing import Any
 
 BASE = "/opt/ml"
 _CODE_VARIABLES = ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY")
+_OF_THE_TOOLKIT = ("_tuning_objective_metric", "default_user_module_name")
+"""Hyperparameters that containers keep from the program, as those that begin with ``sagemaker_``: a tuning
+job adds the first one to its trials'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +182,11 @@ def _inherited() -> dict[str, str]:
 
 
 def _hyperparameters(layout: Layout, request: dict[str, Any]) -> dict[str, Any]:
-    """The user's hyperparameters, decoded: the toolkit's own begin with ``sagemaker_`` and stay out."""
+    """The user's hyperparameters, decoded: the toolkit's own stay out."""
     decoded = {
         name: _decode(value)
         for name, value in request.get("HyperParameters", {}).items()
-        if not name.startswith("sagemaker_")
+        if not name.startswith("sagemaker_") and name not in _OF_THE_TOOLKIT
     }
     return {n: layout.translate(v) if isinstance(v, str) else v for n, v in decoded.items()}
 
