@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +13,7 @@ from cdk_data_science.security import Persona
 from settings.model import FOLDER, Security, SettingsError, environments, load
 from settings.network import Network
 
+DOCS = Path(__file__).parents[2] / "docs"
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 
 
@@ -240,3 +242,25 @@ def test_the_settings_know_every_feature_of_a_network_and_every_persona() -> Non
     assert set(get_args(get_args(features)[0])) == set(NetworkFeature)
     personas = Security.model_fields["people"].annotation
     assert set(get_args(get_args(personas)[0])) == set(Persona)
+
+
+def examples() -> list[tuple[str, str]]:
+    """The settings that the pages on the lake show."""
+    return [
+        (page, block)
+        for page in ("catalog", "data-lake", "etl")
+        for block in re.findall(r"```toml\n(.*?)```", (DOCS / f"{page}.md").read_text("utf-8"), re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("page", "block"), examples())
+def test_what_the_pages_on_the_lake_show_can_be_written(tmp_path: Path, page: str, block: str) -> None:
+    beside = """
+        required_tags = ["owner"]
+        alert_emails = []
+        platform = { name = "ds-docs" }
+        tags = { owner = "data-platform", application = "reviews" }
+        network = { zones = ["us-east-1a"], nat_gateways = 1 }
+    """
+    (tmp_path / f"{page}.toml").write_text(beside + block, encoding="utf-8")
+    assert load(page, folder=tmp_path).environment == page
