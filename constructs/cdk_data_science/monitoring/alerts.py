@@ -68,11 +68,48 @@ class AlertTopic(Construct):
         else:
             self.key = key
             allow_alarms(key)
-        self.topic = sns.Topic(
-            self, "Topic", master_key=self.key, enforce_ssl=True, display_name=display_name
-        )
+        topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True, display_name=display_name)
+        self.topic: sns.ITopic = topic
         # CDK writes a policy of its own for TLS, which replaces the default one that lets the account
         # publish.
+        self._let_alarms_publish()
+        for email in emails:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
+        self.node.default_child = topic.node.default_child
+
+    @staticmethod
+    def from_topic(scope: Construct, id: str, topic: sns.ITopic, *, key: kms.IKey) -> AlertTopic:
+        """Send alerts to a topic that is there already, such as that of an organization.
+
+        A topic and a key of this app are given the permissions that alarms need. Those that something else
+        owns have to let ``cloudwatch.amazonaws.com`` publish and use the key, and ``events.amazonaws.com``
+        where constructs tell of events: CDK cannot change their policies.
+
+        ```python
+        from aws_cdk import aws_kms as kms
+        from aws_cdk import aws_sns as sns
+        from cdk_data_science import AlertTopic
+
+        arn = "arn:aws:sns:us-east-1:111122223333:operations"
+        key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        AlertTopic.from_topic(
+            self,
+            "Alerts",
+            sns.Topic.from_topic_arn(self, "Topic", arn),
+            key=kms.Key.from_key_arn(self, "TopicKey", key_arn),
+        )
+        ```
+
+        Args:
+            topic: The topic, in this region.
+            key: What it is encrypted with: a key of yours, since alarms cannot use SNS's own.
+
+        Raises:
+            ConfigurationError: A FIFO topic, to which neither alarms nor people's addresses can be added.
+        """
+        return _AlertsOfATopic(scope, id, topic, key)
+
+    def _let_alarms_publish(self) -> None:
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
@@ -82,9 +119,6 @@ class AlertTopic(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             )
         )
-        for email in emails:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        self.node.default_child = self.topic.node.default_child
 
     def notify(self, *alarms: cloudwatch.Alarm) -> None:
         """Send a message when one of the alarms goes off."""
@@ -99,6 +133,24 @@ class AlertTopic(Construct):
     def metric_failed_notifications(self) -> cloudwatch.Metric:
         """Messages that could not be delivered to a subscriber."""
         return self.topic.metric_number_of_notifications_failed()
+
+
+class _AlertsOfATopic(AlertTopic):
+    """Alerts to a topic that is there already. Nothing is made."""
+
+    def __init__(self, scope: Construct, id: str, topic: sns.ITopic, key: kms.IKey) -> None:
+        Construct.__init__(self, scope, id)
+        problems = Problems("AlertTopic.from_topic", self)
+        problems.check(
+            not topic.fifo,
+            given=f"the FIFO topic {topic.topic_arn}",
+            allowed="a standard topic: alarms send to no other",
+            write="sns.Topic.from_topic_arn(…) of a name without .fifo",
+        )
+        problems.raise_if_any()
+        self.topic, self.key = topic, key
+        allow_alarms(key)
+        self._let_alarms_publish()
 
 
 def _check(scope: Construct, emails: Sequence[str], display_name: str | None) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
 
 from cdk_data_science import AlertTopic, ConfigurationError
 from cdk_data_science._encryption import operations_key
@@ -101,3 +103,43 @@ def test_no_rule_pack_finds_anything() -> None:
     app = support.app()
     AlertTopic(support.stack(app), "Alerts")
     assert nag.unacknowledged(app) == []
+
+
+# A topic that is there already
+
+
+TOPIC = f"arn:aws:sns:{support.REGION}:{support.ACCOUNT}:operations"
+KEY = f"arn:aws:kms:{support.REGION}:{support.ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def existing(stack: cdk.Stack, arn: str = TOPIC) -> AlertTopic:
+    topic = sns.Topic.from_topic_arn(stack, "Topic", arn)
+    return AlertTopic.from_topic(stack, "Alerts", topic, key=kms.Key.from_key_arn(stack, "Key", KEY))
+
+
+def test_alerts_go_to_a_topic_that_another_app_owns_and_none_is_made() -> None:
+    stack = support.stack()
+    alerts = existing(stack)
+    metric = cloudwatch.Metric(namespace="Test", metric_name="Errors")
+    alerts.notify(cloudwatch.Alarm(stack, "Alarm", metric=metric, threshold=1, evaluation_periods=1))
+    alerts.grant_publish(iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")))
+    found = support.resources(stack)
+    assert {each["Type"] for each in found.values()}.isdisjoint(
+        {"AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::KMS::Key"}
+    )
+    (alarm,) = [each for each in found.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    assert alarm["Properties"]["AlarmActions"] == [TOPIC]
+
+
+def test_a_topic_and_a_key_of_the_app_are_opened_to_alarms() -> None:
+    stack = support.stack()
+    key = kms.Key(stack, "Key")
+    AlertTopic.from_topic(stack, "Alerts", sns.Topic(stack, "Topic", master_key=key), key=key)
+    (allowed,) = policy(stack)
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert set(key_statements(stack)) == {"cloudwatch.amazonaws.com"}
+
+
+def test_a_fifo_topic_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="a standard topic: alarms send to no other"):
+        existing(support.stack(), f"{TOPIC}.fifo")
