@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import zoneinfo
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from aws_cdk import Token
 from constructs import Construct
@@ -36,6 +37,15 @@ def is_token(value: Any) -> bool:
 def is_whole(value: object, minimum: int) -> bool:
     """Whether a value is a whole number of at least ``minimum``; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
+def in_order(smaller: object, larger: object) -> bool:
+    """Whether one number is at most the other; tokens, and what is no number, are told of elsewhere or not at
+    all."""
+    if is_token(smaller) or is_token(larger):
+        return True
+    numbers = isinstance(smaller, int | float) and isinstance(larger, int | float)
+    return not numbers or smaller <= larger  # type: ignore[operator]
 
 
 def known_time_zone(name: str) -> bool:
@@ -86,6 +96,31 @@ class Problems:
             allowed=names,
             write=write if " " in option else f"{option}={write}",
         )
+
+    def check_each(self, option: str, values: object, kinds: type | tuple[type, ...], *, write: str) -> None:
+        """Record what is no list, or has an item of another kind. What follows uses the items, so raise
+        before it."""
+        listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
+        items: list[object] = list(cast("Iterable[object]", values)) if listed else [values]
+        names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        wrong = [_brief(each) for each in items if not isinstance(each, kinds)]
+        self.check(
+            listed and not wrong,
+            given=f"{option} with {', '.join(wrong)}" if listed else f"{option}={_brief(values)}",
+            allowed=f"a list of {names}",
+            write=f"{option}=[{write}]",
+        )
+
+    def check_constructs(self, option: str, *values: object, write: str) -> None:
+        """Record a text, such as an ARN, where a construct is meant. What follows uses the construct, so
+        raise before it."""
+        for value in values:
+            self.check(
+                not isinstance(value, str | bytes | int | float | Mapping | list | tuple),
+                given=f"{option}={_brief(value)}",
+                allowed="a construct, or one that stands for what is there already",
+                write=f"{option}={write}",
+            )
 
     def raise_if_any(self) -> None:
         """Raise one :class:`ConfigurationError` that lists every problem recorded so far."""

@@ -125,6 +125,10 @@ class CostGuardrails(Construct):
             forecast_thresholds=forecast_thresholds,
         )
         problems = Problems("CostGuardrails", self)
+        _check_kinds(problems, tags, budgets, commitments, stop_accelerators, chat, anomalies)
+        if topic is not None:
+            problems.check_constructs("topic", topic, write='sns.Topic.from_topic_arn(self, "Topic", …)')
+        problems.raise_if_any()
         _check_total(problems, total, alert_emails, anomalies)
         _check_parts(problems, budgets, commitments)
         _checks.region(problems, Stack.of(self).region)
@@ -236,6 +240,28 @@ class CostGuardrails(Construct):
         policy = self.topic.node.try_find_child("Policy")
         if policy is not None:
             publisher.node.add_dependency(policy)
+
+
+def _check_kinds(
+    problems: Problems,
+    tags: Mapping[str, Sequence[str]] | None,
+    budgets: Sequence[CostBudget],
+    commitments: Sequence[CommitmentBudget],
+    stop: AcceleratorStop | None,
+    chat: SlackChannel | TeamsChannel | None,
+    anomalies: AnomalyDetection | None,
+) -> None:
+    problems.check_kind("tags", tags or {}, Mapping, write='{"team": ["search"]}')
+    problems.check_each("budgets", budgets, CostBudget, write="CostBudget(…)")
+    problems.check_each("commitments", commitments, CommitmentBudget, write="CommitmentBudget(…)")
+    if stop is not None:
+        problems.check_kind("stop_accelerators", stop, AcceleratorStop, write="AcceleratorStop(roles=[…])")
+        if isinstance(stop, AcceleratorStop):
+            stop.check_kinds(problems)
+    if chat is not None:
+        problems.check_kind("chat", chat, (SlackChannel, TeamsChannel), write="SlackChannel(…)")
+    if anomalies is not None:
+        problems.check_kind("anomalies", anomalies, AnomalyDetection, write="AnomalyDetection()")
 
 
 def _check_total(

@@ -100,6 +100,16 @@ class RequiredTags:
         allowed: Mapping[str, Sequence[str]] | None = None,
         patterns: Mapping[str, str] | None = None,
     ) -> None:
+        problems = Problems("RequiredTags", scope)
+        problems.check_kind("tags", tags, Mapping, write='{"owner": "ml@example.com"}')
+        problems.raise_if_any()
+        for key, value in tags.items():
+            problems.check_kind(f"tags[{key!r}]", value, str, write='"ml@example.com"')
+        for key, values in (allowed or {}).items():
+            problems.check_list(f"allowed[{key!r}]", values)
+        for key, pattern in (patterns or {}).items():
+            problems.check_kind(f"patterns[{key!r}]", pattern, str, write='r"[a-z]+"')
+        problems.raise_if_any()
         self._rules = TagRules(
             required=dict(tags),
             allowed=allowed if allowed is not None else {},

@@ -141,6 +141,9 @@ class _AlertsOfATopic(AlertTopic):
     def __init__(self, scope: Construct, id: str, topic: sns.ITopic, key: kms.IKey) -> None:
         Construct.__init__(self, scope, id)
         problems = Problems("AlertTopic.from_topic", self)
+        problems.check_constructs("topic", topic, write='sns.Topic.from_topic_arn(self, "Topic", …)')
+        problems.check_constructs("key", key, write='kms.Key.from_key_arn(self, "TopicKey", …)')
+        problems.raise_if_any()
         problems.check(
             not topic.fifo,
             given=f"the FIFO topic {topic.topic_arn}",

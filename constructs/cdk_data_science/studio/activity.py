@@ -12,7 +12,7 @@ from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._functions import PlatformFunction
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_whole
 from cdk_data_science.studio._domain_base import IStudioDomain
 
 NAMESPACE = "CdkDataScience/Studio"
@@ -60,8 +60,8 @@ class StudioActivity(Construct):
         super().__init__(scope, id)
         problems = Problems("StudioActivity", self)
         problems.check(
-            _SHORTEST <= minutes <= _LONGEST,
-            given=f"minutes={minutes}",
+            is_whole(minutes, _SHORTEST) and minutes <= _LONGEST,
+            given=f"minutes={minutes!r}",
             allowed=f"{_SHORTEST} to {_LONGEST}",
             write="minutes=5",
         )

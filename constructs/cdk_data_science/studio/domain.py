@@ -15,7 +15,7 @@ from constructs import Construct
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._retention import destruction_allowed, removal_policy
 from cdk_data_science._tracking import IExperimentTracking
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, in_order
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.security import PermissionBoundary
 from cdk_data_science.studio import _roles
@@ -158,6 +158,20 @@ class StudioDomain(StudioDomainBase):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("StudioDomain", self)
+        problems.check_constructs("vpc", vpc, write='ec2.Vpc.from_vpc_attributes(self, "Vpc", …)')
+        if subnets is not None:
+            problems.check_kind("subnets", subnets, ec2.SubnetSelection, write="ec2.SubnetSelection(…)")
+        problems.check_constructs(
+            "security_groups", *(security_groups or ()), write="[ec2.SecurityGroup.from_security_group_id(…)]"
+        )
+        problems.check_kind("identity", identity, StudioIdentity, write="StudioIdentity.IDENTITY_CENTER")
+        if idle is not None:
+            problems.check_kind("idle", idle, IdleShutdown, write="IdleShutdown(minutes=120)")
+        problems.check_each("scripts", scripts, LifecycleScript, write="LifecycleScript(…)")
+        problems.check_each("images", images, CustomImage, write="CustomImage(…)")
+        if mlflow is not None:
+            problems.check_constructs("mlflow", mlflow, write='Mlflow.from_arn(self, "Mlflow", …)')
+        problems.raise_if_any()
         chosen = choose_subnets(problems, vpc, subnets)
         if name is not None:
             check_name(problems, name, "domain name")
@@ -171,7 +185,7 @@ class StudioDomain(StudioDomainBase):
         check_volume(problems, volume_gb, "volume_gb")
         check_volume(problems, largest_volume_gb, "largest_volume_gb")
         problems.check(
-            is_token(volume_gb) or is_token(largest_volume_gb) or volume_gb <= largest_volume_gb,
+            in_order(volume_gb, largest_volume_gb),
             given=f"volume_gb={volume_gb}, largest_volume_gb={largest_volume_gb}",
             allowed="a volume_gb that is at most largest_volume_gb",
         )
@@ -304,6 +318,23 @@ class StudioDomain(StudioDomainBase):
         Raises:
             ConfigurationError: For values that cannot work, all of them at once.
         """
+        problems = Problems("StudioDomain.from_domain_attributes", scope)
+        problems.check_kind("domain_id", domain_id, str, write='"d-abcdefghijkl"')
+        problems.check_kind("identity", identity, StudioIdentity, write="StudioIdentity.IDENTITY_CENTER")
+        problems.check_constructs(
+            "security_groups", *security_groups, write="[ec2.SecurityGroup.from_security_group_id(…)]"
+        )
+        problems.check_kind(
+            "scripts", scripts or {}, Mapping, write="{SpaceApp.JUPYTER_LAB: [StudioLifecycleConfig(…).arn]}"
+        )
+        problems.check_each("images", images, AttachedImage, write="AttachedImage(…)")
+        if key is not None:
+            problems.check_constructs("key", key, write='kms.Key.from_key_arn(self, "Key", …)')
+        if shared_role is not None:
+            problems.check_constructs(
+                "shared_role", shared_role, write='iam.Role.from_role_arn(self, "SharedRole", …)'
+            )
+        problems.raise_if_any()
         return ImportedStudioDomain(
             scope,
             id,

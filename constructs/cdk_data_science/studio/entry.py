@@ -57,6 +57,11 @@ class StudioEntry(Construct):
         super().__init__(scope, id)
         session = longest_session if longest_session is not None else Duration.hours(8)
         problems = Problems("StudioEntry", self)
+        problems.check_constructs("domain", domain, write="StudioDomain.from_domain_attributes(…)")
+        problems.check_kind("longest_session", session, Duration, write="Duration.hours(8)")
+        if people is not None:
+            problems.check_constructs("people", people, write='iam.ArnPrincipal("arn:aws:iam::…:role/…")')
+        problems.raise_if_any()
         problems.check(
             session.is_unresolved() or 1 <= session.to_hours(integral=False) <= 12,
             given="longest_session of other length",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, in_order, is_token, is_whole
 
 SHORTEST, LONGEST = 60, 525_600
 
@@ -25,19 +25,22 @@ class IdleShutdown:
     @property
     def most(self) -> int:
         """The most that a person may set."""
-        return self.longest_minutes if self.longest_minutes is not None else max(self.minutes, 480)
+        if self.longest_minutes is not None:
+            return self.longest_minutes
+        return max(self.minutes, 480) if is_whole(self.minutes, 0) else self.minutes
 
     def check(self, problems: Problems) -> None:
         """Record what cannot work in these times."""
         for name, value in (("minutes", self.minutes), ("longest_minutes", self.most)):
+            whole = is_whole(value, 0)
             problems.check(
-                is_token(value) or SHORTEST <= value <= LONGEST,
-                given=f"IdleShutdown({name}={value})",
-                allowed=f"{SHORTEST} to {LONGEST} minutes",
-                write=f"IdleShutdown({name}={min(max(value, SHORTEST), LONGEST)})",
+                is_token(value) or (whole and SHORTEST <= value <= LONGEST),
+                given=f"IdleShutdown({name}={value!r})",
+                allowed=f"{SHORTEST} to {LONGEST} minutes, a whole number",
+                write=f"IdleShutdown({name}={min(max(value, SHORTEST), LONGEST) if whole else 120})",
             )
         problems.check(
-            is_token(self.minutes) or is_token(self.most) or self.minutes <= self.most,
+            in_order(self.minutes, self.most),
             given=f"IdleShutdown(minutes={self.minutes}, longest_minutes={self.most})",
             allowed="minutes that are at most longest_minutes",
         )

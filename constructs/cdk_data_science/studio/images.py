@@ -17,6 +17,7 @@ from cdk_data_science._images import allow_pull, check_image, repository_arn
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.studio.users import SpaceApp
 
+_VERSION = re.compile(r"[:@][^/]+$")
 _NAME = re.compile(r"[a-z0-9](-?[a-z0-9]){0,29}")
 
 
@@ -36,6 +37,15 @@ class CustomImage:
     def check(self, problems: Problems, region: str) -> None:
         """Record what cannot work in this image."""
         what = f"image {self.name!r}"
+        problems.check_kind(f"{what}: app", self.app, SpaceApp, write="app=SpaceApp.JUPYTER_LAB")
+        for variable, value in self.environment.items():
+            problems.check_kind(f"{what}: environment[{variable!r}]", value, str, write='"1"')
+        problems.check(
+            is_token(self.image) or repository_arn(self.image) is None or bool(_VERSION.search(self.image)),
+            given=f"{what}: {self.image!r}",
+            allowed="an image with a tag or digest: a version of an image in Studio stays what it is",
+            write=f'image="{self.image}:1"',
+        )
         problems.check(
             bool(_NAME.fullmatch(self.name)),
             given=what,

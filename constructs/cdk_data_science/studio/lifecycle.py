@@ -41,6 +41,9 @@ class LifecycleScript:
     def check(self, problems: Problems) -> None:
         """Record what cannot work in this script."""
         what = f"script {self.name!r}"
+        problems.check_kind(f"{what}: content", self.content, str, write='content="#!/bin/bash…"')
+        problems.check_kind(f"{what}: app", self.app, SpaceApp, write="app=SpaceApp.JUPYTER_LAB")
+        problems.raise_if_any()
         problems.check(
             bool(_NAME.fullmatch(self.name)),
             given=what,

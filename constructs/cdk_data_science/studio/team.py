@@ -114,6 +114,8 @@ class StudioTeam(Construct):
         boundary: PermissionBoundary | None = None,
     ) -> None:
         super().__init__(scope, id)
+        _check_kinds(self, domain, name, cost_center, users, shared_spaces, joined_spaces, limits)
+        _check_roles(self, job_roles, pipelines)
         self.name, self.cost_center, self._domain = name, cost_center, domain
         self._limits = {**LIMITS, **(limits or {})}
         self._check(users, shared_spaces, joined_spaces)
@@ -324,3 +326,39 @@ class StudioTeam(Construct):
         resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         resource.node.add_dependency(self.profiles[owner])
         return resource
+
+
+def _check_kinds(
+    scope: Construct,
+    domain: IStudioDomain,
+    name: str,
+    cost_center: str,
+    users: Sequence[StudioUser],
+    shared: Sequence[SharedSpace],
+    joined: Sequence[str],
+    limits: Mapping[Persona, InstanceLimit] | None,
+) -> None:
+    problems = Problems("StudioTeam", scope)
+    problems.check_constructs("domain", domain, write="StudioDomain.from_domain_attributes(…)")
+    problems.check_kind("name", name, str, write='"reviews"')
+    problems.check_kind("cost_center", cost_center, str, write='"4711"')
+    problems.check_each("users", users, StudioUser, write='StudioUser(name="ann")')
+    problems.check_each("shared_spaces", shared, SharedSpace, write='SharedSpace(name="board", owner="ann")')
+    problems.check_each("joined_spaces", joined, str, write='"board"')
+    problems.check_each("limits", [*(limits or {})], Persona, write="Persona.DATA_SCIENTIST")
+    problems.check_each(
+        "limits", [*(limits or {}).values()], InstanceLimit, write="InstanceLimit(vcpus=4, memory_gib=16)"
+    )
+    problems.raise_if_any()
+    for user in users:
+        user.check_kinds(problems)
+    problems.raise_if_any()
+
+
+def _check_roles(
+    scope: Construct, job_roles: Sequence[iam.IRole], pipelines: Sequence[sfn.IStateMachine]
+) -> None:
+    problems = Problems("StudioTeam", scope)
+    problems.check_constructs("job_roles", *job_roles, write='[iam.Role.from_role_arn(self, "Jobs", …)]')
+    problems.check_constructs("pipelines", *pipelines, write="[sfn.StateMachine.from_state_machine_arn(…)]")
+    problems.raise_if_any()

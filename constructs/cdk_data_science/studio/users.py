@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, is_whole
 from cdk_data_science.security import Persona
 from cdk_data_science.studio.instances import InstanceLimit, check_studio_type
 
@@ -27,9 +27,11 @@ class SpaceApp(StrEnum):
 def check_volume(problems: Problems, gigabytes: int | None, what: str) -> None:
     """Report a volume that no space can have."""
     problems.check(
-        gigabytes is None or is_token(gigabytes) or _SMALLEST_GB <= gigabytes <= _LARGEST_GB,
-        given=f"{what}={gigabytes}",
-        allowed=f"{_SMALLEST_GB} to {_LARGEST_GB} GB",
+        gigabytes is None
+        or is_token(gigabytes)
+        or (is_whole(gigabytes, _SMALLEST_GB) and gigabytes <= _LARGEST_GB),
+        given=f"{what}={gigabytes!r}",
+        allowed=f"{_SMALLEST_GB} to {_LARGEST_GB} GB, a whole number",
     )
 
 
@@ -109,6 +111,14 @@ class StudioUser:
     domains that are entered with IAM."""
     spaces: Sequence[PrivateSpace] = ()
     """Places that are there from the start. Default: none; people make their own."""
+
+    def check_kinds(self, problems: Problems) -> None:
+        """Record values of another kind."""
+        problems.check_kind("user name", self.name, str, write='name="ann"')
+        problems.check_kind(
+            f"user {self.name!r}: persona", self.persona, Persona, write="persona=Persona.DATA_SCIENTIST"
+        )
+        problems.check_each("spaces", self.spaces, PrivateSpace, write='PrivateSpace(name="lab")')
 
     def check(self, problems: Problems, limit: InstanceLimit | None, *, identity_center: bool) -> None:
         """Record what cannot work for this user."""

@@ -12,6 +12,7 @@ from aws_cdk.assertions import Template
 
 from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import (
+    AcceleratorStop,
     AnomalyDetection,
     Commitment,
     CommitmentBudget,
@@ -417,3 +418,24 @@ def test_the_topics_logical_id_is_locked(default: Template) -> None:
     assert "CostTopicCD377248" in support.resources(default), (
         "a new topic loses every subscription to the alerts"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"tags": ["team"]}, 'tags={"team": ["search"]}'),
+        ({"budgets": [{"name": "search"}]}, "budgets with {'name': 'search'}; allowed: a list of CostBudget"),
+        ({"budgets": CostBudget(name="a", monthly_limit_usd=1)}, "budgets=[CostBudget(…)]"),
+        ({"commitments": ["SAVINGS_PLANS"]}, "commitments=[CommitmentBudget(…)]"),
+        ({"stop_accelerators": ["Scientist"]}, "stop_accelerators=AcceleratorStop(roles=[…])"),
+        ({"stop_accelerators": AcceleratorStop(roles=["Scientist"])}, "iam.Role.from_role_name"),  # type: ignore[list-item]
+        ({"stop_accelerators": AcceleratorStop(roles="Scientist")}, "a list of roles"),  # type: ignore[arg-type]
+        ({"anomalies": True}, "anomalies=AnomalyDetection()"),
+        ({"chat": "#costs"}, "allowed: SlackChannel or TeamsChannel"),
+        ({"topic": "arn:aws:sns:us-east-1:111122223333:costs"}, "sns.Topic.from_topic_arn"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_with_what_to_write(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        CostGuardrails(support.stack(), "Cost", **({"monthly_limit_usd": 500} | options))
+    assert expected in str(failure.value)

@@ -384,6 +384,21 @@ def test_tags_that_aws_would_refuse_are_refused(tags: dict[str, str], allowed: A
     assert expected in str(failure.value)
 
 
+@pytest.mark.parametrize(
+    ("tags", "options", "expected"),
+    [
+        (["owner"], {}, 'tags={"owner": "ml@example.com"}'),
+        ({"owner": 5}, {}, "given tags['owner']=5; allowed: str"),
+        ({"owner": "me"}, {"allowed": {"owner": "me"}}, "each letter of a text"),
+        ({"owner": "me"}, {"patterns": {"owner": ["me"]}}, "patterns['owner']=r"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_with_what_to_write(tags: Any, options: Any, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        RequiredTags(support.app(), tags, **options)
+    assert expected in str(failure.value)
+
+
 def test_a_scope_that_is_no_template_is_refused() -> None:
     bucket = s3.Bucket(support.stack(), "Bucket")
     with pytest.raises(
