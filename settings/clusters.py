@@ -81,6 +81,8 @@ class Batch(_Cluster):
     """Each instance's root volume."""
     ami: Annotated[str, Field(pattern=r"^ami-[0-9a-f]{8,17}$")] | None = None
     """Machine image with the EFA driver; Batch's own for accelerators if not given."""
+    submit: tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+")], ...] = ()
+    """Roles that may submit jobs, by ARN, of this account."""
     reservation: Annotated[str, Field(pattern=r"^cr-[0-9a-f]{8,17}$")] | None = None
     """Capacity reservation to run in, which costs whether it is used or not; On-Demand if not given."""
     capacity_block: bool = False

@@ -19,6 +19,7 @@ from cdk_data_science.clusters import (
     LifecycleScripts,
 )
 from settings.clusters import Batch, Clusters, HyperPod
+from stacks import checks
 from stacks.files import FilesStack
 from stacks.network import NetworkStack
 
@@ -105,6 +106,14 @@ class ClustersStack(cdk.Stack):
             alerts=self._alerts,
         )
         self._grant(cluster.job_role, given.reads, given.writes)
+        for number, arn in enumerate(given.submit, start=1):
+            role = iam.Role.from_role_arn(self, f"{part}Submitter{number}", arn)
+            cluster.grant_submit(role)
+            checks.accept_inline_policy(
+                role,
+                "The role is somebody else's. It gets what it needs for this queue alone, in a policy that "
+                "goes with the queue's stack.",
+            )
         outputs = {
             "Queue": (cluster.queue.attr_job_queue_arn, "The queue of jobs"),
             "JobDefinition": (cluster.job_definition.ref, "The definition of a job"),

@@ -80,19 +80,20 @@ channel = true
 uid = 1200
 gid = 1200
 """
-ACCELERATORS = """
+ACCELERATORS = f"""
 [clusters.hyperpod.language]
 zone = "us-east-1b"
 reads = ["features/train/"]
 files = ["search"]
-groups.controller = { instance_type = "ml.m5.2xlarge", count = 1, kind = "controller" }
-groups.workers = { instance_type = "ml.p5.48xlarge", volume_gb = 500 }
+groups.controller = {{ instance_type = "ml.m5.2xlarge", count = 1, kind = "controller" }}
+groups.workers = {{ instance_type = "ml.p5.48xlarge", volume_gb = 500 }}
 
 [clusters.batch.vision]
 image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/train:1"
 instance_type = "p4d.24xlarge"
 nodes = 4
 writes = ["models/vision/"]
+submit = ["{BUILD}"]
 """
 FULL = BEFORE + TUNING + REPOSITORIES + SHARED + ACCELERATORS
 
@@ -209,6 +210,12 @@ def test_a_cluster_mounts_its_folder_and_reads_its_data(assembly: Assembly) -> N
     assert "elasticfilesystem:ClientWrite" in text
     assert "/features" not in text and "train/*" in text
     assert "vision/*" in text
+    # AND who is named may submit jobs to the queue, and stop or delete nothing
+    (submitter,) = [
+        each for each in resources(assembly, CLUSTERS, "AWS::IAM::Policy") if "build" in each["Roles"]
+    ]
+    assert "batch:SubmitJob" in json.dumps(submitter)
+    assert json.dumps(submitter).count("batch:") == 2  # the action, and the definition's ARN
     # AND it is in the zone that the settings name
     (subnet,) = cluster["VpcConfig"]["Subnets"]
     assert "useast1b" in json.dumps(subnet)

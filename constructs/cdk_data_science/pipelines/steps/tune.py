@@ -33,8 +33,9 @@ class Tune(Step):
     one's archive is what later steps get.
 
     Trials run as the training says: its role, image, program, Spot capacity and checkpoints, a folder for
-    each trial. Where SageMaker has no capacity, a trial waits for as long as ``max_wait``, and goes on on
-    ``fallback_types``; the rounds of :class:`CapacityRetry` are those of single jobs.
+    each run. The program has to tell checkpoints of other trials from its own, by their hyperparameters or
+    by the job's name. Where SageMaker has no capacity, a trial waits for as long as ``max_wait``, and goes on
+    on ``fallback_types``; the rounds of :class:`CapacityRetry` are those of single jobs.
 
     ```python
     import aws_cdk as cdk

@@ -46,7 +46,9 @@ class TuningDefinition:
     """S3 prefix for the model archives: ``<output_uri><trial>/output/model.tar.gz``."""
     output_key: kms.IKey | None = None
     checkpoint_uri: str | None = None
-    """S3 prefix of the checkpoints. SageMaker gives each trial a folder in it."""
+    """S3 prefix of the checkpoints. AWS does not say that each trial has a folder of its own in it: a program
+    has to tell whose a checkpoint is, by the hyperparameters that it was made with or by the job's name
+    (``TRAINING_JOB_NAME``), which stays the same when Spot capacity is taken away."""
     checkpoint_path: str = "/opt/ml/checkpoints"
     fallback_types: Sequence[str] = ()
     """Up to five types that trials take, in order, when SageMaker has no capacity of the job's; with Spot,
