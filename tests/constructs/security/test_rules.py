@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,55 @@ def test_a_value_that_only_the_deployment_knows_is_judged_as_the_rule_says(rule:
         again = found(rule, broken, Parameters={"Given": {"Type": "String"}})
         same = [other for other in again if (other.at, other.detail) == (finding.at, finding.detail)]
         assert bool(same) is (rule.unknown is Unknown.FAILS)
+
+
+UNKNOWNS: tuple[Any, ...] = (
+    {"Ref": "Given"},
+    {"Fn::GetAtt": ["Given", "Arn"]},
+    {"Fn::Select": [0, {"Ref": "Given"}]},
+    {"Fn::If": ["IsGiven", {"Ref": "Given"}, {"Ref": "AWS::NoValue"}]},
+)
+ODD: tuple[Any, ...] = (None, 0, "", True, [], {}, [None], ["x"], [{}])
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each value is in properties; what is inside of functions is left alone."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        if key != "Ref" and not str(key).startswith("Fn::"):
+            yield from places(item, (*path, key))
+
+
+def changed(example: Mapping[str, Any], values: Sequence[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """An example with each value, and each part as a whole, in turn replaced by what a template may hold."""
+    for key, document in example.items():
+        for path in places(document.get("Properties", {})):
+            for value in values:
+                broken = copy.deepcopy(dict(example))
+                at = broken[key]["Properties"]
+                for step in path[:-1]:
+                    at = at[step]
+                at[path[-1]] = value
+                yield value, broken
+
+
+GIVEN = {
+    "Parameters": {"Given": {"Type": "String"}},
+    "Conditions": {"IsGiven": {"Fn::Equals": [{"Ref": "Given"}, "x"]}},
+}
+
+
+@each_rule
+def test_no_value_ends_the_checks_and_none_that_is_unknown_is_called_wrong(rule: Rule) -> None:
+    for value, resources in changed(rule.compliant, UNKNOWNS):
+        told = found(rule, resources, **GIVEN)
+        # An `Fn::If` may leave the property out, which may break the rule.
+        if "Fn::If" not in value and rule.unknown is Unknown.PASSES:
+            assert told == [], resources
+    for _, resources in changed(rule.noncompliant, (*UNKNOWNS[2:], *ODD)):
+        found(rule, resources, **GIVEN)
 
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES if differing(rule)])

@@ -22,16 +22,16 @@ class Statement:
     effect: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    conditions: Mapping[str, Any]
+    conditions: Any
+    """By operators; nothing if there are none."""
 
     @property
     def allows(self) -> bool:
         return self.effect == "Allow"
 
-    def condition_keys(self) -> set[str]:
-        """The keys that its conditions look at, in lower case."""
-        blocks = self.conditions.values()
-        return {str(key).lower() for block in blocks if isinstance(block, Mapping) for key in block}
+    def may_look_at(self, *keys: str) -> bool:
+        """Whether its conditions look at one of these keys, which are in lower case, as far as is known."""
+        return may_look_at(self.conditions, *keys)
 
 
 def statements(holder: Resource) -> Iterator[Statement]:
@@ -86,15 +86,21 @@ def read(holder: Resource, document: Any, at: str) -> Iterator[Statement]:
         as_list(document.get("Statement") if isinstance(document, dict) else None)
     ):
         if isinstance(statement, dict):
-            conditions = statement.get("Condition")
             yield Statement(
                 holder=holder,
                 at=f"{at}.Statement[{number}]",
                 effect=str(statement.get("Effect")),
                 actions=_texts(statement.get("Action")),
                 resources=_texts(statement.get("Resource")),
-                conditions=conditions if isinstance(conditions, dict) else {},
+                conditions=statement.get("Condition") or {},
             )
+
+
+def may_look_at(conditions: Any, *keys: str) -> bool:
+    """Whether conditions look at one of these keys, which are in lower case; what is not known may."""
+    blocks = list(conditions.values()) if isinstance(conditions, Mapping) else [conditions]
+    found = {str(key).lower() for block in blocks if isinstance(block, Mapping) for key in block}
+    return any(is_unknown(block) for block in blocks) or not found.isdisjoint(keys)
 
 
 def is_public(statement: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cdk_data_science.security.checks import iam
 from cdk_data_science.security.checks.expectations import (
     at_least,
     but,
@@ -112,11 +113,15 @@ def _persistent(system: Resource) -> bool:
 
 
 def _linked(system: Resource) -> bool:
-    """Whether its data is also in S3."""
-    return system.get("LustreConfiguration.ImportPath") is not None or any(
-        system.templates.target(link.get("FileSystemId")) == system
-        for link in system.templates.resources("AWS::FSx::DataRepositoryAssociation")
-    )
+    """Whether its data is also in S3, or may be: a link can be to a file system that is not known."""
+    if system.get("LustreConfiguration.ImportPath") is not None:
+        return True
+    for link in system.templates.resources("AWS::FSx::DataRepositoryAssociation"):
+        linked = link.get("FileSystemId")
+        target = system.templates.target(linked)
+        if target == system or (target is None and is_unknown(linked)):
+            return True
+    return False
 
 
 def _scratch_is_linked(system: Resource) -> Iterator[Problem]:
@@ -147,7 +152,7 @@ def _throughput(system: Resource) -> Iterator[Problem]:
 
 
 def ingress(group: Resource) -> Iterator[dict[str, Any]]:
-    """What a security group lets in, by its own rules and by those beside it."""
+    """What a security group lets in, by its own rules and by those beside it, as far as they are known."""
     for rule in as_list(group.get("SecurityGroupIngress")):
         if isinstance(rule, dict):
             yield rule
@@ -174,6 +179,11 @@ def _lustre_ports(system: Resource) -> Iterator[Problem]:
     if not _is_lustre(system) or len(groups) != len(as_list(system.get("SecurityGroupIds"))):
         return
     rules = [rule for group in groups for rule in ingress(group)]
+    given = [rule for group in groups for rule in as_list(group.get("SecurityGroupIngress"))]
+    ends = [rule.get(end) for rule in rules for end in ("IpProtocol", "FromPort", "ToPort")]
+    if any(is_unknown(part) for part in (*given, *ends)):
+        yield Problem(at="SecurityGroupIds", uncertain=True)
+        return
     open_ports = set().union(*(_ports(rule) for rule in rules)) if rules else set()
     missing = sorted({988, *range(1018, 1024)} - open_ports)
     if groups and missing:
@@ -191,18 +201,20 @@ def _not_public(system: Resource) -> Iterator[Problem]:
 
 def _tls(system: Resource) -> Iterator[Problem]:
     policy = system.get("FileSystemPolicy")
-    if policy is UNKNOWN:
-        yield Problem(at="FileSystemPolicy", uncertain=True)
-        return
-    for statement in as_list(policy.get("Statement") if isinstance(policy, dict) else None):
-        secure = [value for block in as_list(statement.get("Condition")) for value in walk(block)]
-        keys = {key for block in (statement.get("Condition") or {}).values() for key in block}
-        if "aws:SecureTransport" not in keys:
+    uncertain = policy is UNKNOWN
+    for statement in as_list(policy.get("Statement")) if isinstance(policy, dict) else ():
+        if not isinstance(statement, dict):
+            uncertain = uncertain or is_unknown(statement)
             continue
-        wanted = "false" if statement.get("Effect") == "Deny" else "true"
-        if any(str(value).lower() == wanted for value in secure):
+        conditions, effect = statement.get("Condition"), statement.get("Effect")
+        if not iam.may_look_at(conditions, "aws:securetransport"):
+            continue
+        wanted = "false" if effect == "Deny" else "true"
+        values = list(walk(conditions))
+        if any(str(value).lower() == wanted for value in values) and not is_unknown(effect):
             return
-    yield Problem(at="FileSystemPolicy")
+        uncertain = uncertain or any(is_unknown(value) for value in (effect, *values))
+    yield Problem(at="FileSystemPolicy", uncertain=uncertain)
 
 
 def _private_subnet(mount: Resource) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cdk_data_science.security.checks import iam
 from cdk_data_science.security.checks.expectations import example, present, resource
-from cdk_data_science.security.checks.intrinsics import UNKNOWN
+from cdk_data_science.security.checks.intrinsics import UNKNOWN, is_unknown
 from cdk_data_science.security.checks.rule import (
     Example,
     Problem,
@@ -88,6 +88,9 @@ _stream = resource(
 )
 
 
+_SOURCES = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths")
+
+
 def _ours(role: Resource) -> bool:
     """Whether a role is one of a data-science service."""
     return any(iam.trusts(role, service) for service in _SERVICES)
@@ -112,7 +115,7 @@ def _passes(role: Resource) -> Iterator[Problem]:
         return
     for statement in iam.statements_of(role):
         passes = any(action.lower() == "iam:passrole" for action in statement.actions)
-        bound = "iam:passedtoservice" in statement.condition_keys()
+        bound = statement.may_look_at("iam:passedtoservice")
         if statement.allows and passes and "*" in statement.resources and not bound:
             yield Problem(at="Policies")
             return
@@ -136,17 +139,7 @@ def _not_confused(role: Resource) -> Iterator[Problem]:
         principal = statement.get("Principal") if isinstance(statement, dict) else None
         services = as_list(principal.get("Service")) if isinstance(principal, dict) else []
         ours = any(str(name).startswith(f"{kind}.amazonaws.com") for name in services for kind in _SERVICES)
-        condition = statement.get("Condition") if isinstance(statement, dict) else None
-        keys = {
-            str(key).lower()
-            for block in (condition.values() if isinstance(condition, dict) else ())
-            if isinstance(block, dict)
-            for key in block
-        }
-        wanted = {"aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths"}
-        if ours and condition is UNKNOWN:
-            yield Problem(at="AssumeRolePolicyDocument", uncertain=True)
-        elif ours and not keys & wanted:
+        if ours and not iam.may_look_at(statement.get("Condition"), *_SOURCES):
             yield Problem(at="AssumeRolePolicyDocument")
 
 
@@ -166,7 +159,8 @@ def _forecast(budget: Resource) -> Iterator[Problem]:
         value for _, value in budget.each("NotificationsWithSubscribers[*].Notification.NotificationType")
     ]
     if kinds and "FORECASTED" not in kinds:
-        yield Problem(at="NotificationsWithSubscribers", uncertain=UNKNOWN in kinds)
+        uncertain = any(is_unknown(kind) for kind in kinds)
+        yield Problem(at="NotificationsWithSubscribers", uncertain=uncertain)
 
 
 def _watched(resource: Resource) -> Iterator[Problem]:

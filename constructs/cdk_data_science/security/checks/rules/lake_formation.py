@@ -67,8 +67,11 @@ def _odd_table(grant: Resource) -> Iterator[Problem]:
             yield Problem(at=f"Resource.{kind}.Name")
 
 
+_DATABASES = ("Database", "DatabaseResource")
+
+
 def _table_right_on_database(grant: Resource) -> Iterator[Problem]:
-    database = {"Database", "DatabaseResource"} & set(grant.get("Resource") or ())
+    database = any(grant.get(f"Resource.{kind}") not in (None, UNKNOWN) for kind in _DATABASES)
     rights = sorted({str(right) for right in as_list(grant.get("Permissions"))} & _TABLE_RIGHTS)
     if database and rights:
         yield Problem(

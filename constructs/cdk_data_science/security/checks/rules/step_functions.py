@@ -274,7 +274,7 @@ def _pass_role(resource: Resource) -> Iterator[Problem]:
     role = _role(resource)
     for statement in iam.statements_of(role) if role is not None else ():
         passes = any(action.lower() == "iam:passrole" for action in statement.actions)
-        bound = "iam:passedtoservice" in statement.condition_keys()
+        bound = statement.may_look_at("iam:passedtoservice")
         if statement.allows and passes and "*" in statement.resources and not bound:
             yield Problem(at="RoleArn")
             return
