@@ -170,6 +170,8 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     # Python has no Unicode categories: letters, separators and digits come close enough.
     for category, ours in ((r"\p{L}", r"\w"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d"), (r"\p{M}", r"\w")):
         pattern = pattern.replace(category, ours)
+    # The registry's metadata have an end of the text that is repeated, which Python refuses.
+    pattern = re.sub(r"\$\{\d+,\d+\}$", "$", pattern)
     return None if r"\p{" in pattern else re.compile(pattern)
 
 

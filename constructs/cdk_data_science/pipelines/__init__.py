@@ -2,6 +2,7 @@
 model."""
 
 from cdk_data_science._functions import FunctionNetwork
+from cdk_data_science.pipelines.leaderboard import RegisterCandidates
 from cdk_data_science.pipelines.options import Split
 from cdk_data_science.pipelines.outputs import (
     APPROVAL,
@@ -85,6 +86,7 @@ __all__ = [
     "Process",
     "QualityGate",
     "Register",
+    "RegisterCandidates",
     "Score",
     "SparkGate",
     "SparkStep",
