@@ -441,6 +441,9 @@ def _problem(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key; allowed here: {', '.join(_allowed_keys(problem['loc'][:-1]))}"
+    if problem["type"] in ("dict_type", "model_type"):
+        meant = f"a table is meant, written as [{where}] with its keys below it"
+        return f"{where}: {meant} (given: {problem['input']!r})"
     given = problem.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}"

@@ -320,6 +320,15 @@ def test_settings_that_cannot_work_are_refused_with_advice(
         Settings.model_validate(settings(studio, **network))
 
 
+def test_a_value_where_a_table_is_meant_is_told_how_to_write_one(tmp_path: Path) -> None:
+    text = (FOLDER / "prod.toml").read_text(encoding="utf-8") + "[studio.teams]\nreviews = '4711'\n"
+    (tmp_path / "prod.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(
+        SettingsError, match=r"a table is meant, written as \[studio.teams.reviews\] with its"
+    ):
+        load("prod", folder=tmp_path)
+
+
 def test_studio_without_a_network_is_refused() -> None:
     content = settings()
     del content["network"], content["mlflow"]

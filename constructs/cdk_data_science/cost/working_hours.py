@@ -187,6 +187,7 @@ class WorkingHours(Construct):
                 key cannot be made again. Default: none.
             scaling: Whether its variants scale.
         """
+        self._check_thing("endpoint", endpoint, "model_endpoint.endpoint")
         arn = endpoint.endpoint_ref.endpoint_arn
         name = self._name("endpoint", arn, endpoint, name)
         stack = Stack.of(self)
@@ -241,6 +242,7 @@ class WorkingHours(Construct):
         Args:
             name: The notebook's name as it was given. Default: what the construct says it is.
         """
+        self._check_thing("notebook", notebook, "sagemaker.CfnNotebookInstance(…)")
         arn = notebook.notebook_instance_ref.notebook_instance_arn
         name = self._name("notebook_instance", arn, notebook, name)
         self._things.append({"kind": "notebook", "id": arn, "name": name})
@@ -253,6 +255,7 @@ class WorkingHours(Construct):
 
     def add_warehouse(self, cluster: redshift.IClusterRef) -> None:
         """Pause a provisioned Redshift cluster in the evening, and resume it in the morning."""
+        self._check_thing("cluster", cluster, "redshift.CfnCluster(…)")
         name = cluster.cluster_ref.cluster_identifier
         self._things.append({"kind": "warehouse", "id": name})
         arn = Stack.of(self).format_arn(
@@ -269,6 +272,7 @@ class WorkingHours(Construct):
         Args:
             executions: How many environments are kept ready, 1 or more. Leave them out at the alias itself.
         """
+        self._check_thing("alias", alias, "function.current_version.add_alias(…)")
         problems = Problems("WorkingHours.add_provisioned_concurrency", self)
         problems.check(
             is_token(executions) or executions >= 1,
@@ -285,6 +289,11 @@ class WorkingHours(Construct):
             "lambda:PutProvisionedConcurrencyConfig",
             on=arn,
         )
+
+    def _check_thing(self, what: str, thing: object, write: str) -> None:
+        problems = Problems("WorkingHours", self)
+        problems.check_constructs(what, thing, write=write)
+        problems.raise_if_any()
 
     def _name(self, what: str, arn: str, thing: object, name: str | None) -> str:
         """The name in its own case: given, or known by an L1 or an L2."""

@@ -285,3 +285,10 @@ def test_working_hours_carry_required_tags_and_have_no_unacknowledged_finding() 
     made.add_endpoint(endpoint)
     found = [entry for entry in nag.unacknowledged(app) if "Hours" in entry]
     assert found == []
+
+
+@pytest.mark.parametrize("add", ["add_endpoint", "add_notebook", "add_warehouse"])
+def test_a_name_where_a_construct_is_meant_is_told(add: str) -> None:
+    made = WorkingHours(support.stack(), "Hours", start="08:00", end="19:00", time_zone="Europe/Berlin")
+    with pytest.raises(ConfigurationError, match="='reviews'; allowed: a construct"):
+        getattr(made, add)("reviews")
