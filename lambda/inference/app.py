@@ -24,6 +24,10 @@ DEFAULT_MAX_BODY_BYTES = 6 * 1024 * 1024 - 64 * 1024
 _encode = msgspec.json.Encoder().encode
 _NO_HEADERS: dict[str, str] = {}
 _PATH_OF_NAMES = "/models/"
+# What curl calls a body, if not told otherwise.
+_FORM = "application/x-www-form-urlencoded"
+# Of an answer as Lambda takes it, with its envelope.
+_LONGEST_ANSWER = 6 * 1024 * 1024 - 64 * 1024
 
 
 class Refusal(Exception):
@@ -107,10 +111,14 @@ class Function:
         answer = self._answer(self._over_http if http else self._direct, event, request_id)
         result: dict[str, object] = answer.body
         if http:
+            body = _encode(answer.body)
+            if _escaped(body) > _LONGEST_ANSWER:
+                answer = _too_much(answer)
+                body = _encode(answer.body)
             result = {
                 "statusCode": answer.status,
                 "headers": {"content-type": "application/json", **answer.headers},
-                "body": _encode(answer.body).decode(),
+                "body": body.decode(),
             }
         self._measure(answer, (time.perf_counter_ns() - started) / 1e6, request_id)
         if answer.status >= 500 and not http:
@@ -161,6 +169,7 @@ class Function:
         try:
             return model, model.contract.parse(body), None
         except InvalidJson as error:
+            _refuse_other_content(event)
             raise Refusal(400, "InvalidJson", str(error)) from None
         except ValidationError as error:
             # Only what is refused can be a reference, so that no other request pays for the question.
@@ -273,6 +282,23 @@ class Function:
         return values
 
 
+def _escaped(body: bytes) -> int:
+    """How long an answer is inside the answer to Lambda, at most; exact where it matters."""
+    length = len(body)
+    # Quotes and backslashes are two characters there; all of a short one may be.
+    return length if 2 * length <= _LONGEST_ANSWER else length + body.count(b'"') + body.count(b"\\")
+
+
+def _too_much(answer: Answer) -> Answer:
+    """Lambda would end such an answer with an error that tells the caller nothing."""
+    told = (
+        f"the predictions of {answer.rows} rows are more than an answer may have (6 MB): ask for fewer at a "
+        "time, or for an object of rows"
+    )
+    refusal = Refusal(413, "AnswerTooLarge", told)
+    return Answer(refusal.status, refusal.body, _NO_HEADERS, answer.rows, answer.model_ms)
+
+
 def _is_batch(event: Any) -> bool:
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list) or not records or not isinstance(records[0], dict):
@@ -306,6 +332,20 @@ def _refuse_other_methods(event: dict[str, Any]) -> None:
         raise Refusal(
             405, "MethodNotAllowed", f"send a POST request, not {method}", headers={"allow": "POST"}
         )
+
+
+def _refuse_other_content(event: dict[str, Any]) -> None:
+    """Say what a body was meant to be that is no JSON. One that is JSON is taken, whatever it is called."""
+    given = event.get("headers")
+    headers = {str(name).lower(): value for name, value in given.items()} if isinstance(given, dict) else {}
+    encoding, kind = (str(headers.get(name) or "") for name in ("content-encoding", "content-type"))
+    if encoding not in ("", "identity"):
+        told = f"send the body as it is, not as {encoding[:80]!r}"
+        raise Refusal(415, "UnsupportedMediaType", told, headers={"accept-encoding": "identity"})
+    kind = kind.partition(";")[0].strip()
+    if kind and not kind.endswith("json") and kind != _FORM:
+        told = f"send application/json, not {kind[:80]!r}"
+        raise Refusal(415, "UnsupportedMediaType", told, headers={"accept": "application/json"})
 
 
 handler = Function()

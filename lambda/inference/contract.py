@@ -16,6 +16,7 @@ import msgspec
 from manifest import Input, Manifest
 
 MAX_REPORTED = 20
+_LONGEST_NAME = 80
 # Models compute in single precision: a larger number would silently become infinity.
 FLOAT_MAX: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
@@ -152,7 +153,7 @@ class Contract:
             return
         for name in request:
             if name != "instances":
-                yield _problem(str(name), "is not known here (allowed: instances)")
+                yield _problem(shown_name(name), "is not known here (allowed: instances)")
         if "instances" not in request:
             yield _problem("instances", "is required")
             return
@@ -182,7 +183,7 @@ class Contract:
         for name in row:
             if name not in self._by_name:
                 allowed = ", ".join(islice(self._by_name, 10)) + (", …" if len(self._by_name) > 10 else "")
-                yield _problem(f"{path}.{name}", f"is not known here (allowed: {allowed})")
+                yield _problem(f"{path}.{shown_name(name)}", f"is not known here (allowed: {allowed})")
 
 
 def _field_type(field: Input) -> Any:
@@ -230,7 +231,8 @@ def _complaint(field: Input, value: object) -> str | None:
         return _text_complaint(field, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"expected a number, got {_kind(value)}"
-    if math.isnan(value) or math.isinf(value):
+    # A whole number may have more digits than a float holds.
+    if isinstance(value, float) and not math.isfinite(value):
         return f"must be finite, got {value}"
     if value < _lowest(field):
         return f"must be at least {_lowest(field):g}, got {_short(value)}"
@@ -255,6 +257,13 @@ def _problem(path: str, message: str) -> dict[str, str]:
     return {"path": path, "message": message}
 
 
+def shown_name(name: object) -> str:
+    """A name that a caller made up, as it can be sent back: short, and text."""
+    text = str(name)
+    shown = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+    return shown.encode("utf-8", "replace").decode()
+
+
 def _kind(value: object) -> str:
     if value is None:
         return "null"
@@ -268,5 +277,10 @@ def _kind(value: object) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    if isinstance(value, str):
+        value = value[:40]  # the rest would be written for nothing
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no numbers of thousands of digits
+        return "one with thousands of digits"
     return text if len(text) <= 40 else text[:39] + "…"

@@ -1,14 +1,16 @@
 """Requests and answers that are too large for an invocation: both are objects in S3."""
 
 import os
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
-from contract import InvalidJson
+from contract import MAX_REPORTED, InvalidJson, shown_name
 from model import positive
 from s3 import Client, S3Error
 
 FIELD = "instances_from"
+_LONGEST_KEY = 1024
 DEFAULT_MAX_BYTES = 32 * 1024 * 1024
 DEFAULT_MAX_ROWS = 100_000
 
@@ -54,9 +56,17 @@ class References:
         if not isinstance(given, str) or not given.startswith(wanted) or given == wanted:
             raise NotAReference(f"{FIELD} must be an object below {wanted}")
         if len(request) > 1:
-            others = ", ".join(sorted(str(name) for name in request if name != FIELD))
+            names = sorted(shown_name(name) for name in islice(request, MAX_REPORTED) if name != FIELD)
+            others = ", ".join(names)
             raise NotAReference(f"{FIELD} stands alone; there is {others} beside it")
-        return Reference(bucket, given.removeprefix(f"s3://{bucket}/"))
+        key = given.removeprefix(f"s3://{bucket}/")
+        try:
+            length = len(key.encode())
+        except UnicodeEncodeError:
+            raise NotAReference(f"{FIELD} holds half of a surrogate pair, which is in no key") from None
+        if length > _LONGEST_KEY:
+            raise NotAReference(f"{FIELD} has a key of {length} bytes; S3 takes {_LONGEST_KEY}")
+        return Reference(bucket, key)
 
     def read(self, reference: Reference) -> object:
         """Fetch and decode a request.

@@ -65,6 +65,11 @@ class Keeper:
                 return self._model
         raise self._failure or NoModel("no model")
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a model."""
+        return self._model is not None
+
     def forget_time(self) -> None:
         """Look for the model again with the next request: the clock was stopped, for any time."""
         self._retry_at = 0.0
@@ -165,9 +170,16 @@ class Shelf:
             found = self._named[name] = Keeper(self._environment, name=name)
             room = positive(self._environment, "MAX_MODELS", DEFAULT_MAX_MODELS)
             while len(self._named) > room:
-                self._named.popitem(last=False)
+                self._make_room(name)
         self._named.move_to_end(name)
         return found
+
+    def _make_room(self, asked: str) -> None:
+        """Put away the one that was not asked for longest, and before all others one that never was there: a
+        caller who makes up versions puts no model away that others ask for."""
+        others = [name for name in self._named if name != asked]
+        without = (name for name in others if not self._named[name].is_there)
+        del self._named[next(without, others[0])]
 
     @property
     def keepers(self) -> list[Keeper]:
