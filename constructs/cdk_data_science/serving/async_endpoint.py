@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from aws_cdk import Duration
 from aws_cdk import aws_applicationautoscaling as appscaling
@@ -22,6 +23,7 @@ from cdk_data_science.serving import _autoscaling, _widgets
 from cdk_data_science.serving._built_endpoint import BuiltEndpoint, check_name
 from cdk_data_science.serving._endpoint_base import refuse_targets
 from cdk_data_science.serving._guardrails import Guardrails
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving.rollout import AllAtOnce, Rollout
 from cdk_data_science.serving.variants import InstanceVariant
 
@@ -159,6 +161,13 @@ class AsyncEndpoint(BuiltEndpoint):
         waiting: Duration | None = None,
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("AsyncEndpoint", self).one("variant", variant, InstanceVariant)
+        kinds.one("backlog", backlog, Backlog).one("rollout", rollout, *get_args(Rollout))
+        kinds.one("alerts", alerts, AlertTopic).constructs("rollback_alarms", rollback_alarms)
+        kinds.durations(
+            termination_wait=termination_wait, rollout_timeout=rollout_timeout, slow=slow, waiting=waiting
+        )
+        kinds.raise_if_any()
         follows = backlog if backlog is not None else Backlog()
         guardrails = Guardrails(
             rollout=rollout if rollout is not None else AllAtOnce(),

@@ -24,6 +24,7 @@ from cdk_data_science.serving._built_endpoint import BuiltEndpoint, check_name
 from cdk_data_science.serving._checks import check_slow
 from cdk_data_science.serving._endpoint_base import refuse_targets
 from cdk_data_science.serving._image_kinds import check_architecture, check_kind
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving._limits import SHORTEST_PROVISION, check_timeout, seconds
 from cdk_data_science.serving._role import (
     COMPONENTS_NAMESPACE,
@@ -66,8 +67,10 @@ class ManagedInstances:
             any(map(is_token, (self.minimum, self.maximum, self.first)))
             or (max(self.minimum, 1) <= self.first <= self.maximum),
             given=f"ManagedInstances from {self.minimum} to {self.maximum}, first {self.first}",
-            allowed="a first number between minimum and maximum, 1 or more",
-            write=f"first={max(self.minimum, 1) if not is_token(self.minimum) else 1}",
+            allowed="a maximum that is not below the minimum, and a first number between them, 1 or more",
+            write=f"first={max(self.minimum, 1)}"
+            if not is_token(self.minimum) and self.minimum <= self.maximum
+            else "minimum=1, maximum=2, first=1",
         )
 
     def render(self) -> sagemaker.CfnEndpointConfig.ManagedInstanceScalingProperty:
@@ -186,6 +189,9 @@ class ComponentEndpoint(BuiltEndpoint):
         alerts: AlertTopic | None = None,
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("ComponentEndpoint", self).one("instances", instances, ManagedInstances)
+        kinds.one("alerts", alerts, AlertTopic).durations(provision_timeout=provision_timeout)
+        kinds.raise_if_any()
         managed = instances if instances is not None else ManagedInstances()
         problems = Problems("ComponentEndpoint", self)
         check_type(problems, instance_type, volume_size_gb)
@@ -257,7 +263,17 @@ class ComponentEndpoint(BuiltEndpoint):
         Raises:
             ConfigurationError: values that SageMaker would refuse, all of them at once.
         """
+        kinds = Kinds(f"{id} of ComponentEndpoint", self).one("model", model, Model)
+        kinds.one("compute", compute, Compute).one("scaling", scaling, CopyScaling)
+        kinds.one("rollout", rollout, Rolling).constructs("rollback_alarms", rollback_alarms)
+        kinds.durations(download_timeout=download_timeout, startup_timeout=startup_timeout, slow=slow)
+        kinds.raise_if_any()
         problems = Problems(f"{id} of ComponentEndpoint", self)
+        problems.check(
+            self.node.try_find_child(id) is None,
+            given=f"another component {id!r}",
+            allowed="each id once: it is the component's place, and a part of its name",
+        )
         roll = rollout if rollout is not None else Rolling()
         compute.check(problems, self.instance_type, self.facts)
         if scaling is not None:

@@ -10,10 +10,13 @@ from aws_cdk import Duration
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceFacts
+from cdk_data_science.serving._limits import check_seconds
 from cdk_data_science.serving.scaling import (
     TrackConcurrency,
     TrackInvocations,
     TrackUtilization,
+    check_cooldowns,
+    check_utilized,
 )
 from cdk_data_science.serving.schedules import ScheduledCapacity, check_bounds
 
@@ -137,13 +140,30 @@ class CopyScaling:
             allowed="each metric once",
         )
         for policy in self.policies:
-            self._check_policy(problems, policy, where, known)
+            problems.check(
+                isinstance(policy, CopyPolicy),
+                given=f"{type(policy).__name__} {where}",
+                allowed="TrackInvocations, TrackConcurrency or TrackUtilization: copies scale by no steps",
+                write="policies=[TrackConcurrency(per_model=…)]",
+            )
+            if isinstance(policy, CopyPolicy):
+                self._check_policy(problems, policy, where, known)
+        check_seconds(
+            problems,
+            f"from_zero_cooldown {where}",
+            self.from_zero_cooldown,
+            0,
+            86_400,
+            allowed="0 s to one day",
+        )
 
     @staticmethod
     def _check_policy(
         problems: Problems, policy: CopyPolicy, where: str, known: InstanceFacts | None
     ) -> None:
+        check_cooldowns(problems, policy, where)
         if isinstance(policy, TrackUtilization):
+            check_utilized(problems, policy, where)
             problems.check(
                 is_token(policy.percent) or 0 < policy.percent <= 100,
                 given=f"{policy.of} percent={policy.percent} {where}",

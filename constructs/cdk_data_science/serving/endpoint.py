@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_applicationautoscaling as appscaling
@@ -18,6 +19,7 @@ from cdk_data_science.serving._built_endpoint import BuiltEndpoint, check_name
 from cdk_data_science.serving._checks import check_capture, check_shadow, check_slow, check_variants
 from cdk_data_science.serving._endpoint_base import EndpointBase, IModelEndpoint
 from cdk_data_science.serving._guardrails import Guardrails, default_rollout
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving.capture import DataCapture
 from cdk_data_science.serving.rollout import Rollout
 from cdk_data_science.serving.variants import InstanceVariant, ServerlessVariant
@@ -130,6 +132,12 @@ class ModelEndpoint(BuiltEndpoint):
         slow: Duration | None = None,
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("ModelEndpoint", self).many("variants", variants, InstanceVariant, ServerlessVariant)
+        kinds.one("shadow", shadow, InstanceVariant).one("rollout", rollout, *get_args(Rollout))
+        kinds.one("data_capture", data_capture, DataCapture).one("alerts", alerts, AlertTopic)
+        kinds.constructs("rollback_alarms", rollback_alarms)
+        kinds.durations(termination_wait=termination_wait, rollout_timeout=rollout_timeout, slow=slow)
+        kinds.raise_if_any()
         everyone = [*variants, *([shadow] if shadow is not None else [])]
         guardrails = Guardrails(
             rollout=rollout if rollout is not None else default_rollout(everyone),

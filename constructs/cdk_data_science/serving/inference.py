@@ -19,6 +19,7 @@ from cdk_data_science.data_lake import IZone
 from cdk_data_science.monitoring import AlertTopic
 from cdk_data_science.serving import _inference_checks as checks
 from cdk_data_science.serving._inference_metrics import InferenceMetrics
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving._limits import text
 from cdk_data_science.serving._provisioned import scale_alias
 from cdk_data_science.serving.http_api import PredictionApi, PredictionEndpoint
@@ -135,6 +136,11 @@ class ServerlessInference(InferenceMetrics):
         predictions: Predictions | None = None,
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("ServerlessInference", self).durations(timeout=timeout, slow=slow, refresh=refresh)
+        kinds.one("provisioned_concurrency", provisioned_concurrency, ConcurrencyScaling)
+        kinds.one("http_api", http_api, PredictionApi).one("payloads", payloads, PayloadsInS3)
+        kinds.one("predictions", predictions, Predictions).one("alerts", alerts, AlertTopic)
+        kinds.raise_if_any()
         limit = timeout if timeout is not None else Duration.seconds(30)
         python = runtime if runtime is not None else lambda_.Runtime.PYTHON_3_13
         problems = Problems("ServerlessInference", self)

@@ -15,6 +15,7 @@ from cdk_data_science._images import PrivateRegistry
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.serving._attachment import attach, check_attachment
 from cdk_data_science.serving._image_kinds import Kind, kind_of
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving._role import execution_role
 from cdk_data_science.serving.artifact import Artifact, HubArtifact, ModelPackage
 from cdk_data_science.serving.containers import Container, check_several
@@ -136,6 +137,9 @@ class Model(Construct):
         role: iam.IRole | None = None,
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("Model", self).one("artifact", artifact, Artifact, HubArtifact)
+        kinds.one("package", package, ModelPackage).many("containers", containers, Container)
+        kinds.raise_if_any()
         problems = Problems("Model", self)
         all_of_them = list(containers) or [
             Container(

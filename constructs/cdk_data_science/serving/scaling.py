@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from aws_cdk import Duration
 from aws_cdk import aws_applicationautoscaling as appscaling
 
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.hardware import InstanceFacts
+from cdk_data_science.serving._limits import check_seconds
 from cdk_data_science.serving.schedules import ScheduledCapacity, check_bounds
+
+_LONGEST_COOLDOWN_SECONDS = 86_400
 
 Utilized = Literal["CPU", "Memory", "GPU", "GPUMemory"]
 StepMetric = Literal["Invocations", "InvocationsPerInstance", "ModelLatency", "ConcurrentRequestsPerModel"]
@@ -233,9 +236,33 @@ class ConcurrencyScaling:
         )
 
 
+def check_cooldowns(problems: Problems, policy: object, where: str) -> None:
+    """Report pauses that Application Auto Scaling cannot make."""
+    for name in ("scale_in_cooldown", "scale_out_cooldown", "cooldown"):
+        check_seconds(
+            problems,
+            f"{name} {where}",
+            getattr(policy, name, None),
+            0,
+            _LONGEST_COOLDOWN_SECONDS,
+            allowed="0 s to one day",
+        )
+
+
+def check_utilized(problems: Problems, policy: TrackUtilization, where: str) -> None:
+    """Report what no metric is of."""
+    problems.check(
+        policy.of in get_args(Utilized),
+        given=f"of={policy.of!r} {where}",
+        allowed=", ".join(get_args(Utilized)),
+        write='of="CPU"',
+    )
+
+
 def _check_policy(
     problems: Problems, policy: Policy, where: str, *, instance_type: str, known: InstanceFacts | None
 ) -> None:
+    check_cooldowns(problems, policy, where)
     if isinstance(policy, TrackInvocations | TrackConcurrency):
         name, value = (
             ("per_minute", policy.per_minute)
@@ -246,6 +273,7 @@ def _check_policy(
             is_token(value) or 0 < value < math.inf, given=f"{name}={value} {where}", allowed="more than 0"
         )
     elif isinstance(policy, TrackUtilization):
+        check_utilized(problems, policy, where)
         problems.check(
             is_token(policy.percent) or 0 < policy.percent <= 100,
             given=f"{policy.of} percent={policy.percent} {where}",
@@ -265,6 +293,12 @@ def _check_policy(
             write='of="CPU"',
         )
     else:
+        problems.check(
+            policy.on in get_args(StepMetric),
+            given=f"on={policy.on!r} {where}",
+            allowed=", ".join(get_args(StepMetric)),
+            write='on="Invocations"',
+        )
         problems.check(
             len(policy.steps) >= 2,
             given=f"Steps {where} with {len(policy.steps)} range",

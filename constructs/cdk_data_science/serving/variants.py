@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -295,7 +296,7 @@ def _check_name(problems: Problems, name: str, weight: float) -> None:
         write='name="main"',
     )
     problems.check(
-        is_token(weight) or weight >= 0,
+        is_token(weight) or 0 <= weight < math.inf,
         given=f"weight={weight} of variant {name!r}",
         allowed="0 or more",
         write="weight=1",
