@@ -41,6 +41,7 @@ from cdk_data_science.pipelines import (
     TrainingPipeline,
     outputs,
 )
+from cdk_data_science.training import Channel
 from tests.compliance import task_parameters
 from tests.constructs import machines, nag, support
 
@@ -65,12 +66,13 @@ def pipeline(stack: cdk.Stack, **options: Any) -> TrainingPipeline:
         max_runtime=cdk.Duration.hours(1),
         max_wait=cdk.Duration.hours(2),
     )
+    further: Sequence[Channel] = options.pop("further_channels", ())
     defaults: dict[str, Any] = {
         "data": lake.raw,
         "prefix": "reviews/",
         "work": lake.features,
         "models": lake.models,
-        "training": training,
+        "training": Train(training, further_channels=further) if further else training,
         "rules": RULES,
         "split": SPLIT,
         "minimum": {"auroc": 0.8},
@@ -435,11 +437,25 @@ def test_no_rule_pack_finds_anything_that_is_not_acknowledged() -> None:
     assert nag.unacknowledged(app) == []
 
 
-def test_without_a_function_the_model_is_registered_only() -> None:
+@pytest.fixture(scope="module")
+def only_registered() -> dict[str, Any]:
+    # GIVEN a pipeline that deploys nothing, and trains on a pretrained model beside the rows
     stack = support.stack()
-    pipeline(stack, deploy_to=None)
-    states = machines.definition(stack)["States"]
-    assert states["Register"]["Next"] == "Succeeded"
+    pretrained = Channel(name="pretrained", uri="s3://models/base/")
+    pipeline(stack, deploy_to=None, further_channels=[pretrained])
+    found: dict[str, Any] = machines.definition(stack)["States"]
+    return found
+
+
+def test_without_a_function_the_model_is_registered_only(only_registered: dict[str, Any]) -> None:
+    assert only_registered["Register"]["Next"] == "Succeeded"
+
+
+def test_training_has_further_channels_beside_the_rows(only_registered: dict[str, Any]) -> None:
+    rows, further = only_registered["Train"]["Arguments"]["InputDataConfig"]
+    assert (rows["ChannelName"], rows["ContentType"]) == ("train", "text/csv")
+    assert further["ChannelName"] == "pretrained"
+    assert further["DataSource"]["S3DataSource"]["S3Uri"] == "s3://models/base/"
 
 
 def test_a_step_can_be_left_out_and_another_one_added() -> None:
