@@ -115,9 +115,9 @@ class RegisterCandidates(sfn.StateMachineFragment):
         _check(problems, content_types, candidates)
         problems.raise_if_any()
         stack = Stack.of(self)
-        failed = on_failure if on_failure is not None else fail(scope, f"{id}: failed")
+        failed = on_failure if on_failure is not None else fail(self, f"{id}: failed")
         self._list = Task(
-            scope,
+            self,
             f"{id}: list candidates",
             comment="The best ones, in order, as little of each as the registry needs",
             integration="aws-sdk:sagemaker:listCandidatesForAutoMLJob",
@@ -139,7 +139,7 @@ class RegisterCandidates(sfn.StateMachineFragment):
             output={"job": naming.name, "candidates": f"{{% {_ranked()} %}}"},
         )
         register = Task(
-            scope,
+            self,
             f"{id}: register",
             integration="aws-sdk:sagemaker:createModelPackage",
             arguments=_version(registry.group_name, content_types),
@@ -161,7 +161,7 @@ class RegisterCandidates(sfn.StateMachineFragment):
             output="{% {'ModelPackageArn': $states.result.ModelPackageArn} %}",
         )
         self._each = sfn.Map.jsonata(
-            scope,
+            self,
             f"{id}: each candidate",
             # One after the other: versions are numbered as they come.
             max_concurrency=1,
