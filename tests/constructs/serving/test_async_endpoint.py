@@ -138,6 +138,7 @@ def test_whoever_asks_puts_requests_and_calls_nothing_but_the_queue(stack: cdk.S
     allowed = policy(stack, "CallerDefaultPolicy")
     assert "sagemaker:InvokeEndpointAsync" in allowed
     assert '"sagemaker:InvokeEndpoint"' not in allowed
+    assert "ResponseStream" not in allowed  # an answer is an object
     assert "/requests/*" in allowed and "s3:GetObject" not in allowed
 
 

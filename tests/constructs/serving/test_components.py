@@ -98,6 +98,17 @@ def statements(stack: cdk.Stack, start: str) -> str:
     return json.dumps(only["Properties"]["PolicyDocument"]["Statement"])
 
 
+def test_whoever_asks_one_component_may_have_its_answers_streamed_and_asks_no_other(stack: cdk.Stack) -> None:
+    found = support.resources(stack, "AWS::IAM::Policy")
+    (only,) = [each for key, each in found.items() if key.startswith("OneDefaultPolicy")]
+    allowed = only["Properties"]["PolicyDocument"]["Statement"]
+    streamed = [each for each in allowed if "sagemaker:InvokeEndpointWithResponseStream" in each["Action"]]
+    assert streamed == [each for each in allowed if "sagemaker:InvokeEndpoint" in each["Action"]]
+    resources = json.dumps([each["Resource"] for each in streamed])
+    assert ":inference-component/" in resources and "-chat-" in resources
+    assert "summaries" not in resources and '"*"' not in resources
+
+
 def test_the_instances_have_no_model_and_may_be_none(stack: cdk.Stack) -> None:
     config = properties(stack, CONFIG)
     (variant,) = config["ProductionVariants"]
