@@ -24,8 +24,8 @@ DEFAULT_MAX_BODY_BYTES = 6 * 1024 * 1024 - 64 * 1024
 _encode = msgspec.json.Encoder().encode
 _NO_HEADERS: dict[str, str] = {}
 _PATH_OF_NAMES = "/models/"
-# What curl calls a body, if not told otherwise.
-_FORM = "application/x-www-form-urlencoded"
+# What clients call a body that they know nothing of; the first is curl's word.
+_UNTOLD = ("application/x-www-form-urlencoded", "application/octet-stream", "text/plain")
 # Of an answer as Lambda takes it, with its envelope.
 _LONGEST_ANSWER = 6 * 1024 * 1024 - 64 * 1024
 
@@ -343,7 +343,7 @@ def _refuse_other_content(event: dict[str, Any]) -> None:
         told = f"send the body as it is, not as {encoding[:80]!r}"
         raise Refusal(415, "UnsupportedMediaType", told, headers={"accept-encoding": "identity"})
     kind = kind.partition(";")[0].strip()
-    if kind and not kind.endswith("json") and kind != _FORM:
+    if kind and not kind.endswith("json") and kind not in _UNTOLD:
         told = f"send application/json, not {kind[:80]!r}"
         raise Refusal(415, "UnsupportedMediaType", told, headers={"accept": "application/json"})
 

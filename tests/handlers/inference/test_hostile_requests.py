@@ -110,7 +110,17 @@ def test_other_kinds_of_content_are_told_by_their_name(
 
 
 @pytest.mark.parametrize(
-    "headers", [None, {}, 5, {"content-type": None}, {"content-type": "application/json"}]
+    "headers",
+    [
+        None,
+        {},
+        5,
+        {"content-type": None},
+        {"content-type": "application/json"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "application/octet-stream"},
+        {"content-type": "text/plain; charset=utf-8"},
+    ],
 )
 def test_what_is_no_json_is_told_so_without_a_kind(tabular: app.Function, headers: object) -> None:
     assert send(tabular, post("{", headers=headers))[0] == 400
