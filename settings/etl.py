@@ -64,6 +64,17 @@ class Workgroup(Section):
     results_days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
+class Notebooks(Section):
+    """An Athena workgroup for Spark, ``[etl.notebooks.<name>]``: notebooks as a role of what is named here.
+    It costs nothing at rest, and 0.35 USD for each hour of a processing unit (us-east-1, November 2026)."""
+
+    results: Folder
+    """Where results go, apart from tables."""
+    reads: tuple[Place, ...] = ()
+    writes: tuple[Place, ...] = ()
+    """What notebooks may write, and read."""
+
+
 class Export(Section):
     """Training data from a snapshot of an Iceberg table, ``[etl.exports.<name>]``. It costs what its queries
     scan, in the workgroup of ``[etl.workgroup]``, and 0.10 USD a month for its alarm."""
@@ -89,6 +100,7 @@ class Etl(Section):
     profiles: dict[Name, Profile] = Field({})
     recipes: dict[Name, Recipe] = Field({})
     exports: dict[Name, Export] = Field({})
+    notebooks: dict[Name, Notebooks] = Field({})
     workgroup: Workgroup | None = None
 
     @model_validator(mode="after")

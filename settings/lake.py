@@ -80,6 +80,9 @@ class Lake(Section):
     """ARNs of roles that administer Lake Formation beside the role that deploys."""
     lake_formation: bool = True
     """Register the zones with Lake Formation and give its permissions with every grant."""
+    encrypt_catalog: bool = False
+    """Encrypt the account's Data Catalog in this region: definitions, partitions and passwords of connections
+    of everybody in it. One stack of an account says so."""
     governed: bool = False
     """Let Lake Formation alone decide who queries tables: without it IAM does, and filters and tags of
     ``[access]`` are refused, since nothing would apply them. Who queries needs a grant then."""

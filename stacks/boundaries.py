@@ -139,7 +139,11 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             boundary.apply_to(stack)
         if isinstance(stack, LakeStack):
             copies = [arn for zone in settings.lake.zones.values() for arn in _copies(stack, zone)]
-            PermissionBoundary(stack, "Boundary", copy_to=copies).apply_to(stack)
+            boundary = PermissionBoundary(stack, "Boundary", copy_to=copies)
+            boundary.apply_to(stack)
+            if settings.mlflow is not None or settings.lake.encrypt_catalog:
+                # Roles that stay when the stack goes keep their boundary, which IAM would not let go of.
+                boundary.policy.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         if isinstance(stack, EtlStack) and settings.etl is not None:
             _bound_etl(stack, settings.etl)
         if isinstance(stack, FeaturesStack):

@@ -18,10 +18,11 @@ from cdk_data_science import (
     ScriptFile,
     SnapshotExport,
     SparkJob,
+    SparkWorkgroup,
     StreamingJob,
     Workers,
 )
-from settings.etl import Crawler, Etl, Export, Job
+from settings.etl import Crawler, Etl, Export, Job, Notebooks
 from settings.model import FOLDER, Settings
 from stacks import databrew, places, sources
 from stacks.network import NetworkStack
@@ -68,6 +69,8 @@ class EtlStack(cdk.Stack):
             self._tell("profile", name, databrew.profile(self, name, profile, lake=lake, alerts=alerts))
         for name, recipe in etl.recipes.items():
             self._tell("recipe", name, databrew.recipe(self, name, recipe, lake=lake, alerts=alerts))
+        for name, notebooks in etl.notebooks.items():
+            self._notebooks(f"{settings.platform.name}-{name}", name, notebooks)
         if etl.workgroup is not None:
             hourly = etl.workgroup.hourly_limit_gb
             workgroup = QueryWorkgroup(
@@ -86,6 +89,20 @@ class EtlStack(cdk.Stack):
             cdk.CfnOutput(
                 self, "WorkgroupName", value=workgroup.name, description="Where people query, with Athena"
             )
+
+    def _notebooks(self, workgroup: str, name: str, notebooks: Notebooks) -> None:
+        made = SparkWorkgroup(
+            self,
+            places.id_of("Notebooks", name),
+            name=workgroup,
+            description=f"Notebooks {name} of the settings",
+            results=places.folder(self._lake, notebooks.results),
+            reads=places.all_of(self._lake, notebooks.reads, f"etl.notebooks.{name}.reads"),
+            writes=places.all_of(self._lake, notebooks.writes, f"etl.notebooks.{name}.writes"),
+        )
+        cdk.CfnOutput(
+            self, f"{made.node.id}Name", value=made.name, description=f"Workgroup of the notebooks {name!r}"
+        )
 
     def _export(self, name: str, export: Export, workgroup: QueryWorkgroup) -> None:
         made = SnapshotExport(

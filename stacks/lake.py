@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science import (
+    CatalogEncryption,
     Csv,
     DataLake,
     Iceberg,
@@ -60,6 +61,8 @@ class LakeStack(cdk.Stack):
             lake_formation=formation if settings.lake.lake_formation else None,
             destroy=settings.platform.destroy_data,
         )
+        if settings.lake.encrypt_catalog:
+            CatalogEncryption(self, "Catalog")
         for name, table in settings.lake.tables.items():
             self._table(name, table)
         for name, partner in settings.lake.partners.items():

@@ -71,6 +71,8 @@ FULL = f"""
 [cost]
 monthly_limit_usd = 100
 {NETWORK}{TABLE}
+[lake]
+encrypt_catalog = true
 [lake.tables.history]
 zone = "curated"
 format = "iceberg"
@@ -122,6 +124,10 @@ account = "444455556666"
 key_arn = "arn:aws:kms:us-east-1:444455556666:key/of-the-bucket"
 prefix = "daily/"
 to = "raw/afar/"
+
+[etl.notebooks.explore]
+results = "features/notebooks/"
+reads = ["curated.reviews"]
 
 [etl.exports.history]
 table = "curated.history"
@@ -179,8 +185,9 @@ def test_it_is_what_the_settings_say(assembly: Assembly) -> None:
     (crawler,) = resources(assembly, "AWS::Glue::Crawler")
     assert len(crawler["Targets"]["S3Targets"]) == 2
     assert [task["TaskMode"] for task in resources(assembly, "AWS::DataSync::Task")] == ["ENHANCED"] * 2
-    (workgroup,) = resources(assembly, "AWS::Athena::WorkGroup")
-    assert workgroup["Name"] == "ds-dev"
+    (workgroup,) = [
+        each for each in resources(assembly, "AWS::Athena::WorkGroup") if each["Name"] == "ds-dev"
+    ]
     assert workgroup["WorkGroupConfiguration"]["BytesScannedCutoffPerQuery"] == 10_000_000_000
     schedules = {
         (each["ScheduleExpression"], each["ScheduleExpressionTimezone"])
@@ -286,6 +293,25 @@ def test_a_snapshot_of_an_iceberg_table_is_exported_by_the_workgroup(assembly: A
     (table,) = [each for each in lake if "OpenTableFormatInput" in each.get("Properties", {})]
     given = table["Properties"]["OpenTableFormatInput"]["IcebergInput"]["IcebergTableInput"]
     assert [(each["Id"], each["Name"]) for each in given["Schema"]["Fields"]] == [(1, "id"), (2, "at")]
+
+
+def test_notebooks_read_what_is_named_and_write_their_results(assembly: Assembly) -> None:
+    notebooks = role(assembly, "NotebooksExploreRole")
+    statements = json.dumps(notebooks.statements())
+    assert "/reviews/*" in statements
+    assert "/notebooks/*" in statements
+    assert "/history/*" not in statements
+    names = {each["Name"] for each in resources(assembly, "AWS::Athena::WorkGroup")}
+    assert names == {"ds-dev", "ds-dev-explore"}
+
+
+def test_the_catalog_is_encrypted_once_it_is_asked_for(assembly: Assembly) -> None:
+    lake = assembly.templates["ds-dev-lake"]["Resources"].values()
+    kinds = [each for each in lake if each["Type"] == "AWS::Glue::DataCatalogEncryptionSettings"]
+    assert len(kinds) == 1
+    # AND its role, which stays with it, keeps its boundary: IAM deletes none that is in use
+    (boundary,) = [each for each in lake if each["Type"] == "AWS::IAM::ManagedPolicy"]
+    assert boundary["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_zones_keep_what_the_settings_say(assembly: Assembly) -> None:
@@ -430,6 +456,7 @@ def test_what_it_costs_at_rest_is_known(assembly: Assembly) -> None:
             '[etl.exports.a]\ntable = "raw.a"\ncolumns = ["a"]\norder_by = ["a"]\nto = "raw/b/"\n',
             "exports ['a'] are queries of Athena: add [etl.workgroup]",
         ),
+        ('[etl.notebooks.a]\nresults = "raw.a"\n', "etl.notebooks.a.results"),
         ('[lake.zones.bronze]\ninventory = "daily"\n', "lake.zones.bronze"),
         ("[lake.zones.raw]\nexpire_days = 0\n", "lake.zones.raw.expire_days"),
         ('[lake.zones.raw]\ncopy_bucket = "copies"\n', "copy_bucket and copy_key_arn belong together"),
