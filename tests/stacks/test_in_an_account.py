@@ -85,6 +85,7 @@ def test_the_commands_name_stacks_and_outputs_that_exist(
 
 TOLD = {
     "AWS::Glue::Database": ("databases",),
+    "AWS::IAM::ManagedPolicy": ("its boundary",),
     "AWS::IAM::Policy": ("with its role",),
     "AWS::IAM::Role": ("with its role",),
     "AWS::KMS::Key": ("keys of logs", "the lake's key"),
