@@ -18,7 +18,7 @@ from cdk_data_science._encryption import operations_key
 from cdk_data_science._images import allow_pull
 from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.clusters.batch_parts import SHARED, job_definition, launch_template
-from cdk_data_science.clusters.network import ClusterNetwork
+from cdk_data_science.clusters.network import ClusterNetwork, check_network
 from cdk_data_science.clusters.reservation import CapacityReservation
 from cdk_data_science.clusters.topology import check_count, check_layout, check_type
 from cdk_data_science.hardware import InstanceFacts, InstanceUse
@@ -106,7 +106,9 @@ class BatchCluster(Construct):
     ) -> None:
         super().__init__(scope, id)
         most = nodes if max_nodes is None else max_nodes
-        known = self._check(instance_type, nodes, most, attempts, timeout, reservation, volume_gb)
+        problems = Problems("BatchCluster", self)
+        check_network(problems, network)
+        known = self._check(problems, instance_type, nodes, most, attempts, timeout, reservation, volume_gb)
         self.network, self._known = network, known
         self.key = (
             key if key is not None else operations_key(self, "Key", description="Log of a Batch cluster")
@@ -178,6 +180,7 @@ class BatchCluster(Construct):
 
     def _check(
         self,
+        problems: Problems,
         instance_type: str,
         nodes: int,
         most: int,
@@ -186,7 +189,6 @@ class BatchCluster(Construct):
         reservation: CapacityReservation | None,
         volume_gb: int,
     ) -> InstanceFacts:
-        problems = Problems("BatchCluster", self)
         problems.check(
             not is_token(instance_type) and not instance_type.startswith("ml."),
             given=f"instance_type={instance_type!r}",

@@ -14,7 +14,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._validation import Problems
 from cdk_data_science.clusters.hyperpod_groups import HyperPodGroup, LifecycleScripts
-from cdk_data_science.clusters.network import ClusterNetwork
+from cdk_data_science.clusters.network import ClusterNetwork, check_network
 from cdk_data_science.training.file_systems.lustre import LustreScratch
 
 _LOG_GROUPS = "/aws/sagemaker/Clusters"
@@ -93,6 +93,7 @@ class HyperPodCluster(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("HyperPodCluster", self)
+        check_network(problems, network)
         _check(problems, groups, lifecycle, eks=eks_cluster_arn is not None)
         problems.raise_if_any()
         self.network = network

@@ -127,5 +127,12 @@ class ClusterNetwork(Construct):
         )
 
 
+def check_network(problems: Problems, network: object) -> None:
+    """Record what is no network of a cluster, such as a VPC. Raise before it is used."""
+    problems.check_kind(
+        "network", network, ClusterNetwork, write='ClusterNetwork(self, "ClusterNetwork", vpc=vpc)'
+    )
+
+
 def _unknown(zone: str) -> bool:
     return bool(Token.is_unresolved(zone))

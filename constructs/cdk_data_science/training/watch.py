@@ -90,6 +90,8 @@ class TrainingWatch(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = Problems("TrainingWatch", self)
+        problems.check_kind("jobs", jobs, NamedJobs, write="training")
+        problems.raise_if_any()
         problems.check(
             is_token(most_lost) or most_lost >= 0,
             given=f"most_lost={most_lost}",

@@ -293,6 +293,7 @@ def test_eks_orchestrates_with_deep_health_checks() -> None:
     ("options", "message"),
     [
         ({"groups": []}, "1 to 100"),
+        ({"network": "vpc-1"}, r"write: network=ClusterNetwork\("),
         ({"groups": [WORKERS, WORKERS]}, "each name once"),
         ({"groups": [group(instance_type="ml.m5.2xlarge")]}, "types with GPUs"),
         ({"groups": [group(instance_type="ml.g5.xlarge", count=2)]}, "types with EFA"),
@@ -418,6 +419,7 @@ def test_the_quota_of_the_instances_processors_is_watched(queue: cdk.Stack) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"network": "vpc-1"}, r"write: network=ClusterNetwork\("),
         ({"instance_type": "ml.p4d.24xlarge"}, 'instance_type="p4d.24xlarge"'),
         ({"instance_type": "m5.24xlarge"}, "types with GPUs or Trainium"),
         ({"instance_type": "g5.xlarge"}, "types with EFA"),

@@ -11,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from cdk_data_science import ConfigurationError, DataLake, Pipeline, SourceCode, SpotTraining
+from cdk_data_science.pipelines import Train, Tune
 from cdk_data_science.training import (
     CapacityRetry,
     CategoricalRange,
@@ -23,6 +24,7 @@ from cdk_data_science.training import (
     Objective,
     RunName,
     Search,
+    TrainingWatch,
     TuningDefinition,
     TuningJobTask,
 )
@@ -135,6 +137,12 @@ def user() -> User:
         (lambda u: u.tuning(search=Search(trials=8, max_runtime=3600)), "allowed: a Duration"),
         (lambda u: u.tuning(definitions=RANGES[0]), "write: definitions=[TuningDefinition("),
         (lambda u: u.pipeline(u.trained), "a training is one by Train(training)"),
+        (lambda u: Train(u.trained.job), "write: training=SpotTraining("),
+        (
+            lambda u: Tune(u.trained.job, objective=OBJECTIVE, ranges=RANGES, search=SEARCH),
+            "write: training=SpotTraining(",
+        ),
+        (lambda u: TrainingWatch(u.scope(), "Watch", jobs=u.trained.job), "write: jobs=training"),
     ],
 )
 def test_a_mistake_is_told_with_what_to_write(user: User, wrong: Callable[[User], object], told: str) -> None:

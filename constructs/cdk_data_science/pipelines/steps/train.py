@@ -8,6 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_data_science._validation import Problems
 from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, Output
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
 from cdk_data_science.training import REPORT, Channel, SpotTraining
@@ -28,7 +29,7 @@ class Train(Step):
     def __init__(
         self, training: SpotTraining, *, channel: str = "train", further_channels: Sequence[Channel] = ()
     ) -> None:
-        self._training = training
+        self._training = checked(self.name, training)
         self._channel, self._further_channels = channel, further_channels
 
     @property
@@ -71,6 +72,14 @@ class Train(Step):
             },
         )
         return States(step.start_state, step.end_states)
+
+
+def checked(step: str, training: SpotTraining) -> SpotTraining:
+    """The training of a step; a job or a task in its place is refused."""
+    problems = Problems(step)
+    problems.check_kind("training", training, SpotTraining, write='SpotTraining(self, "Training", ...)')
+    problems.raise_if_any()
+    return training
 
 
 def train_rows(channel: str) -> Channel:

@@ -11,7 +11,7 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_wildcards
 from cdk_data_science.pipelines.outputs import ARTIFACT, TRAIN, TRAINING_JOB, TUNING, Output
 from cdk_data_science.pipelines.step import Location, States, Step, StepContext
-from cdk_data_science.pipelines.steps.train import train_rows
+from cdk_data_science.pipelines.steps.train import checked, train_rows
 from cdk_data_science.training import (
     REPORT,
     TUNING_REPORT,
@@ -105,7 +105,7 @@ class Tune(Step):
         further_channels: Sequence[Channel] = (),
         fallback_types: Sequence[str] = (),
     ) -> None:
-        self._training = training
+        self._training = checked(self.name, training)
         self._objective, self._ranges, self._search = objective, ranges, search
         self._channel, self._further_channels = channel, further_channels
         self._fallback_types = fallback_types
