@@ -264,15 +264,18 @@ def _let_deliver(bucket: s3.Bucket, logs: s3.IBucket, *, service: str, prefix: s
     """Admit what S3 itself writes about a zone to the log bucket, for this zone and its own folder."""
     stack = Stack.of(bucket)
     conditions: dict[str, dict[str, str]] = {"StringEquals": {"aws:SourceAccount": stack.account}}
-    if Stack.of(logs) == stack:
+    if logs.stack == stack:
         # Elsewhere, naming the zone in the log bucket's policy would make the stacks depend on each other.
         conditions["ArnLike"] = {"aws:SourceArn": bucket.bucket_arn}
     logs.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[iam.ServicePrincipal(service)],
-            actions=["s3:PutObject"],
-            resources=[logs.arn_for_objects(f"{prefix}*")],
-            conditions=conditions,
+        iam.PolicyStatement.from_json(
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": service},
+                "Action": "s3:PutObject",
+                "Resource": logs.arn_for_objects(f"{prefix}*"),
+                "Condition": conditions,
+            }
         )
     )
 
@@ -288,24 +291,29 @@ def _deny_other_encryption(bucket: s3.Bucket, key: kms.IKey, *, unnamed_key_pref
     key_header = f"{header}-aws-kms-key-id"
     customer_header = f"{header}-customer-algorithm"
     given, missing = "false", "true"
+    objects, key_arn = bucket.arn_for_objects(""), key.key_arn
     # A negated comparison is true for an absent header, hence a Null test in each.
     refusals = {
         "DenyOtherEncryption": {"StringNotEquals": {header: "aws:kms"}, "Null": {header: given}},
-        "DenyOtherKey": {"StringNotEquals": {key_header: key.key_arn}, "Null": {key_header: given}},
+        "DenyOtherKey": {"StringNotEquals": {key_header: key_arn}, "Null": {key_header: given}},
         # "aws:kms" without a key means the account's aws/s3 key, whatever the bucket's default is.
         "DenyUnnamedKey": {"StringEquals": {header: "aws:kms"}, "Null": {key_header: missing}},
         "DenyCustomerProvidedKey": {"Null": {customer_header: given}},
     }
+    statements = []
     for sid, conditions in refusals.items():
         excepted = unnamed_key_prefixes if sid == "DenyUnnamedKey" else ()
-        bucket.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid=sid,
-                effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
-                actions=["s3:PutObject"],
-                conditions=conditions,
-                resources=None if excepted else [bucket.arn_for_objects("*")],
-                not_resources=[bucket.arn_for_objects(f"{prefix}*") for prefix in excepted] or None,
-            )
-        )
+        named = {"NotResource": [f"{objects}{prefix}*" for prefix in excepted]}
+        # As a document: each principal, effect and list of its own would be a call of CDK's process.
+        statement = {
+            "Sid": sid,
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": "s3:PutObject",
+            "Condition": conditions,
+            **(named if excepted else {"Resource": f"{objects}*"}),
+        }
+        statements.append(iam.PolicyStatement.from_json(statement))
+    policy = bucket.policy
+    assert policy is not None  # the one that asks for TLS
+    policy.document.add_statements(*statements)
