@@ -11,7 +11,9 @@ from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcard
 from cdk_data_science.cost._scheduled_function import ScheduledFunction
 
 
-def restores_scaling(function: ScheduledFunction, id: str, endpoint_name: str) -> events.Rule:
+def restores_scaling(
+    function: ScheduledFunction, id: str, endpoint_name: str, endpoint_arn: str
+) -> events.Rule:
     """Call the function whenever the endpoint's state changes, and let it register what scaled it.
 
     The states in these events are written otherwise than the API writes them: the function asks the API.
@@ -35,11 +37,15 @@ def restores_scaling(function: ScheduledFunction, id: str, endpoint_name: str) -
             retry_attempts=8,
         )
     )
-    _allow_scaling(function.role, endpoint_name)
+    _allow_scaling(function.role, endpoint_name, endpoint_arn)
     return rule
 
 
-def _allow_scaling(role: iam.Role, endpoint_name: str) -> None:
+def _allow_scaling(role: iam.Role, endpoint_name: str, endpoint_arn: str) -> None:
+    """What AWS asks of who registers a variant.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+    """
     stack = Stack.of(role)
     targets_arn = stack.format_arn(
         service="application-autoscaling", resource="scalable-target", resource_name="*"
@@ -71,6 +77,12 @@ def _allow_scaling(role: iam.Role, endpoint_name: str) -> None:
             conditions={"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
         )
     )
+    configs = stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name="*")
+    for action, resource in (
+        ("sagemaker:DescribeEndpointConfig", configs),
+        ("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint_arn),
+    ):
+        role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
     # Application Auto Scaling makes the alarms of target tracking in the name of whoever puts the policy.
     role.add_to_policy(
         iam.PolicyStatement(

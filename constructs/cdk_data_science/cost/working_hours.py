@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jsii
-from aws_cdk import ArnFormat, Duration, IStableStringProducer, Lazy, Stack
+from aws_cdk import ArnFormat, Duration, IStableStringProducer, Lazy, Names, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -192,9 +192,19 @@ class WorkingHours(Construct):
         name = self._name("endpoint", arn, endpoint, name)
         stack = Stack.of(self)
         configs = stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name="*")
+        # Called after the endpoint: counted ones would change places when something is added before it, and a
+        # deployment at night would forget how to make it again.
+        memory_id = f"Memory{Names.node_unique_id(endpoint.node)}"
+        problems = Problems("WorkingHours.add_endpoint", self)
+        problems.check(
+            self.node.try_find_child(memory_id) is None,
+            given=f"{endpoint.node.path} twice",
+            allowed="each endpoint once",
+        )
+        problems.raise_if_any()
         memory = ssm.StringParameter(
             self,
-            f"Memory{len(self._things)}",
+            memory_id,
             string_value="{}",
             description="How an endpoint was when it was switched off",
         )
@@ -227,7 +237,7 @@ class WorkingHours(Construct):
             )
         self._allow("ssm:GetParameter", "ssm:PutParameter", on=memory.parameter_arn)
         if scaling:
-            restores_scaling(self._scheduled, f"Scaling{len(self._things)}", name)
+            restores_scaling(self._scheduled, f"Scaling{len(self._things)}", name, arn)
         acknowledge_wildcards(
             self._scheduled.role,
             self,

@@ -164,6 +164,10 @@ def test_what_scales_an_endpoint_is_registered_again_by_the_event_of_its_state(t
     (put,) = [s for s in statements(template) if "application-autoscaling:PutScalingPolicy" in s["Action"]]
     assert put["Condition"] == {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
     assert "alarm:TargetTracking-endpoint/" in allowed(template, "cloudwatch:")["cloudwatch:PutMetricAlarm"]
+    # Application Auto Scaling asks of who registers a variant what it does to it
+    found = allowed(template, "sagemaker:")
+    assert found["sagemaker:UpdateEndpointWeightsAndCapacities"] == '{"Ref": "Endpoint"}'
+    assert "endpoint-config/*" in found["sagemaker:DescribeEndpointConfig"]
 
 
 def test_an_endpoint_that_does_not_scale_gives_no_rights_to_scale() -> None:
@@ -173,6 +177,40 @@ def test_an_endpoint_that_does_not_scale_gives_no_rights_to_scale() -> None:
     template = support.synth(stack)
     assert support.resources(template, "AWS::Events::Rule") == {}
     assert allowed(template, "application-autoscaling:") == {}
+    assert "sagemaker:UpdateEndpointWeightsAndCapacities" not in allowed(template, "sagemaker:")
+
+
+def test_what_is_added_before_an_endpoint_leaves_it_its_memory() -> None:
+    """A deployment in the evening would otherwise forget how to make the endpoint again."""
+    kept = []
+    for before in (False, True):
+        stack = support.stack()
+        made = hours(stack)
+        one, other = (
+            sagemaker.CfnEndpoint(stack, name, endpoint_config_name="config") for name in ("One", "Other")
+        )
+        if before:
+            made.add_notebook(notebook(stack))
+            made.add_endpoint(one)
+        made.add_endpoint(other)
+        template = support.synth(stack)
+        memories = [
+            key
+            for key, value in support.resources(template, "AWS::SSM::Parameter").items()
+            if value["Properties"]["Value"] == "{}" and "Other" in key
+        ]
+        assert memories[0] in json.dumps(environment(template)["THINGS"])
+        kept += memories
+    assert len(kept) == 2 and len({*kept}) == 1
+
+
+def test_an_endpoint_is_added_once() -> None:
+    stack = support.stack()
+    made = hours(stack)
+    endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name="config")
+    made.add_endpoint(endpoint)
+    with pytest.raises(ConfigurationError, match="given Test/Endpoint twice; allowed: each endpoint once"):
+        made.add_endpoint(endpoint)
 
 
 def test_people_can_hold_everything_on(template: Template) -> None:
