@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
 
@@ -20,6 +20,26 @@ SAGEMAKER_LOOK_UPS = (
     "ec2:DescribeVpcs",
 )
 """What SageMaker looks up before it attaches something to a VPC."""
+
+
+def subnet_arn(stack: Stack, subnet: ec2.ISubnet) -> str:
+    """The ARN of a subnet, whichever account owns it: in a shared VPC that is another one, and no two subnets
+    have the same id.
+
+    See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html
+    """
+    return stack.format_arn(service="ec2", account="*", resource="subnet", resource_name=subnet.subnet_id)
+
+
+def acknowledge_subnet(role: IConstruct, subnet: ec2.ISubnet) -> None:
+    """Accept that the ARN of a subnet leaves its account open."""
+    acknowledge_wildcards(
+        role,
+        subnet,
+        [subnet_arn(Stack.of(role), subnet)],
+        "One subnet, by its id, of which no account has another one. The account is open because a VPC may "
+        "be shared with this one, and then its subnets have the owner's.",
+    )
 
 
 def allow_interfaces(
@@ -52,7 +72,8 @@ def allow_interfaces(
         return stack.format_arn(service="ec2", resource=kind, resource_name=name)
 
     interfaces = arn("network-interface", "*")
-    in_subnets = {"ArnEquals": {"ec2:Subnet": [arn("subnet", each.subnet_id) for each in subnets]}}
+    places = [subnet_arn(stack, each) for each in subnets]
+    in_subnets = {"ArnLike": {"ec2:Subnet": places}}
     groups = [arn("security-group", each.security_group_id) for each in security_groups]
     wildcards = [interfaces]
     on_interfaces = ["ec2:DeleteNetworkInterface"]
@@ -62,7 +83,7 @@ def allow_interfaces(
         on_interfaces.append("ec2:DetachNetworkInterface")
     permissions: list[tuple[list[str], list[str], dict[str, dict[str, list[str]]] | None]] = [
         (list(look_ups), ["*"], None),
-        (["ec2:CreateNetworkInterface"], [interfaces, *in_subnets["ArnEquals"]["ec2:Subnet"], *groups], None),
+        (["ec2:CreateNetworkInterface"], [interfaces, *places, *groups], None),
         (on_interfaces, [interfaces], in_subnets),
     ]
     if lent:
@@ -87,6 +108,8 @@ def allow_interfaces(
             "Network interfaces have no ids before they are made. They are made in named subnets with named "
             "security groups alone, and lent and removed in these subnets alone.",
         )
+        for subnet in subnets:
+            acknowledge_subnet(role, subnet)
     first, *others = (
         iam.Grant.add_to_principal(
             grantee=role, actions=actions, resource_arns=resources, conditions=conditions

@@ -59,6 +59,30 @@ def test_interfaces_of_other_subnets_are_neither_lent_nor_taken_away(jobs: Simul
     assert not jobs.allows(action, INTERFACE, when={})
 
 
+def test_a_subnet_that_another_account_shares_has_the_account_of_its_owner(jobs: Simulator) -> None:
+    # Of a shared VPC, EC2 tells the owner's account in the ARN of the subnet, and ours in that of interfaces.
+    theirs = f"arn:aws:ec2:{support.REGION}:444455556666:subnet"
+    assert jobs.allows("ec2:CreateNetworkInterface", f"{theirs}/{support.SUBNET}", when={})
+    assert jobs.allows(
+        "ec2:DeleteNetworkInterface", INTERFACE, when={"ec2:Subnet": f"{theirs}/{support.SUBNET}"}
+    )
+    assert not jobs.allows("ec2:CreateNetworkInterface", f"{theirs}/subnet-0ther", when={})
+    assert not jobs.allows(
+        "ec2:DeleteNetworkInterface", INTERFACE, when={"ec2:Subnet": f"{theirs}/subnet-0ther"}
+    )
+
+
+def test_subnets_of_another_stack_are_acknowledged_as_they_are_written_there() -> None:
+    app = support.app()
+    stack = support.stack(app, env=support.environment())
+    vpc = ec2.Vpc(support.stack(app, "Network", env=support.environment()), "Vpc", max_azs=1)
+    role = iam.Role(stack, "Jobs", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    groups = support.network(stack)["security_groups"]
+    allow_interfaces(role, subnets=vpc.private_subnets, security_groups=groups)
+    acknowledge_inline_policy(role)
+    assert [found for found in nag.unacknowledged(app) if "Jobs" in found] == []
+
+
 def test_a_service_looks_at_the_network_and_takes_back_what_it_was_lent(jobs: Simulator) -> None:
     assert jobs.allows("ec2:DescribeSubnets", when={})
     assert jobs.allows("ec2:DeleteNetworkInterfacePermission", INTERFACE, when={})

@@ -12,6 +12,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_data_science._interfaces import subnet_arn
 from cdk_data_science._validation import Problems
 from cdk_data_science.clusters.hyperpod_groups import HyperPodGroup, LifecycleScripts
 from cdk_data_science.clusters.network import ClusterNetwork, check_network
@@ -252,7 +253,7 @@ class HyperPodCluster(Construct):
                 sid="Interfaces",
                 actions=["ec2:CreateTags"],
                 resources=[interfaces],
-                conditions={"ArnEqualsIfExists": {"ec2:Subnet": self._subnet_arn}},
+                conditions={"ArnLikeIfExists": {"ec2:Subnet": self._subnet_arn}},
             )
         )
         acknowledge_wildcards(
@@ -280,7 +281,7 @@ class HyperPodCluster(Construct):
             self._arn("ec2", "security-group", each.security_group_id)
             for each in self.network.security_groups
         ]
-        in_subnet = {"ArnEquals": {"ec2:Subnet": self._subnet_arn}}
+        in_subnet = {"ArnLike": {"ec2:Subnet": self._subnet_arn}}
         for sid, actions, resources, conditions in (
             ("PodInterfaces", [*_ADDRESSES, *_ATTACHING], [interfaces], in_subnet),
             ("PodInterfacesOfNodes", _ATTACHING, [instances, self._subnet_arn, *groups], None),
@@ -304,7 +305,7 @@ class HyperPodCluster(Construct):
 
     @property
     def _subnet_arn(self) -> str:
-        return self._arn("ec2", "subnet", self.network.subnet.subnet_id)
+        return subnet_arn(Stack.of(self), self.network.subnet)
 
     def _arn(self, service: str, kind: str, name: str) -> str:
         return Stack.of(self).format_arn(service=service, resource=kind, resource_name=name)

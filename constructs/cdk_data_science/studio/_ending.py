@@ -154,9 +154,9 @@ class StudioEnding(Construct):
             "sagemaker:DeleteUserProfile": self._arn(domain_id, "user-profile", "*"),
         }
         interfaces, groups = ec2("network-interface"), ec2("security-group")
-        in_vpc = {
-            "ArnEquals": {"ec2:Vpc": stack.format_arn(service="ec2", resource="vpc", resource_name=vpc_id)}
-        }
+        # A VPC that is shared with this account has its owner's in its ARN, and no two have one id.
+        vpc = stack.format_arn(service="ec2", account="*", resource="vpc", resource_name=vpc_id)
+        in_vpc = {"ArnLike": {"ec2:Vpc": vpc}}
         statements = [
             iam.PolicyStatement(
                 sid="SeeWhatThereIs",
