@@ -15,6 +15,7 @@ from cdk_data_science._validation import Problems, is_token
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
+_COPY = re.compile(r"arn:[a-z-]+:(s3:::[a-z0-9.-]+/.*|kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+)")
 _SERVICES = (
     "athena",
     "cloudwatch",
@@ -168,13 +169,12 @@ class PermissionBoundary(Construct):
             Default: none.
         read_from: Other accounts whose buckets roles under it may read, and whose keys they may decrypt with,
             in this region, as far as these accounts admit them. Default: none.
-
         copy_to: ARNs of the objects of buckets, and of keys, in any account and region, to which S3 may copy
-            objects in the name of roles under it. Default: none.
+            objects in the name of roles under it. Each names one bucket or one key. Default: none.
 
     Raises:
-        ConfigurationError: For actions with wildcards, or that the boundary denies, and for accounts that are
-            none, all of them at once.
+        ConfigurationError: For actions with wildcards, or that the boundary denies, for accounts that are
+            none, and for copies to anything but one bucket or one key, all of them at once.
 
     Follows https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html.
     """
@@ -192,7 +192,7 @@ class PermissionBoundary(Construct):
         copy_to: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id)
-        _check(self, also, read_from)
+        _check(self, also, read_from, copy_to)
         stack = Stack.of(self)
         here = {"aws:ResourceAccount": stack.account}
         self.policy = iam.ManagedPolicy(
@@ -268,8 +268,18 @@ class PermissionBoundary(Construct):
         iam.PermissionsBoundary.of(scope).apply(self.policy)
 
 
-def _check(scope: Construct, also: Sequence[str], accounts: Sequence[str]) -> None:
+def _check(scope: Construct, also: Sequence[str], accounts: Sequence[str], copies: Sequence[str]) -> None:
     problems = Problems("PermissionBoundary", scope)
+    for option, values in (("also", also), ("read_from", accounts), ("copy_to", copies)):
+        problems.check_list(option, values)
+    problems.raise_if_any()
+    for copy in copies:
+        problems.check(
+            is_token(copy) or bool(_COPY.fullmatch(copy)),
+            given=f"copy_to={copy!r}",
+            allowed="the ARN of the objects of one bucket, or of one key",
+            write='copy_to=["arn:aws:s3:::copies/*"]',
+        )
     for account in accounts:
         problems.check(
             is_token(account) or bool(_ACCOUNT.fullmatch(account)),

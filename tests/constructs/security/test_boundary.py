@@ -54,6 +54,37 @@ def test_what_is_no_account_is_refused() -> None:
         PermissionBoundary(support.stack(), "Boundary", read_from=["*"])
 
 
+COPIES = "arn:aws:s3:::copies/*"
+COPY_KEY = "arn:aws:kms:us-west-2:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def test_it_admits_copies_to_the_objects_and_keys_that_it_names_and_nothing_else_there() -> None:
+    app = support.app()
+    stack = support.stack(app, env=support.environment())
+    iam.Role(stack, "Copier", assumed_by=iam.ServicePrincipal("s3.amazonaws.com"))
+    PermissionBoundary(stack, "Boundary", copy_to=[COPIES, COPY_KEY]).apply_to(stack)
+    assert nag.unacknowledged(app) == []
+    administrator = Simulator(support.resources(stack), "Copier", administrator=True)
+    there = {"aws:RequestedRegion": "us-west-2", "aws:ResourceAccount": "444455556666"}
+    assert administrator.allows("s3:ReplicateObject", "arn:aws:s3:::copies/1", when=there)
+    assert administrator.allows("kms:Encrypt", COPY_KEY, when=there)
+    assert not administrator.allows("s3:ReplicateObject", "arn:aws:s3:::others/1", when=there)
+    assert not administrator.allows("s3:PutObject", "arn:aws:s3:::copies/1", when=there)
+    assert not administrator.allows("kms:Decrypt", COPY_KEY, when=there)
+
+
+@pytest.mark.parametrize("everything", ["*", "arn:aws:s3:::*/*", "arn:aws:s3:::copies", f"{COPY_KEY[:40]}*"])
+def test_copies_go_to_one_bucket_or_key_each(everything: str) -> None:
+    with pytest.raises(ConfigurationError, match="the objects of one bucket, or of one key"):
+        PermissionBoundary(support.stack(), "Boundary", copy_to=[everything])
+
+
+@pytest.mark.parametrize("option", ["also", "read_from", "copy_to"])
+def test_a_text_where_a_list_is_meant_is_told_once(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"1 problem\n.*write: {option}=\[\"444455556666\"\]"):
+        PermissionBoundary(support.stack(), "Boundary", **{option: "444455556666"})
+
+
 def test_an_object_can_be_given_to_the_owner_of_its_bucket_and_to_nobody_else() -> None:
     stack = support.stack(env=support.environment())
     iam.Role(stack, "One", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
