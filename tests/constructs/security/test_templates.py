@@ -208,6 +208,12 @@ def test_a_model_that_instances_serve_as_well_is_asked(rule: str) -> None:
     assert ids(alone, rule) == {f"DataScience-{rule}"}
 
 
+@pytest.mark.parametrize("rule", ["SM20", "SM21"])
+def test_variants_of_components_name_no_model_and_serve_no_other_one(rule: str) -> None:
+    of_components = {"VariantName": "main", "ModelName": {"Ref": "AWS::NoValue"}, **INSTANCE}
+    assert ids(serving(SERVERLESS, of_components), rule) == set()
+
+
 def test_what_asynchronous_endpoints_get_is_in_s3_already() -> None:
     assert ids(serving(INSTANCE, AsyncInferenceConfig={"OutputConfig": {}}), "SM28") == set()
 

@@ -35,7 +35,8 @@ def variants(config: Resource) -> list[tuple[str, dict[str, Any]]]:
 
 def _on_instances(model: Resource) -> bool:
     """Not where serverless variants serve it alone: SageMaker has neither isolation nor VPCs for them."""
-    templates, names = model.templates, (model.ref, model.get("ModelName"))
+    templates = model.templates
+    names = [name for name in (model.ref, model.get("ModelName")) if name is not None]
     serving = [
         variant
         for config in templates.resources(CONFIG)
