@@ -17,7 +17,7 @@ GATEWAYS = {
 }
 """Services with a gateway endpoint, which is free."""
 
-# What AWS charged in us-east-1 in November 2026, in USD an hour. Each adds a price for each GB.
+# What AWS charges in us-east-1 in USD an hour, as the table of `cost` has it. Each adds a price for each GB.
 INTERFACE_ENDPOINT_USD = 0.01
 NAT_GATEWAY_USD = 0.045
 FIREWALL_USD = 0.395

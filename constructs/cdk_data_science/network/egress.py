@@ -38,8 +38,8 @@ class FirewallEgress:
     states an allowed name to another address passes. So this keeps honest programs, such as a package
     installer that is fed a wrong index, from going astray, and makes it harder, not impossible, for others.
 
-    Each zone's firewall costs 0.395 USD an hour, which is 288.35 USD a month, and 0.065 USD a GB in us-east-1
-    (as others quote AWS's page in November 2026), beside its NAT gateway. See
+    Each zone's firewall costs 0.395 USD an hour, which is 288.35 USD a month (the price table's, of July
+    2024), and 0.065 USD a GB (as others quote AWS's page) in us-east-1, beside its NAT gateway. See
     https://aws.amazon.com/network-firewall/pricing/.
 
     ```python

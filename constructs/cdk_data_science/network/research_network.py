@@ -60,7 +60,7 @@ class ResearchNetworkBase(Construct):
 
     hourly_usd: float
     """What the endpoints, NAT gateways and firewalls that are made here cost an hour in us-east-1, without
-    the traffic through them (AWS's prices of November 2026)."""
+    the traffic through them (AWS's prices of November 2026; of firewalls, July 2024)."""
 
     def _protect(
         self,
@@ -139,9 +139,9 @@ class ResearchNetwork(ResearchNetworkBase):
 
     **Costs at rest**, us-east-1, prices of November 2026: each interface endpoint 0.01 USD an hour in each
     zone, which is 7.30 USD a month; gateway endpoints nothing; 1 USD a month for the key of the records. A
-    NAT gateway, if asked for, costs 0.045 USD an hour, and a firewall 0.395 USD. :attr:`hourly_usd` has the
-    sum. Use costs 0.01 USD a GB through interface endpoints, 0.045 USD through NAT gateways, 0.065 USD
-    through firewalls, and 0.50 USD a GB of flow-log records.
+    NAT gateway, if asked for, costs 0.045 USD an hour, and a firewall 0.395 USD (July 2024).
+    :attr:`hourly_usd` has the sum. Use costs 0.01 USD a GB through interface endpoints, 0.045 USD through NAT
+    gateways, 0.065 USD through firewalls, and 0.50 USD a GB of flow-log records.
 
     ```python
     from cdk_data_science.network import Cluster, NetworkFeature, ResearchNetwork

@@ -9,7 +9,8 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_data_science import ConfigurationError
-from cdk_data_science.network import FirewallEgress, ResearchNetwork
+from cdk_data_science.cost import prices
+from cdk_data_science.network import FirewallEgress, ResearchNetwork, _endpoints
 from tests.constructs import nag, support
 
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
@@ -155,12 +156,19 @@ def test_ipv6_would_go_past_the_firewall_and_is_refused() -> None:
         ResearchNetwork(stack, "Network", zones=ZONES, egress=FirewallEgress(domains=DOMAINS), ipv6=True)
 
 
-def test_each_firewall_and_its_nat_gateway_cost_by_the_hour() -> None:
-    stack = support.stack(env=support.environment())
-    network = ResearchNetwork(
-        stack, "Network", zones=ZONES, egress=FirewallEgress(domains=DOMAINS, gateways=2)
-    )
+def test_each_firewall_and_its_nat_gateway_cost_by_the_hour(stack: cdk.Stack) -> None:
+    network = stack.node.find_child("Network")
+    assert isinstance(network, ResearchNetwork)
     assert network.hourly_usd == pytest.approx(2 * (0.395 + 0.045))
+
+
+def test_the_prices_of_a_network_are_those_of_the_table() -> None:
+    for name, usd in (
+        ("vpc.interface-endpoint-zone", _endpoints.INTERFACE_ENDPOINT_USD),
+        ("vpc.nat-gateway", _endpoints.NAT_GATEWAY_USD),
+        ("vpc.network-firewall-endpoint", _endpoints.FIREWALL_USD),
+    ):
+        assert prices.load().get(name) == prices.Price(usd=usd, per="hour")
 
 
 def test_no_rule_pack_finds_anything() -> None:
