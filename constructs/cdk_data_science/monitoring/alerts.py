@@ -105,7 +105,8 @@ class AlertTopic(Construct):
             key: What it is encrypted with: a key of yours, since alarms cannot use SNS's own.
 
         Raises:
-            ConfigurationError: A FIFO topic, to which neither alarms nor people's addresses can be added.
+            ConfigurationError: A topic of another region, or a FIFO topic, to which neither alarms nor
+                people's addresses can be added.
         """
         return _AlertsOfATopic(scope, id, topic, key)
 
@@ -149,6 +150,12 @@ class _AlertsOfATopic(AlertTopic):
             given=f"the FIFO topic {topic.topic_arn}",
             allowed="a standard topic: alarms send to no other",
             write="sns.Topic.from_topic_arn(…) of a name without .fifo",
+        )
+        here, there = Stack.of(self).region, topic.env.region
+        problems.check(
+            is_token(here) or is_token(there) or here == there,
+            given=f"a topic in {there}",
+            allowed=f"one in {here}: alarms send to topics of their own region alone",
         )
         problems.raise_if_any()
         self.topic, self.key = topic, key

@@ -143,3 +143,11 @@ def test_a_topic_and_a_key_of_the_app_are_opened_to_alarms() -> None:
 def test_a_fifo_topic_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="a standard topic: alarms send to no other"):
         existing(support.stack(), f"{TOPIC}.fifo")
+
+
+def test_a_topic_of_another_region_is_refused() -> None:
+    there = TOPIC.replace(support.REGION, "us-west-2")
+    with pytest.raises(ConfigurationError, match="given a topic in us-west-2; allowed: one in eu-west-1"):
+        existing(support.stack(env=support.environment()), there)
+    # AND where the stack has no region yet, nothing can be said.
+    existing(support.stack(), there)
