@@ -122,6 +122,21 @@ class Problems:
                 write=f"{option}={write}",
             )
 
+    def check_each_construct(self, option: str, values: object, *, write: str) -> None:
+        """Record what is no list of constructs, once, or each text in it. What follows uses the constructs,
+        so raise before it."""
+        listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
+        # What jsii hands out for an interface has a class that says nothing.
+        one = getattr(getattr(values, "node", None), "path", None)
+        self.check(
+            listed,
+            given=f"{option}={_brief(values)}" if one is None else f"{option}, which is {one} alone",
+            allowed="a list of constructs, or of those that stand for what is there already",
+            write=f"{option}=[{write}]",
+        )
+        if listed:
+            self.check_constructs(option, *cast("Iterable[object]", values), write=f"[{write}]")
+
     def raise_if_any(self) -> None:
         """Raise one :class:`ConfigurationError` that lists every problem recorded so far."""
         if self._found:

@@ -75,16 +75,7 @@ class AcceleratorStop:
 
     def check_kinds(self, problems: Problems) -> None:
         """Record names of roles, or one role, where a list of roles is meant."""
-        roles: object = self.roles
-        listed = isinstance(roles, list | tuple)
-        problems.check(
-            listed,
-            given="roles that are no list",
-            allowed="a list of roles",
-            write="AcceleratorStop(roles=[scientist])",
-        )
-        if listed:
-            problems.check_constructs("roles", *self.roles, write='[iam.Role.from_role_name(self, "R", "…")]')
+        problems.check_each_construct("roles", self.roles, write='iam.Role.from_role_name(self, "R", "…")')
 
     def check(self, problems: Problems, account: str) -> None:
         """Record what cannot work in these options, for a budget of this account."""

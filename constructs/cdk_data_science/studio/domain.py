@@ -161,8 +161,8 @@ class StudioDomain(StudioDomainBase):
         problems.check_constructs("vpc", vpc, write='ec2.Vpc.from_vpc_attributes(self, "Vpc", …)')
         if subnets is not None:
             problems.check_kind("subnets", subnets, ec2.SubnetSelection, write="ec2.SubnetSelection(…)")
-        problems.check_constructs(
-            "security_groups", *(security_groups or ()), write="[ec2.SecurityGroup.from_security_group_id(…)]"
+        problems.check_each_construct(
+            "security_groups", security_groups or (), write="ec2.SecurityGroup.from_security_group_id(…)"
         )
         problems.check_kind("identity", identity, StudioIdentity, write="StudioIdentity.IDENTITY_CENTER")
         if idle is not None:
@@ -321,8 +321,8 @@ class StudioDomain(StudioDomainBase):
         problems = Problems("StudioDomain.from_domain_attributes", scope)
         problems.check_kind("domain_id", domain_id, str, write='"d-abcdefghijkl"')
         problems.check_kind("identity", identity, StudioIdentity, write="StudioIdentity.IDENTITY_CENTER")
-        problems.check_constructs(
-            "security_groups", *security_groups, write="[ec2.SecurityGroup.from_security_group_id(…)]"
+        problems.check_each_construct(
+            "security_groups", security_groups, write="ec2.SecurityGroup.from_security_group_id(…)"
         )
         problems.check_kind(
             "scripts", scripts or {}, Mapping, write="{SpaceApp.JUPYTER_LAB: [StudioLifecycleConfig(…).arn]}"

@@ -345,10 +345,13 @@ def _check_kinds(
     problems.check_each("users", users, StudioUser, write='StudioUser(name="ann")')
     problems.check_each("shared_spaces", shared, SharedSpace, write='SharedSpace(name="board", owner="ann")')
     problems.check_each("joined_spaces", joined, str, write='"board"')
-    problems.check_each("limits", [*(limits or {})], Persona, write="Persona.DATA_SCIENTIST")
-    problems.check_each(
-        "limits", [*(limits or {}).values()], InstanceLimit, write="InstanceLimit(vcpus=4, memory_gib=16)"
-    )
+    given: object = limits or {}
+    problems.check_kind("limits", given, Mapping, write="{Persona.APPROVER: InstanceLimit(…)}")
+    if isinstance(given, Mapping):
+        problems.check_each("limits", [*given], Persona, write="Persona.DATA_SCIENTIST")
+        problems.check_each(
+            "limits", [*given.values()], InstanceLimit, write="InstanceLimit(vcpus=4, memory_gib=16)"
+        )
     problems.raise_if_any()
     for user in users:
         user.check_kinds(problems)
@@ -359,6 +362,6 @@ def _check_roles(
     scope: Construct, job_roles: Sequence[iam.IRole], pipelines: Sequence[sfn.IStateMachine]
 ) -> None:
     problems = Problems("StudioTeam", scope)
-    problems.check_constructs("job_roles", *job_roles, write='[iam.Role.from_role_arn(self, "Jobs", …)]')
-    problems.check_constructs("pipelines", *pipelines, write="[sfn.StateMachine.from_state_machine_arn(…)]")
+    problems.check_each_construct("job_roles", job_roles, write='iam.Role.from_role_arn(self, "Jobs", …)')
+    problems.check_each_construct("pipelines", pipelines, write="sfn.StateMachine.from_state_machine_arn(…)")
     problems.raise_if_any()

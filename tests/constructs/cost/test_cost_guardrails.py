@@ -429,7 +429,10 @@ def test_the_topics_logical_id_is_locked(default: Template) -> None:
         ({"commitments": ["SAVINGS_PLANS"]}, "commitments=[CommitmentBudget(…)]"),
         ({"stop_accelerators": ["Scientist"]}, "stop_accelerators=AcceleratorStop(roles=[…])"),
         ({"stop_accelerators": AcceleratorStop(roles=["Scientist"])}, "iam.Role.from_role_name"),  # type: ignore[list-item]
-        ({"stop_accelerators": AcceleratorStop(roles="Scientist")}, "a list of roles"),  # type: ignore[arg-type]
+        (
+            {"stop_accelerators": AcceleratorStop(roles="Scientist")},
+            "given roles='Scientist'; allowed: a list",
+        ),  # type: ignore[arg-type]
         ({"anomalies": True}, "anomalies=AnomalyDetection()"),
         ({"chat": "#costs"}, "allowed: SlackChannel or TeamsChannel"),
         ({"topic": "arn:aws:sns:us-east-1:111122223333:costs"}, "sns.Topic.from_topic_arn"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 
 from cdk_data_science import ConfigurationError
 from cdk_data_science.security import Persona
@@ -54,12 +55,33 @@ CASES: dict[str, Case] = {
     "a number for a limit": (lambda s: team(s, limits={Persona.APPROVER: 4}), "a list of InstanceLimit"),
     "a persona's name for a limit": (lambda s: team(s, limits={"boss": 4}), "limits with 'boss'"),
     "the ARN of a role": (lambda s: team(s, job_roles=["arn:aws:iam::1:role/x"]), "iam.Role.from_role_arn"),
+    "one role": (
+        lambda s: team(s, job_roles=iam.Role.from_role_name(s, "Role", "jobs")),
+        "1 problem\n  - given job_roles, which is Test/Role alone; allowed: a list",
+    ),
+    "the name of a role": (
+        lambda s: team(s, job_roles="jobs"),
+        "1 problem\n  - given job_roles='jobs'; allowed: a list of constructs",
+    ),
+    "the name of a pipeline": (
+        lambda s: team(s, pipelines="train"),
+        "1 problem\n  - given pipelines='train'",
+    ),
+    "limits without personas": (lambda s: team(s, limits=[4]), "limits={Persona.APPROVER:"),
     "the id of a domain": (
         lambda s: team(s, domain="d-abcdefghijkl"),
         "StudioDomain.from_domain_attributes(…)",
     ),
     "the id of a VPC": (lambda s: example.domain(s, vpc="vpc-1"), "ec2.Vpc.from_vpc_attributes"),
     "ids of subnets": (lambda s: example.domain(s, subnets=["subnet-1"]), "ec2.SubnetSelection(…)"),
+    "the id of a group": (
+        lambda s: example.domain(s, security_groups="sg-1"),
+        "1 problem\n  - given security_groups='sg-1'",
+    ),
+    "the id of a group of an imported domain": (
+        lambda s: imported(s, security_groups="sg-1"),
+        "1 problem\n  - given security_groups='sg-1'",
+    ),
     "ids of groups": (lambda s: example.domain(s, security_groups=["sg-1"]), "from_security_group_id"),
     "how people enter, as text": (lambda s: example.domain(s, identity="LDAP"), "StudioIdentity.IDENTITY_C"),
     "a volume as text": (lambda s: example.domain(s, volume_gb="10"), "volume_gb='10'"),
