@@ -8,6 +8,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 
 from cdk_data_science._acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_data_science._encryption import allow_rules_into_queues
 from cdk_data_science.cost._scheduled_function import ScheduledFunction
 
 
@@ -37,6 +38,10 @@ def restores_scaling(
             retry_attempts=8,
         )
     )
+    key = function.dead_letters.encryption_master_key
+    if key is not None:
+        # One that was given may know nothing of rules, whose dead letters would be lost without a word.
+        allow_rules_into_queues(key)
     _allow_scaling(function.role, endpoint_name, endpoint_arn)
     return rule
 

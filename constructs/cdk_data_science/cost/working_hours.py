@@ -77,7 +77,8 @@ class WorkingHours(Construct):
         days: The working days, of MON, TUE, WED, THU, FRI, SAT, SUN. Default: Monday to Friday.
         holidays: Working days on which nothing is switched on, such as ``2026-12-25``. Default: none.
         extra_days: Other days that are working days once. Default: none.
-        key: Encrypts the function's log and the dead letters; CloudWatch Logs has to be allowed to use it.
+        key: Encrypts the function's log and the dead letters; CloudWatch Logs has to be allowed to use it,
+            and ``events.amazonaws.com`` where an endpoint scales, which a key of this app is by itself.
             Default: a new key.
         alerts: Tells people of what could not be switched. Default: nobody, the alarm only.
         runtime: Python of the function. Default: 3.13.

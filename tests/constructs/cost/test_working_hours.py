@@ -170,6 +170,16 @@ def test_what_scales_an_endpoint_is_registered_again_by_the_event_of_its_state(t
     assert "endpoint-config/*" in found["sagemaker:DescribeEndpointConfig"]
 
 
+def test_rules_may_put_what_failed_into_a_queue_with_a_key_that_was_given() -> None:
+    stack = support.stack()
+    endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name="config")
+    hours(stack, key=kms.Key(stack, "Given")).add_endpoint(endpoint, scaling=True)
+    (key,) = support.resources(stack, "AWS::KMS::Key").values()
+    statements = key["Properties"]["KeyPolicy"]["Statement"]
+    (rules,) = [each for each in statements if each["Principal"] == {"Service": "events.amazonaws.com"}]
+    assert set(rules["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
+
+
 def test_an_endpoint_that_does_not_scale_gives_no_rights_to_scale() -> None:
     stack = support.stack()
     endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_config_name="config")
