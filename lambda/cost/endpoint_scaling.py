@@ -8,18 +8,24 @@ what is there is left as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 _NAMESPACE = "sagemaker"
 _STEPS = "StepScaling"
 _TARGET = ("ResourceId", "ScalableDimension", "MinCapacity", "MaxCapacity", "SuspendedState")
 _POLICY = ("PolicyName", "PolicyType", "TargetTrackingScalingPolicyConfiguration")
 _ACTION = ("ScheduledActionName", "Schedule", "Timezone", "ScalableTargetAction")
+_TIMES = ("StartTime", "EndTime")
+_ONCE = "at("
 
 
 def registered(client: Any, endpoint: str, variants: Iterable[str]) -> list[dict[str, Any]]:
     """The scalable targets of an endpoint's variants, each with its policies and scheduled actions."""
     resources = [f"endpoint/{endpoint}/variant/{variant}" for variant in variants]
+    if not resources:
+        return []  # the call would tell of every endpoint of the account
     found = client.describe_scalable_targets(ServiceNamespace=_NAMESPACE, ResourceIds=resources)
     return [_with_its_rules(client, target) for target in found["ScalableTargets"]]
 
@@ -54,7 +60,7 @@ def restore(
                 client.put_scaling_policy(**where, **policy)
         actions = {action["ScheduledActionName"] for action in same["Actions"]}
         for action in target["Actions"]:
-            if action["ScheduledActionName"] not in actions:
+            if action["ScheduledActionName"] not in actions and not _is_over(action):
                 client.put_scheduled_action(**where, **action)
     return lost
 
@@ -70,8 +76,22 @@ def _with_its_rules(client: Any, target: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_only(target, _TARGET),
         "Policies": [_only(policy, _POLICY) for policy in policies],
-        "Actions": [_only(action, _ACTION) for action in actions],
+        "Actions": [{**_only(action, _ACTION), **_times(action)} for action in actions],
     }
+
+
+def _times(action: Mapping[str, Any]) -> dict[str, str]:
+    """From when to when an action is done, as JSON and a call take it."""
+    return {name: action[name].isoformat() for name in _TIMES if name in action}
+
+
+def _is_over(action: Mapping[str, Any]) -> bool:
+    """Whether the last time of an action is past, in the night perhaps: then it is missing rightly."""
+    now = datetime.now(UTC)
+    if action["Schedule"].startswith(_ONCE):
+        once = datetime.fromisoformat(action["Schedule"].removeprefix(_ONCE).removesuffix(")"))
+        return once.replace(tzinfo=ZoneInfo(action.get("Timezone", "UTC"))) <= now
+    return "EndTime" in action and datetime.fromisoformat(action["EndTime"]) <= now
 
 
 def _only(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

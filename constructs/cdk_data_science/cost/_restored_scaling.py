@@ -12,9 +12,7 @@ from cdk_data_science._encryption import allow_rules_into_queues
 from cdk_data_science.cost._scheduled_function import ScheduledFunction
 
 
-def restores_scaling(
-    function: ScheduledFunction, id: str, endpoint_name: str, endpoint_arn: str
-) -> events.Rule:
+def restores_scaling(function: ScheduledFunction, id: str, endpoint_name: str) -> events.Rule:
     """Call the function whenever the endpoint's state changes, and let it register what scaled it.
 
     The states in these events are written otherwise than the API writes them: the function asks the API.
@@ -42,59 +40,68 @@ def restores_scaling(
     if key is not None:
         # One that was given may know nothing of rules, whose dead letters would be lost without a word.
         allow_rules_into_queues(key)
-    _allow_scaling(function.role, endpoint_name, endpoint_arn)
+    _allow_scaling(function.role)
     return rule
 
 
-def _allow_scaling(role: iam.Role, endpoint_name: str, endpoint_arn: str) -> None:
-    """What AWS asks of who registers a variant.
+def _allow_scaling(role: iam.Role) -> None:
+    """Let the function ask what is registered, and put what is missing.
 
-    See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+    Before Application Auto Scaling registers anything, it tries with the caller's rights what scaling will
+    do: it describes the endpoint and its configuration, changes capacities, and puts and deletes alarms, some
+    of it without a name. It refuses who may not.
+
+    See https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_permission_validation.html
+    and https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
     """
     stack = Stack.of(role)
     targets_arn = stack.format_arn(
         service="application-autoscaling", resource="scalable-target", resource_name="*"
     )
     alarms = stack.format_arn(
-        service="cloudwatch",
-        resource="alarm",
-        resource_name=f"TargetTracking-endpoint/{endpoint_name}/*",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        service="cloudwatch", resource="alarm", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=[
+    endpoints, configs = (
+        stack.format_arn(service="sagemaker", resource=kind, resource_name="*")
+        for kind in ("endpoint", "endpoint-config")
+    )
+    by_service = {"Bool": {"aws:ViaAWSService": "true"}}
+    of_sagemaker = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+    for actions, resources, conditions in (
+        (
+            [
                 "application-autoscaling:DescribeScalableTargets",
                 "application-autoscaling:DescribeScalingPolicies",
                 "application-autoscaling:DescribeScheduledActions",
             ],
-            resources=["*"],
-        )
-    )
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=[
+            ["*"],
+            None,
+        ),
+        (
+            [
                 "application-autoscaling:PutScalingPolicy",
                 "application-autoscaling:PutScheduledAction",
                 "application-autoscaling:RegisterScalableTarget",
             ],
-            resources=[targets_arn],
-            conditions={"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
-        )
-    )
-    configs = stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name="*")
-    for action, resource in (
-        ("sagemaker:DescribeEndpointConfig", configs),
-        ("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint_arn),
+            [targets_arn],
+            of_sagemaker,
+        ),
+        (
+            ["cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"],
+            [alarms],
+            by_service,
+        ),
+        (
+            [
+                "sagemaker:DescribeEndpoint",
+                "sagemaker:DescribeEndpointConfig",
+                "sagemaker:UpdateEndpointWeightsAndCapacities",
+            ],
+            [endpoints, configs],
+            by_service,
+        ),
     ):
-        role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
-    # Application Auto Scaling makes the alarms of target tracking in the name of whoever puts the policy.
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"],
-            resources=[alarms],
-        )
-    )
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions))
     acknowledge(
         role,
         ["AwsSolutions-IAM5[Resource::*]"],
@@ -103,7 +110,8 @@ def _allow_scaling(role: iam.Role, endpoint_name: str, endpoint_arn: str) -> Non
     acknowledge_wildcards(
         role,
         role,
-        [targets_arn, alarms],
+        [targets_arn, alarms, endpoints, configs],
         "Application Auto Scaling chooses the identifiers of its targets; a condition keeps to those of "
-        "SageMaker. The alarms are those that it makes for this one endpoint.",
+        "SageMaker. It tries alarms and endpoints without a name before it registers a target; a condition "
+        "holds that for services which call in the function's name, so that its code has none of it.",
     )

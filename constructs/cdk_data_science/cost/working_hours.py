@@ -238,7 +238,7 @@ class WorkingHours(Construct):
             )
         self._allow("ssm:GetParameter", "ssm:PutParameter", on=memory.parameter_arn)
         if scaling:
-            restores_scaling(self._scheduled, f"Scaling{len(self._things)}", name, arn)
+            restores_scaling(self._scheduled, f"Scaling{len(self._things)}", name)
         acknowledge_wildcards(
             self._scheduled.role,
             self,

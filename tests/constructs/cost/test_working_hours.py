@@ -22,6 +22,7 @@ from cdk_data_science._validation import ConfigurationError
 from cdk_data_science.cost import RequiredTags, WorkingHours
 from cdk_data_science.monitoring import AlertTopic
 from tests.constructs import nag, support
+from tests.constructs.security.simulator import Simulator
 
 SUNDAY, MONDAY = "2026-11-22", "2026-11-23"
 
@@ -163,11 +164,18 @@ def test_what_scales_an_endpoint_is_registered_again_by_the_event_of_its_state(t
     }
     (put,) = [s for s in statements(template) if "application-autoscaling:PutScalingPolicy" in s["Action"]]
     assert put["Condition"] == {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
-    assert "alarm:TargetTracking-endpoint/" in allowed(template, "cloudwatch:")["cloudwatch:PutMetricAlarm"]
-    # Application Auto Scaling asks of who registers a variant what it does to it
-    found = allowed(template, "sagemaker:")
-    assert found["sagemaker:UpdateEndpointWeightsAndCapacities"] == '{"Ref": "Endpoint"}'
-    assert "endpoint-config/*" in found["sagemaker:DescribeEndpointConfig"]
+    # Application Auto Scaling tries with the caller's rights what scaling will do; the code has none of it
+    simulator = Simulator(support.resources(template), "HoursSwitchHandlerRole")
+    here = "AWS::Region:AWS::AccountId"
+    for action, resource in (
+        ("sagemaker:UpdateEndpointWeightsAndCapacities", "arn:aws:sagemaker:{}:endpoint/reviews"),
+        ("sagemaker:DescribeEndpointConfig", "arn:aws:sagemaker:{}:endpoint-config/reviews"),
+        ("cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:{}:alarm:"),
+        ("cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:{}:alarm:"),
+        ("cloudwatch:DescribeAlarms", "arn:aws:cloudwatch:{}:alarm:*"),
+    ):
+        assert simulator.allows(action, resource.format(here), when={"aws:ViaAWSService": "true"})
+        assert not simulator.allows(action, resource.format(here), when={"aws:ViaAWSService": "false"})
 
 
 def test_rules_may_put_what_failed_into_a_queue_with_a_key_that_was_given() -> None:

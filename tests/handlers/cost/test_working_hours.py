@@ -1,7 +1,7 @@
 """Switching on and off: on the right days, from every state, and twice without harm."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import botocore.session
@@ -315,6 +315,50 @@ def test_what_was_not_restored_by_the_evening_is_not_forgotten(monkeypatch: pyte
     gone = scaling(targets=False)
     switch(monkeypatch, "off", [SCALING_THING], sagemaker=there, ssm=parameters, scaling=gone)
     assert json.loads(parameters.values["memory"])["Scaling"][0]["MaxCapacity"] == 6
+
+
+def test_an_endpoint_that_failed_is_not_taken_for_all_of_the_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # GIVEN one that was never made, and so has no variants: a call without resources tells of everybody's
+    others = scaling()
+    failed = Fake(
+        describe_endpoint={"EndpointStatus": "Failed", "EndpointConfigName": "seventh"},
+        list_tags={"Tags": []},
+    )
+    parameters = Parameters()
+    # WHEN
+    switch(monkeypatch, "off", [SCALING_THING], sagemaker=failed, ssm=parameters, scaling=others)
+    # THEN
+    assert json.loads(parameters.values["memory"])["Scaling"] == []
+    assert others.calls == []
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"EndTime": datetime(2999, 1, 1, tzinfo=UTC)}, {"EndTime": "2999-01-01T00:00:00+00:00"}),
+        ({"StartTime": datetime(2020, 1, 1, tzinfo=UTC)}, {"StartTime": "2020-01-01T00:00:00+00:00"}),
+        ({"EndTime": datetime(2020, 1, 1, tzinfo=UTC)}, None),
+        ({"Schedule": "at(2999-01-01T07:00:00)"}, {"Schedule": "at(2999-01-01T07:00:00)"}),
+        ({"Schedule": "at(2020-01-01T07:00:00)"}, None),
+    ],
+)
+def test_an_action_is_put_again_with_its_times_unless_they_are_past(
+    monkeypatch: pytest.MonkeyPatch, times: dict[str, Any], expected: dict[str, str] | None
+) -> None:
+    evening = scaling()
+    evening.answers["describe_scheduled_actions"]["ScheduledActions"][0].update(times)
+    parameters = in_the_evening(monkeypatch, evening)
+    morning = scaling(targets=False)
+    there = Fake(describe_endpoint=IN_SERVICE)
+    switch(monkeypatch, "scaling", [SCALING_THING], sagemaker=there, scaling=morning, ssm=parameters)
+    put = morning.named("put_scheduled_action")
+    assert len(put) == (0 if expected is None else 1)
+    for given in put:
+        validated("application-autoscaling", "put_scheduled_action", given)
+        assert given.items() >= (expected or {}).items()
+        assert {"StartTime", "EndTime"} & set(given) == {"StartTime", "EndTime"} & set(times)
 
 
 def test_an_endpoint_that_does_not_scale_asks_nothing_of_scaling(monkeypatch: pytest.MonkeyPatch) -> None:
