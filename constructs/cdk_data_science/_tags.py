@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsii
@@ -13,6 +13,12 @@ from constructs import Construct, IConstruct
 def rendered_tags(own: Mapping[str, str], source: IConstruct | None) -> Any:
     """A list of tags as most APIs have it: those of a construct as they stand at synthesis, and own ones."""
     return Lazy.any(_Tags(own=own, source=source), omit_empty_array=True)
+
+
+def tag_specifications(kinds: Sequence[str], source: IConstruct | None) -> Any:
+    """The same as EC2 has it, for each kind of resource; nothing without tags, where EC2 refuses an empty
+    list."""
+    return Lazy.any(_Specifications(kinds, _Tags(own={}, source=source)), omit_empty_array=True)
 
 
 def tags_at(scope: Construct, id: str, own: Mapping[str, str], source: IConstruct | None) -> Any:
@@ -48,3 +54,15 @@ class _Tags:
             manager = TagManager.of(self._source)
             inherited = dict(manager.tag_values()) if manager is not None else {}
         return [{"Key": key, "Value": value} for key, value in sorted({**inherited, **self._own}.items())]
+
+
+@jsii.implements(IStableAnyProducer)
+class _Specifications:
+    """The tags once for each kind of resource."""
+
+    def __init__(self, kinds: Sequence[str], tags: _Tags) -> None:
+        self._kinds, self._tags = kinds, tags
+
+    def produce(self) -> list[dict[str, Any]]:
+        tags = self._tags.produce()
+        return [{"ResourceType": kind, "Tags": tags} for kind in self._kinds] if tags else []

@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
-from cdk_data_science._tags import rendered_tags
+from cdk_data_science._tags import tag_specifications
 from cdk_data_science.clusters.network import ClusterNetwork
 from cdk_data_science.clusters.reservation import CapacityReservation
 from cdk_data_science.clusters.topology import adapters
@@ -82,10 +82,11 @@ def launch_template(
     )
     made = template(scope, id, launch_template_data=data)
     # CDK's structs take no tags that are known only when the template is written.
-    tags = rendered_tags({}, tags_of)
-    launched = [{"ResourceType": kind, "Tags": tags} for kind in _LAUNCHED]
-    made.add_property_override("LaunchTemplateData.TagSpecifications", launched)
-    made.add_property_override("TagSpecifications", [{"ResourceType": "launch-template", "Tags": tags}])
+    for where, kinds in (
+        ("LaunchTemplateData.TagSpecifications", _LAUNCHED),
+        ("TagSpecifications", ("launch-template",)),
+    ):
+        made.add_property_override(where, tag_specifications(kinds, tags_of))
     return made
 
 

@@ -342,6 +342,8 @@ def test_instances_have_all_their_adapters_in_the_clusters_group(queue: cdk.Stac
     assert data["MetadataOptions"] == {"HttpTokens": "required"}
     assert data["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
     assert "mount -t lustre" in json.dumps(data["UserData"])
+    # EC2 refuses a specification without tags, and this app has none
+    assert "TagSpecifications" not in {*data, *only(queue, "AWS::EC2::LaunchTemplate")}
 
 
 def test_a_job_has_whole_instances_with_their_devices(queue: cdk.Stack) -> None:
@@ -440,9 +442,20 @@ def test_what_batch_could_not_run_is_refused(options: dict[str, Any], message: s
 
 def test_one_node_needs_no_fabric() -> None:
     stack = support.stack()
+    cdk.Tags.of(stack).add("team", "vision")
     batch(stack, instance_type="g5.xlarge", nodes=1)
-    interfaces = only(stack, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["NetworkInterfaces"]
+    template = only(stack, "AWS::EC2::LaunchTemplate")
+    interfaces = template["LaunchTemplateData"]["NetworkInterfaces"]
     assert [each["InterfaceType"] for each in interfaces] == ["interface"]
+    # What is launched carries the tags of the app, and so does the template itself
+    tagged = [*template["LaunchTemplateData"]["TagSpecifications"], *template["TagSpecifications"]]
+    assert [each["ResourceType"] for each in tagged] == [
+        "instance",
+        "volume",
+        "network-interface",
+        "launch-template",
+    ]
+    assert all(each["Tags"] == [{"Key": "team", "Value": "vision"}] for each in tagged)
 
 
 def at_rest_of(stack: cdk.Stack, kind: str) -> list[at_rest.Line]:
