@@ -139,7 +139,11 @@ class Keeper:
 
 
 class Shelf:
-    """The version's own model, and those that are asked for by name: as many as there is room for."""
+    """The version's own model, and those that are asked for by name: as many as there is room for.
+
+    While one more is loaded, there is one more than that. One that cannot be loaded puts no other away: a
+    caller who makes up versions takes no room.
+    """
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> None:
         self._environment = environment
@@ -148,38 +152,34 @@ class Shelf:
         self._named: OrderedDict[str, Keeper] = OrderedDict()
 
     def get(self, name: str | None = None) -> Model:
-        """Return a model, loading it if need be.
+        """Return a model, loading it if need be; the one that was not asked for longest makes room.
 
         Raises:
             UnknownModel: there is none of this name.
             NoModel, ModelUnavailable: it is not there now.
         """
-        return self.keeper(name).get()
-
-    def keeper(self, name: str | None) -> Keeper:
-        """Who keeps the model of a name; the one that was not asked for longest makes room.
-
-        Raises:
-            UnknownModel: there is none of this name.
-        """
         if name is None:
-            return self.main
-        found = self._named.get(name)
-        if found is None:
+            return self.main.get()
+        keeper = self._named.get(name)
+        if keeper is not None and keeper.is_there:
+            self._named.move_to_end(name)
+            return keeper.get()
+        room = positive(self._environment, "MAX_MODELS", DEFAULT_MAX_MODELS)
+        if keeper is None:
             models.check_name(name, self._names)
-            found = self._named[name] = Keeper(self._environment, name=name)
-            room = positive(self._environment, "MAX_MODELS", DEFAULT_MAX_MODELS)
-            while len(self._named) > room:
-                self._make_room(name)
+            self._put_away(room, [other for other, kept in self._named.items() if not kept.is_there])
+            keeper = self._named[name] = Keeper(self._environment, name=name)
         self._named.move_to_end(name)
+        found = keeper.get()
+        self._put_away(room + 1, [other for other in self._named if other != name])
         return found
 
-    def _make_room(self, asked: str) -> None:
-        """Put away the one that was not asked for longest, and before all others one that never was there: a
-        caller who makes up versions puts no model away that others ask for."""
-        others = [name for name in self._named if name != asked]
-        without = (name for name in others if not self._named[name].is_there)
-        del self._named[next(without, others[0])]
+    def _put_away(self, most: int, others: list[str]) -> None:
+        """Forget these, the one that was not asked for longest first, until there are fewer than so many."""
+        for other in others:
+            if len(self._named) < most:
+                return
+            del self._named[other]
 
     @property
     def keepers(self) -> list[Keeper]:
