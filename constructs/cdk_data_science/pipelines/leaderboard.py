@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_data_science._tasks import Task
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_whole
 from cdk_data_science.pipelines.registry import IModelRegistry
 from cdk_data_science.training import RunName
 from cdk_data_science.training.kinds import AUTOML, Naming
@@ -230,7 +230,7 @@ def _check(problems: Problems, content_types: Sequence[str], candidates: int) ->
         write='content_types=["text/csv"]',
     )
     problems.check(
-        1 <= candidates <= _MOST_CANDIDATES,
+        is_whole(candidates, 1) and candidates <= _MOST_CANDIDATES,
         given=f"candidates={candidates!r}",
         allowed=f"1 to {_MOST_CANDIDATES}",
         write="candidates=3",

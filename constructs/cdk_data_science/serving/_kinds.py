@@ -6,8 +6,8 @@ A type checker finds them too; who has none would read of attributes that a text
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from aws_cdk import Duration
 from constructs import Construct
@@ -59,15 +59,9 @@ class Kinds:
     def many(self, name: str, values: object, *kinds: type) -> Kinds:
         """An option that is a list of such."""
         allowed = " or ".join(kind.__name__ for kind in kinds)
-        if not isinstance(values, Sequence) or isinstance(values, str):
-            self._problems.check(
-                False,
-                given=f"{name}={_shown(values)}",
-                allowed="a list",
-                write=f"{name}=[{kinds[0].__name__}(…)]",
-            )
+        if not self._is_list(name, values, f"{kinds[0].__name__}(…)"):
             return self
-        for value in values:
+        for value in cast("Sequence[object]", values):
             self._problems.check(
                 isinstance(value, kinds),
                 given=f"{name} with {_shown(value)}",
@@ -78,9 +72,11 @@ class Kinds:
                 self._fields(value)
         return self
 
-    def constructs(self, name: str, values: Iterable[object]) -> Kinds:
+    def constructs(self, name: str, values: object) -> Kinds:
         """An option that is a list of constructs, own or imported."""
-        for value in values:
+        if not self._is_list(name, values, "…"):
+            return self
+        for value in cast("Sequence[object]", values):
             self._problems.check(
                 hasattr(value, "node"), given=f"{name} with {_shown(value)}", allowed="constructs"
             )
@@ -88,8 +84,24 @@ class Kinds:
 
     def durations(self, **values: object) -> Kinds:
         """Options that are times, each of which may be left out."""
+        return self._each(values, "Duration")
+
+    def whole(self, **values: object) -> Kinds:
+        """Options that are whole numbers, each of which may be left out."""
+        return self._each(values, "int")
+
+    def texts(self, name: str, values: object) -> Kinds:
+        """An option that is a list of texts."""
+        if self._is_list(name, values, repr(values) if isinstance(values, str) else '"…"'):
+            for value in cast("Sequence[object]", values):
+                self._plain(f"{name} with", value, {"str"})
+        return self
+
+    def published(self, interface: str, **values: object) -> Kinds:
+        """Options that are of a published interface, by its name."""
+        attribute, said = _PUBLISHED[interface]
         for name, value in values.items():
-            self._plain(name, value, {"Duration", "None"})
+            self._problems.check(hasattr(value, attribute), given=f"{name}={_shown(value)}", allowed=said)
         return self
 
     def raise_if_any(self) -> None:
@@ -98,7 +110,7 @@ class Kinds:
 
     def _fields(self, value: Any) -> None:
         """Look at the plain fields of a dataclass, and at those of dataclasses in it."""
-        if not dataclasses.is_dataclass(value):
+        if not dataclasses.is_dataclass(value) or isinstance(value, type):
             return
         of = f" of {type(value).__name__}"
         for field in dataclasses.fields(value):
@@ -113,12 +125,22 @@ class Kinds:
                     hasattr(found, attribute), given=f"{field.name}={_shown(found)}{of}", allowed=said
                 )
                 continue
-            listed = str(field.type).startswith("Sequence[")
-            if listed and (not isinstance(found, Sequence) or isinstance(found, str)):
-                given = f"{field.name}={_shown(found)}{of}"
-                self._problems.check(False, given=given, allowed="a list", write=f"{field.name}=[…]")
+            if str(field.type).startswith("Sequence["):
+                self._is_list(field.name, found, "…", of)
             for each in _dataclasses_of(found):
                 self._fields(each)
+
+    def _each(self, values: Mapping[str, object], kind: str) -> Kinds:
+        for name, value in values.items():
+            self._plain(name, value, {kind, "None"})
+        return self
+
+    def _is_list(self, name: str, values: object, item: str, of: str = "") -> bool:
+        """Record what is no list: a text is none, of which each letter would be an item."""
+        listed = isinstance(values, Sequence) and not isinstance(values, str)
+        given = f"{name}={_shown(values)}{of}"
+        self._problems.check(listed, given=given, allowed="a list", write=f"{name}=[{item}]")
+        return listed
 
     def _plain(self, name: str, value: object, expected: set[str], of: str = "") -> None:
         if value is None and "None" in expected:

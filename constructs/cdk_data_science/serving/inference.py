@@ -137,6 +137,9 @@ class ServerlessInference(InferenceMetrics):
     ) -> None:
         super().__init__(scope, id)
         kinds = Kinds("ServerlessInference", self).durations(timeout=timeout, slow=slow, refresh=refresh)
+        kinds.published("IZone", models=models).texts("named_models", named_models)
+        kinds.whole(memory_size=memory_size, max_rows=max_rows, max_loaded_models=max_loaded_models)
+        kinds.whole(reserved_concurrency=reserved_concurrency)
         kinds.one("provisioned_concurrency", provisioned_concurrency, ConcurrencyScaling)
         kinds.one("http_api", http_api, PredictionApi).one("payloads", payloads, PayloadsInS3)
         kinds.one("predictions", predictions, Predictions).one("alerts", alerts, AlertTopic)

@@ -19,6 +19,7 @@ from cdk_data_science.serving._inference_checks import (
     check_whole,
     check_window,
 )
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving.inference import ServerlessInference
 
 
@@ -76,6 +77,8 @@ class PredictionQueue(Construct):
         filters: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("PredictionQueue", self).one("queue", queue, sqs.Queue).durations(window=window)
+        kinds.whole(batch_size=batch_size, tries=tries, max_concurrency=max_concurrency).raise_if_any()
         collected = window if window is not None else Duration.seconds(5)
         problems = Problems("PredictionQueue", self)
         inference.check_place(problems)

@@ -14,6 +14,7 @@ from constructs import Construct
 from cdk_data_science._validation import Problems
 from cdk_data_science.monitoring import alarm
 from cdk_data_science.serving._inference_checks import check_whole, check_window
+from cdk_data_science.serving._kinds import Kinds
 from cdk_data_science.serving._limits import check_seconds
 from cdk_data_science.serving.inference import ServerlessInference
 
@@ -81,6 +82,8 @@ class PredictionStream(Construct):
         filters: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(scope, id)
+        kinds = Kinds("PredictionStream", self).durations(window=window, max_age=max_age, late=late)
+        kinds.whole(batch_size=batch_size, tries=tries, parallel=parallel).raise_if_any()
         collected = window if window is not None else Duration.seconds(1)
         oldest = max_age if max_age is not None else Duration.days(1)
         problems = Problems("PredictionStream", self)

@@ -183,7 +183,14 @@ class Scaling:
             allowed="each metric once",
         )
         for policy in self.policies:
-            _check_policy(problems, policy, where, instance_type=instance_type, known=known)
+            problems.check(
+                isinstance(policy, Policy),
+                given=f"{type(policy).__name__} {where}",
+                allowed="TrackInvocations, TrackConcurrency, TrackUtilization or Steps",
+                write="policies=[TrackInvocations(per_minute=…)]",
+            )
+            if isinstance(policy, Policy):
+                _check_policy(problems, policy, where, instance_type=instance_type, known=known)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

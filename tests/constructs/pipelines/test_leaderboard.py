@@ -81,6 +81,7 @@ def test_the_machine_adds_versions_to_this_group_and_lists_these_jobs_alone(buil
     ("options", "message"),
     [
         ({"candidates": 0}, "given candidates=0; allowed: 1 to 20"),
+        ({"candidates": "3"}, "given candidates='3'; allowed: 1 to 20"),
         ({"content_types": "text/csv"}, "a list of one media type or more"),
         ({"content_types": []}, "a list of one media type or more"),
         ({"job_name": "{% $states.input.name %}"}, "job_name_pattern="),

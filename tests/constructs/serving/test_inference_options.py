@@ -493,6 +493,10 @@ def test_a_queue_of_ones_own_needs_dead_letters(batches: tuple[cdk.Stack, Server
     own = cdk.Stack(cdk.App(), "Own")
     with pytest.raises(ConfigurationError, match="comes back for ever"):
         PredictionQueue(own, "Queue", inference=batches[1], queue=sqs.Queue(own, "Plain"))
+    # Of one that something else owns nobody knows whether it has some
+    others: Any = sqs.Queue.from_queue_arn(own, "Imported", "arn:aws:sqs:eu-west-1:111122223333:others")
+    with pytest.raises(ConfigurationError, match=r"given queue=.*; allowed: Queue"):
+        PredictionQueue(own, "Other", inference=batches[1], queue=others)
 
 
 def test_a_queue_of_ones_own_hides_messages_as_long_as_the_function_works(
@@ -539,6 +543,7 @@ def test_numbers_that_are_known_only_at_deployment_reach_the_function_as_they_ar
         ({"max_age": cdk.Duration.seconds(30)}, "a minute to seven days"),
         ({"parallel": 11}, "1 to 10"),
         ({"window": cdk.Duration.minutes(6)}, "0 s to 300 s"),
+        ({"window": 5, "batch_size": "9"}, r"window=5; allowed: a Duration(.|\n)*batch_size='9'"),
     ],
 )
 def test_a_stream_that_lambda_would_refuse(

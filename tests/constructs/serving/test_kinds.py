@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 
 from cdk_data_science import AsyncEndpoint, Canary, ConfigurationError, Model, Scaling, ServerlessInference
@@ -92,6 +93,16 @@ CASES: dict[str, tuple[Build, str]] = {
     "seconds as a number": (of_endpoint(termination_wait=300), "termination_wait=300; allowed: a Duration"),
     "several shadows": (of_endpoint(shadow=[]), r"shadow=list\(…\); allowed: InstanceVariant"),
     "capture switched on": (of_endpoint(data_capture=True), r"write: data_capture=DataCapture\(…\)"),
+    "an alarm alone": (
+        lambda stack: endpoints.endpoint(
+            stack,
+            "Try",
+            rollback_alarms=cloudwatch.Alarm.from_alarm_arn(  # type: ignore[arg-type]
+                stack, f"Alarm{len(stack.node.children)}", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:a"
+            ),
+        ),
+        r"rollback_alarms=.*; allowed: a list; write: rollback_alarms=\[…\]",
+    ),
     "an alarm by name": (of_endpoint(rollback_alarms=["busy"]), "rollback_alarms with 'busy'"),
     "a bucket as a zone": (
         lambda stack: endpoints.endpoint(
@@ -105,6 +116,11 @@ CASES: dict[str, tuple[Build, str]] = {
         scaled(policies=TrackInvocations(per_minute=3)),
         r"policies=TrackInvocations\(…\) of Scaling; allowed: a list",
     ),
+    "a policy by name": (
+        scaled("invocations"),
+        "str of variant 'main'; allowed: TrackInvocations, TrackConcurrency, TrackUtilization or Steps",
+    ),
+    "a policy that is not made": (scaled(TrackInvocations), "type of variant 'main'; allowed: TrackInv"),
     "infinite requests": (
         scaled(TrackInvocations(per_minute=float("inf"))),
         "per_minute=inf of variant 'main'; allowed: more than 0",
@@ -167,6 +183,15 @@ CASES: dict[str, tuple[Build, str]] = {
             backlog=5,  # type: ignore[arg-type]
         ),
         r"backlog=5; allowed: Backlog; write: backlog=Backlog\(…\)",
+    ),
+    "a name where names are meant": (
+        inference(named_models="churn"),
+        r"named_models='churn'; allowed: a list; write: named_models=\['churn'\]",
+    ),
+    "memory as a text": (inference(memory_size="512"), "memory_size='512'; allowed: a whole number"),
+    "a bucket of models": (
+        lambda stack: ServerlessInference(stack, "Try", models=endpoints.lake(stack).models.bucket),  # type: ignore[arg-type]
+        r"models=Bucket\(…\); allowed: a zone of a lake",
     ),
     "seconds of a function": (inference(timeout=30), "timeout=30; allowed: a Duration"),
     "an API switched on": (inference(http_api=True), r"http_api=True; allowed: PredictionApi"),
