@@ -17,6 +17,7 @@ from tests.compliance import test_cfn_lint as cfn_lint
 from tests.compliance.assembly import Assembly
 from tests.compliance.test_boundaries import missing, roles
 from tests.constructs import support
+from tests.stacks.test_etl import SMALL
 
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
@@ -66,11 +67,11 @@ def settings(folder: Path, *tables: str, text: str = DEV) -> Settings:
     return load("dev", folder=folder)
 
 
-def synthesized(folder: Path, *tables: str, judged: bool) -> Assembly:
+def synthesized(folder: Path, *tables: str, judged: bool, text: str = DEV) -> Assembly:
     """The tables beside the lake, the network, the budget and the roles of people."""
     app = support.app(outdir=folder / "cdk.out")
     others = dict.fromkeys(("training", "inference", "pipeline"))
-    compose(app, settings(folder, *tables).model_copy(update=others))
+    compose(app, settings(folder, *tables, text=text).model_copy(update=others))
     if judged:
         checks.attach(app)
     app.synth()
@@ -191,7 +192,8 @@ def test_nothing_costs_by_the_hour_but_the_endpoint_that_is_always_there(assembl
 
 
 def test_working_hours_bound_their_function_too(tmp_path: Path) -> None:
-    template = synthesized(tmp_path, ENDPOINT, HOURS, judged=False).templates["ds-dev-endpoint"]
+    tables = (ENDPOINT, HOURS, "[security]")
+    template = synthesized(tmp_path, *tables, judged=False, text=SMALL).templates["ds-dev-endpoint"]
     assert {key: gone for key in roles(template) if (gone := missing(template, key))} == {}
 
 
