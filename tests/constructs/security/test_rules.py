@@ -131,12 +131,16 @@ def changed(example: Mapping[str, Any], values: Sequence[Any]) -> Iterator[tuple
     for key, document in example.items():
         for path in places(document.get("Properties", {})):
             for value in values:
-                broken = copy.deepcopy(dict(example))
-                at = broken[key]["Properties"]
-                for step in path[:-1]:
-                    at = at[step]
-                at[path[-1]] = value
-                yield value, broken
+                yield value, put(example, (key, "Properties", *path), value)
+
+
+def put(whole: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy with another value at a path; what is beside the path is shared."""
+    if not path:
+        return value
+    made = list(whole) if isinstance(whole, list) else dict(whole)
+    made[path[0]] = put(whole[path[0]], path[1:], value)
+    return made
 
 
 GIVEN = {
