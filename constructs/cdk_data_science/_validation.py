@@ -112,11 +112,12 @@ class Problems:
         )
 
     def check_constructs(self, option: str, *values: object, write: str) -> None:
-        """Record a text, such as an ARN, where a construct is meant. What follows uses the construct, so
-        raise before it."""
+        """Record nothing, or a text, such as an ARN, where a construct is meant. What follows uses the
+        construct, so raise before it."""
         for value in values:
             self.check(
-                not isinstance(value, str | bytes | int | float | Mapping | list | tuple),
+                value is not None
+                and not isinstance(value, str | bytes | int | float | Mapping | list | tuple),
                 given=f"{option}={_brief(value)}",
                 allowed="a construct, or one that stands for what is there already",
                 write=f"{option}={write}",
@@ -147,6 +148,6 @@ class Problems:
 
 def _brief(value: object) -> str:
     """A value as it was written, or what it is."""
-    if isinstance(value, str | int | float | dict):
+    if value is None or isinstance(value, str | int | float | dict):
         return repr(value)
     return f"an object of {type(value).__name__}"

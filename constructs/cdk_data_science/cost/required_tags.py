@@ -102,6 +102,8 @@ class RequiredTags:
     ) -> None:
         problems = Problems("RequiredTags", scope)
         problems.check_kind("tags", tags, Mapping, write='{"owner": "ml@example.com"}')
+        problems.check_kind("allowed", allowed or {}, Mapping, write='{"environment": ["dev", "prod"]}')
+        problems.check_kind("patterns", patterns or {}, Mapping, write='{"owner": r"[a-z]+"}')
         problems.raise_if_any()
         for key, value in tags.items():
             problems.check_kind(f"tags[{key!r}]", value, str, write='"ml@example.com"')

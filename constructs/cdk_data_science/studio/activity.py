@@ -59,6 +59,7 @@ class StudioActivity(Construct):
     def __init__(self, scope: Construct, id: str, *, domain: IStudioDomain, minutes: int = 5) -> None:
         super().__init__(scope, id)
         problems = Problems("StudioActivity", self)
+        problems.check_constructs("domain", domain, write="StudioDomain.from_domain_attributes(…)")
         problems.check(
             is_whole(minutes, _SHORTEST) and minutes <= _LONGEST,
             given=f"minutes={minutes!r}",

@@ -390,6 +390,8 @@ def test_tags_that_aws_would_refuse_are_refused(tags: dict[str, str], allowed: A
         (["owner"], {}, 'tags={"owner": "ml@example.com"}'),
         ({"owner": 5}, {}, "given tags['owner']=5; allowed: str"),
         ({"owner": "me"}, {"allowed": {"owner": "me"}}, "each letter of a text"),
+        ({"owner": "me"}, {"allowed": ["me"]}, 'write: allowed={"environment": ["dev", "prod"]}'),
+        ({"owner": "me"}, {"patterns": [r"[a-z]+"]}, "write: patterns={"),
         ({"owner": "me"}, {"patterns": {"owner": ["me"]}}, "patterns['owner']=r"),
     ],
 )

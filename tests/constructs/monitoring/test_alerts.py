@@ -145,6 +145,13 @@ def test_a_fifo_topic_is_refused() -> None:
         existing(support.stack(), f"{TOPIC}.fifo")
 
 
+def test_a_topic_without_a_key_of_yours_is_refused() -> None:
+    stack = support.stack()
+    topic = sns.Topic.from_topic_arn(stack, "Topic", TOPIC)
+    with pytest.raises(ConfigurationError, match="given key=None; allowed: a construct"):
+        AlertTopic.from_topic(stack, "Alerts", topic, key=None)  # type: ignore[arg-type]
+
+
 def test_a_topic_of_another_region_is_refused() -> None:
     there = TOPIC.replace(support.REGION, "us-west-2")
     with pytest.raises(ConfigurationError, match="given a topic in us-west-2; allowed: one in eu-west-1"):

@@ -72,6 +72,11 @@ CASES: dict[str, Case] = {
         lambda s: team(s, domain="d-abcdefghijkl"),
         "StudioDomain.from_domain_attributes(…)",
     ),
+    "no VPC": (lambda s: example.domain(s, vpc=None), "given vpc=None; allowed: a construct"),
+    "the id of a domain for a dashboard": (
+        lambda s: StudioActivity(s, "A", domain="d-abcdefghijkl"),  # type: ignore[arg-type]
+        "given domain='d-abcdefghijkl'; allowed: a construct",
+    ),
     "the id of a VPC": (lambda s: example.domain(s, vpc="vpc-1"), "ec2.Vpc.from_vpc_attributes"),
     "ids of subnets": (lambda s: example.domain(s, subnets=["subnet-1"]), "ec2.SubnetSelection(…)"),
     "the id of a group": (
