@@ -16,13 +16,14 @@ from constructs import Construct
 from cdk_data_science._acknowledgements import acknowledge_inline_policy, acknowledge_wildcards
 from cdk_data_science._encryption import operations_key
 from cdk_data_science._images import allow_pull
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, is_whole
 from cdk_data_science.clusters.batch_parts import SHARED, job_definition, launch_template
 from cdk_data_science.clusters.network import ClusterNetwork, check_network
 from cdk_data_science.clusters.reservation import CapacityReservation
 from cdk_data_science.clusters.topology import check_count, check_layout, check_type
 from cdk_data_science.hardware import InstanceFacts, InstanceUse
 from cdk_data_science.monitoring import AlertTopic, alarm
+from cdk_data_science.training.checks import check_commands
 from cdk_data_science.training.file_systems.lustre import LustreScratch
 
 _MOST_NODES = 1000
@@ -108,6 +109,11 @@ class BatchCluster(Construct):
         most = nodes if max_nodes is None else max_nodes
         problems = Problems("BatchCluster", self)
         check_network(problems, network)
+        check_commands(problems, "command", command)
+        problems.check_kind("instance_type", instance_type, str, write='"p4d.24xlarge"')
+        if timeout is not None:
+            problems.check_kind("timeout", timeout, Duration, write="Duration.hours(12)")
+        problems.raise_if_any()
         known = self._check(problems, instance_type, nodes, most, attempts, timeout, reservation, volume_gb)
         self.network, self._known = network, known
         self.key = (
@@ -200,7 +206,7 @@ class BatchCluster(Construct):
         if known is not None:
             check_layout(problems, known)
         check_count(problems, "nodes", nodes, least=1, most=_MOST_NODES)
-        check_count(problems, "max_nodes", most, least=max(1, nodes), most=_MOST_NODES)
+        check_count(problems, "max_nodes", most, least=nodes if is_whole(nodes, 1) else 1, most=_MOST_NODES)
         check_count(problems, "attempts", attempts, least=1, most=10)
         check_count(problems, "volume_gb", volume_gb, least=30, most=16_384)
         problems.check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, is_whole
 from cdk_data_science.hardware import InstanceFacts, InstanceUse, facts, instance_types, similar_types
 
 _UNLIKE = ("p6-b300", "p6e-gb200")
@@ -53,8 +53,8 @@ def check_type(
 def check_count(problems: Problems, name: str, count: int, *, least: int, most: int) -> None:
     """Report a number of instances that there cannot be."""
     problems.check(
-        is_token(count) or least <= count <= most,
-        given=f"{name}={count}",
+        is_token(count) or (is_whole(count, least) and count <= most),
+        given=f"{name}={count!r}",
         allowed=f"{least} to {most:,}",
         write=f"{name}={least}",
     )

@@ -184,7 +184,9 @@ def check_map(
 
 
 def check_commands(problems: Problems, name: str, texts: Sequence[str]) -> None:
-    """Report a command line that no container can be given."""
+    """Report a command line that no container can be given; one text would be taken letter by letter."""
+    written = str(texts.split()) if isinstance(texts, str) else '["python3", "train.py"]'
+    texts = listed(problems, name, texts, write=written)
     problems.check(len(texts) <= 100, given=f"{len(texts)} texts in {name}", allowed="at most 100")
     for text in texts:
         problems.check(

@@ -422,6 +422,9 @@ def test_the_quota_of_the_instances_processors_is_watched(queue: cdk.Stack) -> N
     ("options", "message"),
     [
         ({"network": "vpc-1"}, r"write: network=ClusterNetwork\("),
+        ({"command": "python train.py"}, r"allowed: a list.*write: command=\['python', 'train.py'\]"),
+        ({"timeout": 3600}, r"timeout=3600; allowed: Duration; write: timeout=Duration.hours\(12\)"),
+        ({"nodes": "4"}, "nodes='4'; allowed: 1 to 1,000"),
         ({"instance_type": "ml.p4d.24xlarge"}, 'instance_type="p4d.24xlarge"'),
         ({"instance_type": "m5.24xlarge"}, "types with GPUs or Trainium"),
         ({"instance_type": "g5.xlarge"}, "types with EFA"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
@@ -110,6 +111,14 @@ def user() -> User:
             "'ml.m5.xlarge', which is tried first anyway",
         ),
         (
+            lambda u: u.training(capacity_retry=CapacityRetry(attempts="2")),
+            "given CapacityRetry(attempts='2'); allowed: 0 to 100",
+        ),
+        (
+            lambda u: u.tuning(job=replace(u.trained.job, entrypoint="python3 train.py")),
+            "allowed: a list, also of one alone; write: entrypoint=['python3', 'train.py']",
+        ),
+        (
             lambda u: u.trained.step(u.scope(), "T", channels=ROWS),
             "given channels=a Channel; allowed: a list",
         ),
@@ -120,6 +129,14 @@ def user() -> User:
         ),
         (lambda u: u.scratch.channel("train", directory="train"), 'write: directory="/train"'),
         (lambda u: u.lustre.channel("train", directory="/trian"), "allowed: what a link shows: /train"),
+        (
+            lambda u: LustreScratch(u.scope(), "Scratch", vpc=u.vpc, capacity_gib="1200"),
+            "given capacity_gib='1200'; allowed: 1200, or a multiple of 2400; write: capacity_gib=1200",
+        ),
+        (
+            lambda u: LustreScratch(u.scope(), "Scratch", vpc=u.vpc, links=["train/"]),
+            "given links with 'train/'; allowed: LustreLink; write: links=[LustreLink(",
+        ),
         (
             lambda u: LustreScratch(u.scope(), "Scratch", vpc=u.vpc, links=u.link),
             "given links=a LustreLink; allowed: a list",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cdk_data_science._validation import FOLDER, Problems, is_token
+from cdk_data_science._validation import FOLDER, Problems, is_token, is_whole
 from cdk_data_science.data_lake import IZone
 from cdk_data_science.training.checks import listed
 
@@ -49,7 +49,14 @@ def check_sizes(
         allowed=", ".join(THROUGHPUTS),
         write='deployment="SCRATCH_2"',
     )
-    if not is_token(capacity_gib):
+    if not is_whole(capacity_gib, 0):
+        problems.check(
+            is_token(capacity_gib),
+            given=f"capacity_gib={capacity_gib!r}",
+            allowed=f"{SMALLEST_GIB}, or a multiple of {_STEP_GIB}",
+            write=f"capacity_gib={SMALLEST_GIB}",
+        )
+    elif not is_token(capacity_gib):
         legal = capacity_gib == SMALLEST_GIB or (capacity_gib > 0 and capacity_gib % _STEP_GIB == 0)
         below = max(SMALLEST_GIB, capacity_gib // _STEP_GIB * _STEP_GIB)
         problems.check(
@@ -108,6 +115,11 @@ def _overlap(one: str, other: str) -> bool:
 def check_links(problems: Problems, links: Sequence[LustreLink]) -> list[LustreLink]:
     """Report links that FSx would refuse; the links, none if they are no list."""
     links = listed(problems, "links", links, write='[LustreLink(zone=zone, directory="/train")]')
+    for link in links:
+        problems.check_kind(
+            "links with", link, LustreLink, write='links=[LustreLink(zone=zone, directory="/train")]'
+        )
+    links = [link for link in links if isinstance(link, LustreLink)]
     problems.check(len(links) <= _MOST_LINKS, given=f"{len(links)} links", allowed=f"at most {_MOST_LINKS}")
     for link in links:
         problems.check(

@@ -173,7 +173,7 @@ class ProcessingJob:
             self.code.check(problems)
             if self.spark is not None:
                 self.spark.check(problems, self.code)
-        checks.check_commands(problems, "entrypoint", self._entrypoint())
+        checks.check_commands(problems, "entrypoint", self.entrypoint or self._entrypoint())
         checks.check_commands(problems, "arguments", self.arguments)
 
     def _check_instances(self, problems: Problems) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cdk_data_science._validation import Problems, is_token
-from cdk_data_science.training.checks import check_one_of, check_uri, is_expression
+from cdk_data_science.training.checks import check_commands, check_one_of, check_uri, is_expression
 
 BASE = "/opt/ml/processing"
 CODE_FOLDER = f"{BASE}/input/code"
@@ -39,6 +39,7 @@ class ProcessingCode:
             write=f'file="{self.file.rpartition("/")[2] or "clean.py"}"',
         )
         problems.check(bool(self.program), given="ProcessingCode(program=[])", allowed="at least one text")
+        check_commands(problems, "program", self.program)
 
     @property
     def input(self) -> ProcessingInput:

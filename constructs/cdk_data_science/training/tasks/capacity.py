@@ -14,7 +14,7 @@ from typing import Any
 from aws_cdk import Duration, Token, Tokenization
 from aws_cdk import aws_kms as kms
 
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_whole
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training.checks import check_type, listed
 from cdk_data_science.training.jobs.training_job import TrainingJob
@@ -64,10 +64,12 @@ class CapacityRetry:
 
     def check(self, problems: Problems) -> None:
         """Report numbers and times that make no sense."""
+        counted = is_whole(self.attempts, 0) and self.attempts <= 100
         problems.check(
-            0 <= self.attempts <= 100,
-            given=f"CapacityRetry(attempts={self.attempts})",
+            counted,
+            given=f"CapacityRetry(attempts={self.attempts!r})",
             allowed="0 to 100",
+            write="attempts=3",
         )
         seconds = self.wait_time.to_seconds()
         problems.check(
@@ -78,7 +80,7 @@ class CapacityRetry:
         )
         types = len(self.fallback_types) + 1
         problems.check(
-            types * (self.attempts + 2) <= MOST_TRIES,
+            not counted or types * (self.attempts + 2) <= MOST_TRIES,
             given=f"CapacityRetry with {types} types and {self.attempts} attempts",
             allowed=f"at most {MOST_TRIES} tries",
         )
