@@ -18,6 +18,7 @@ from cdk_data_science.data_lake._ledger import Ledger, Principal, Resource, cont
 from cdk_data_science.data_lake.lake_principal import LakePrincipal
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_OF_ACCOUNT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):")
 _MAXIMUM_FILTERS = 100  # of one principal on one table
 
 
@@ -230,8 +231,10 @@ def let_get_credentials(principal: Principal) -> None:
     """Let a role or user ask Lake Formation for credentials.
 
     In a policy of its own, so that what is acknowledged here hides nothing in the principal's other policies.
+    A principal of another account gets it from that account: a policy here would be attached by name, to
+    whoever has the same name in this account.
     """
-    if principal.construct is None:
+    if principal.construct is None or _is_foreign(principal):
         return
     scope = container(principal.stack)
     name = f"{principal.label}Credentials"
@@ -254,6 +257,12 @@ def let_get_credentials(principal: Principal) -> None:
         "lakeformation:GetDataAccess, the only action of this policy, has no resource type in IAM. It yields "
         "credentials only for tables on which Lake Formation has granted this principal a permission.",
     )
+
+
+def _is_foreign(principal: Principal) -> bool:
+    found = _OF_ACCOUNT.match(principal.identifier)
+    here = principal.stack.account
+    return found is not None and not is_token(here) and found[1] != here
 
 
 def without_policies(grantee: iam.IGrantable) -> bool:

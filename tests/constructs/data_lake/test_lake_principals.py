@@ -119,6 +119,18 @@ def test_another_account_may_hand_on_what_it_is_granted() -> None:
     assert OTHER not in str(policies)
 
 
+def test_a_role_of_another_account_is_not_mistaken_for_one_of_the_same_name_here() -> None:
+    stack = support.stack(env=support.environment())
+    reviews = table(stack)
+    for account in (stack.account, OTHER):
+        role = iam.Role.from_role_arn(stack, f"Of{account}", f"arn:aws:iam::{account}:role/analyst-{account}")
+        reviews.grant_select(role, columns=["id"])
+    policies = support.resources(stack, "AWS::IAM::Policy").values()
+    named = [name for each in policies for name in each["Properties"]["Roles"] if isinstance(name, str)]
+    assert f"analyst-{stack.account}" in named
+    assert f"analyst-{OTHER}" not in named
+
+
 def test_a_role_here_hands_nothing_on() -> None:
     stack = support.stack()
     role = iam.Role(stack, "Role", assumed_by=iam.AccountRootPrincipal())
