@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from settings.places import LakeTable, Name
+from settings.places import Entries, LakeTable
 from settings.section import Section
 
 _PROVIDER = r"^arn:aws[a-z-]*:iam::\d{12}:saml-provider/.+$"
@@ -74,10 +74,10 @@ class Grant(Section):
 
 
 class Access(Section):
-    """Permissions on the lake. They cost nothing. Filters and tags need ``lake.governed``."""
+    """Permissions on the lake. They cost nothing. Filters, groups and tags need ``lake.governed``."""
 
     tags: dict[Key, Tag] = Field({})
-    grants: dict[Name, Grant] = Field({})
+    grants: Entries[Grant] = Field({})
 
     @model_validator(mode="after")
     def _tags_are_known(self) -> Access:
@@ -90,3 +90,26 @@ class Access(Section):
         if not self.tags and not self.grants:
             raise ValueError("the table is empty: name tags or grants")
         return self
+
+    def check_lake(self, *, governed: bool, account: str | None) -> None:
+        """Refuse what nothing would apply, and roles that no policy of this account reaches."""
+        for name, grant in self.grants.items():
+            if grant.role is not None and account is not None and grant.role.split(":")[4] != account:
+                raise ValueError(
+                    f"access.grants.{name}.role is {grant.role}, but platform.account is {account}: a "
+                    "role of another account gets nothing by policies of this one"
+                )
+        if governed:
+            return
+        alone = {f"access.tags.{key}": "a tag" for key in self.tags}
+        for name, grant in self.grants.items():
+            if grant.role is None:
+                alone[f"access.grants.{name}"] = "a group"
+            elif grant.columns or grant.excluded_columns or grant.rows:
+                alone[f"access.grants.{name}"] = "a filter"
+        if alone:
+            told = ", ".join(f"{where} ({what})" for where, what in alone.items())
+            raise ValueError(
+                f"Lake Formation alone knows {told}, and here IAM decides, so that nothing would apply: "
+                "write governed = true in [lake]"
+            )

@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from settings.places import Folder
 from settings.section import FOLDER, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
-Folder = Annotated[str, Field(pattern=rf"^(raw|curated|features|models)/{FOLDER}$")]
-"""A folder of a zone: ``features/train/``."""
 _MlType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
 _Ec2Type = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
 

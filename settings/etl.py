@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from settings.databrew import Profile, Recipe
-from settings.places import Folder, LakeTable, Name, Place, Scheduled
+from settings.places import Entries, Folder, LakeTable, Name, Place, Scheduled
 from settings.section import Section
 from settings.sources import Arguments, Connection, Copy, Script, Stream
 
@@ -92,15 +92,15 @@ class Export(Section):
 class Etl(Section):
     """Each part is off unless its table is there."""
 
-    jobs: dict[Name, Job] = Field({})
-    streams: dict[Name, Stream] = Field({})
-    connections: dict[Name, Connection] = Field({})
-    crawlers: dict[Name, Crawler] = Field({})
-    copies: dict[Name, Copy] = Field({})
-    profiles: dict[Name, Profile] = Field({})
-    recipes: dict[Name, Recipe] = Field({})
-    exports: dict[Name, Export] = Field({})
-    notebooks: dict[Name, Notebooks] = Field({})
+    jobs: Entries[Job] = Field({})
+    streams: Entries[Stream] = Field({})
+    connections: Entries[Connection] = Field({})
+    crawlers: Entries[Crawler] = Field({})
+    copies: Entries[Copy] = Field({})
+    profiles: Entries[Profile] = Field({})
+    recipes: Entries[Recipe] = Field({})
+    exports: Entries[Export] = Field({})
+    notebooks: Entries[Notebooks] = Field({})
     workgroup: Workgroup | None = None
 
     @model_validator(mode="after")

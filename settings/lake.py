@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from settings.places import Name
+from settings.places import Entries
 from settings.section import Section
 from settings.sources import Partner
 from settings.zones import Days, Zone
@@ -84,13 +84,13 @@ class Lake(Section):
     """Encrypt the account's Data Catalog in this region: definitions, partitions and passwords of connections
     of everybody in it. One stack of an account says so."""
     governed: bool = False
-    """Let Lake Formation alone decide who queries tables: without it IAM does, and filters and tags of
-    ``[access]`` are refused, since nothing would apply them. Who queries needs a grant then."""
+    """Let Lake Formation alone decide who queries tables: without it IAM does, and filters, groups and
+    tags of ``[access]`` are refused, since nothing would apply them. Who queries needs a grant then."""
     zones: dict[Literal["raw", "curated", "features", "models"], Zone] = Field(default_factory=dict)
     """How long zones keep what."""
     tables: dict[str, Table] = Field(default_factory=dict)
     """Tables of the catalog, by name; they are in the stack of the lake and are kept with it."""
-    partners: dict[Name, Partner] = Field(default_factory=dict)
+    partners: Entries[Partner] = Field(default_factory=dict)
     """Third parties that put objects into a folder each."""
     quality: Quality | None = None
     """Keep the outcome of every quality rule, of the pipeline's gate and of tables with rules."""

@@ -374,11 +374,20 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _access_is_of_this_lake(self) -> Settings:
+        if self.access is not None:
+            self.access.check_lake(governed=self.lake.governed, account=self.platform.account)
+        return self
+
+    @model_validator(mode="after")
     def _connections_have_their_network(self) -> Settings:
         if self.etl is not None and self.etl.connections:
             net = self.network
-            nat = net is not None and net.nat_gateways > 0 and not net.allowed_domains
-            lacks = missing_ways(net.features, nat=nat) if net else "etl.connections needs a table [network]"
+            lacks = (
+                missing_ways(net.features, nat=net.reaches_aws)
+                if net
+                else "etl.connections needs a table [network]"
+            )
             if lacks is not None:
                 raise ValueError(lacks)
         return self
@@ -451,10 +460,11 @@ def _problem(problem: Any) -> str:
 
 def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
     section: type[BaseModel] = Settings
-    for part in location:
-        if part not in section.model_fields:  # the name of an entry, such as a budget's
-            continue
+    parts = iter(location)
+    for part in parts:
         annotation = section.model_fields[str(part)].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+        if getattr(annotation, "__origin__", None) in (dict, tuple):
+            next(parts)  # the name of an entry, such as a budget's, or its number
     return sorted(set(section.model_fields) - {"environment"})

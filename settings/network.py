@@ -54,8 +54,9 @@ class Network(Section):
     @property
     def reaches_aws(self) -> bool:
         """Whether there is a way to every service of AWS."""
-        open_to = {domain.removeprefix(".") for domain in self.allowed_domains}
-        return self.nat_gateways > 0 and (not open_to or "amazonaws.com" in open_to)
+        # With the dot in front, it is the domain with all below it; without, one host.
+        open_to = self.allowed_domains
+        return self.nat_gateways > 0 and (not open_to or ".amazonaws.com" in open_to)
 
     @model_validator(mode="after")
     def _domains_need_a_way_out(self) -> Network:

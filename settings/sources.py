@@ -129,5 +129,5 @@ def missing_ways(features: tuple[str, ...], *, nat: bool) -> str | None:
     return (
         "etl.connections needs ways to Glue, KMS, Secrets Manager and CloudWatch: add "
         f"{', '.join(map(repr, lacking))} to network.features (7.30 USD a month for each endpoint in each "
-        "zone), or nat_gateways = 1 without allowed_domains"
+        'zone), or nat_gateways = 1, with ".amazonaws.com" among allowed_domains if it has any'
     )

@@ -42,6 +42,13 @@ class Zone(Section):
     """What encrypts the copies, in the region of that bucket."""
 
     @model_validator(mode="after")
+    def _modes_have_their_days(self) -> Zone:
+        for option, days in (("archive_depth", "archive_days"), ("lock_mode", "lock_days")):
+            if option in self.model_fields_set and getattr(self, days) is None:
+                raise ValueError(f"{option} is given, but {days} is not: add it, or leave {option} out")
+        return self
+
+    @model_validator(mode="after")
     def _copies_have_a_bucket_and_a_key(self) -> Zone:
         if (self.copy_bucket is None) != (self.copy_key_arn is None):
             raise ValueError("copy_bucket and copy_key_arn belong together: copies are encrypted too")

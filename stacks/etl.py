@@ -101,7 +101,7 @@ class EtlStack(cdk.Stack):
             writes=places.all_of(self._lake, notebooks.writes, f"etl.notebooks.{name}.writes"),
         )
         cdk.CfnOutput(
-            self, f"{made.node.id}Name", value=made.name, description=f"Workgroup of the notebooks {name!r}"
+            self, f"{made.node.id}-Name", value=made.name, description=f"Workgroup of the notebooks {name!r}"
         )
 
     def _export(self, name: str, export: Export, workgroup: QueryWorkgroup) -> None:
@@ -118,13 +118,13 @@ class EtlStack(cdk.Stack):
         )
         cdk.CfnOutput(
             self,
-            f"{made.node.id}Arn",
+            f"{made.node.id}-Arn",
             value=made.state_machine.state_machine_arn,
             description=f"State machine of the export {name!r}: start it with {{}}, or a snapshot",
         )
 
     def _tell(self, kind: str, name: str, job: SparkJob | StreamingJob | DataProfile | RecipeJob) -> None:
-        cdk.CfnOutput(self, f"{job.node.id}Name", value=job.name, description=f"Name of the {kind} {name!r}")
+        cdk.CfnOutput(self, f"{job.node.id}-Name", value=job.name, description=f"Name of the {kind} {name!r}")
 
     def _job(self, name: str, job: Job, connections: Mapping[str, DatabaseConnection]) -> SparkJob:
         return SparkJob(

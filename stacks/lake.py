@@ -110,7 +110,7 @@ class LakeStack(cdk.Stack):
         if table.snapshot_days is not None:
             TableMaintenance(
                 self,
-                f"Maintenance{name.title().replace('_', '')}",
+                f"Maintenance-{name}",
                 table=made,
                 snapshot_days=table.snapshot_days,
             )
@@ -129,7 +129,7 @@ class LakeStack(cdk.Stack):
         if made.role is not None:
             cdk.CfnOutput(
                 self,
-                f"{made.node.id}RoleArn",
+                f"{made.node.id}-RoleArn",
                 value=made.role.role_arn,
                 description=f"Role that the partner {name!r} takes, with its external id",
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cdk_data_science import ConfigurationError, DataLake, ZoneFolder
 from cdk_data_science.data_lake import TableBase
+from settings.places import squeezed
 
 
 def folder(lake: DataLake, name: str) -> ZoneFolder:
@@ -43,4 +44,4 @@ def all_of(lake: DataLake, names: Sequence[str], key: str) -> list[ZoneFolder | 
 
 def id_of(kind: str, name: str) -> str:
     """The id of what the settings call ``name``: ``JobCleanReviews``."""
-    return f"{kind}{''.join(part[:1].upper() + part[1:] for part in name.split('-'))}"
+    return f"{kind}{squeezed(name)}"

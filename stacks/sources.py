@@ -32,9 +32,9 @@ def copy(
 ) -> None:
     """Copies of another bucket; the owner of one in another account finds what to admit in an output."""
     part = places.id_of("Copy", name)
-    key = _key(scope, f"{part}Key", copy.key_arn)
+    key = _key(scope, f"{part}-Key", copy.key_arn)
     source = s3.Bucket.from_bucket_attributes(
-        scope, f"{part}Source", bucket_name=copy.bucket, encryption_key=key, account=copy.account
+        scope, f"{part}-Source", bucket_name=copy.bucket, encryption_key=key, account=copy.account
     )
     made = BucketCopy(
         scope,
@@ -56,7 +56,7 @@ def copy(
     for what, statements in admissions.items():
         cdk.CfnOutput(
             scope,
-            f"{part}{what.title()}Policy",
+            f"{part}-{what.title()}Policy",
             value=cdk.Stack.of(scope).to_json_string([each.to_json() for each in statements]),
             description=f"Statements for the policy of the {what} in account {copy.account}",
         )
@@ -74,21 +74,21 @@ def connection(
         url=connection.url,
         secret=secretsmanager.Secret.from_secret_attributes(
             scope,
-            f"{part}Secret",
+            f"{part}-Secret",
             secret_complete_arn=connection.secret_arn,
-            encryption_key=_key(scope, f"{part}Key", connection.key_arn),
+            encryption_key=_key(scope, f"{part}-Key", connection.key_arn),
         ),
         vpc=vpc,
         subnet=vpc.select_subnets(subnet_group_name=subnets.subnet_group_name).subnets[0],
     )
     made.connections.allow_to(
-        _peer(scope, f"{part}Database", connection.reach),
+        _peer(scope, f"{part}-Database", connection.reach),
         ec2.Port.tcp(connection.port or 0),
         "to the database",
     )
     cdk.CfnOutput(
         scope,
-        f"{part}Group",
+        f"{part}-Group",
         value=made.security_group.security_group_id,
         description=f"Security group that the database of {name!r} has to let in",
     )
@@ -113,9 +113,9 @@ def stream(
         script=ScriptFile(path=FOLDER.parent / stream.script),
         stream=kinesis.Stream.from_stream_attributes(
             scope,
-            f"{part}Source",
+            f"{part}-Source",
             stream_arn=stream.stream_arn,
-            encryption_key=_key(scope, f"{part}Key", stream.key_arn),
+            encryption_key=_key(scope, f"{part}-Key", stream.key_arn),
         ),
         checkpoints=places.folder(lake, stream.checkpoints),
         reads=places.all_of(lake, stream.reads, f"etl.streams.{name}.reads"),

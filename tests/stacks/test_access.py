@@ -145,6 +145,18 @@ def test_the_lake_has_no_implicit_permission_and_no_resource_of_this(assembly: A
         ),
         ('[access.tags.a]\nvalues = ["Public"]\n', "access.tags.a.values.0"),
         ("[lake]\ngoverned = true\nlake_formation = false\n", "leave one of the two out"),
+        (GRANT + "excluded_columns = ['email']\n", "access.grants.analysts (a filter)"),
+        (GRANT.replace(f'role = "{ANALYST}"', f'identity_group = "{GROUP}"'), "analysts (a group)"),
+        ("[access.tags.a]\nvalues = ['b']\n", "access.tags.a (a tag), and here IAM decides"),
+        (GRANT.replace("::111122223333", "::444455556666"), "platform.account is 111122223333"),
+        (GRANT + GRANT.replace("analysts", "Analysts"), "'analysts' and 'Analysts' differ by"),
+        ('[lake.zones.raw]\narchive_depth = "deep"\n', "archive_depth is given, but archive_days is not"),
+        ('[lake.zones.raw]\nlock_mode = "compliance"\n', "lock_mode is given, but lock_days is not"),
+        # an entry that is called as a key of its table
+        (
+            "[etl.crawlers.folders]\nfolder = 1\n",
+            "etl.crawlers.folders.folder: unknown key; allowed here: folders",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_told(tmp_path: Path, table: str, expected: str) -> None:
@@ -156,7 +168,6 @@ def test_settings_that_cannot_be_are_told(tmp_path: Path, table: str, expected: 
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        (GRANT + "excluded_columns = ['email']\n", "where IAM decides"),
         (f"[lake]\ngoverned = true\n{GRANT}columns = ['mail']\n", "columns with 'mail'"),
         (GRANT.replace("curated.reviews", "raw.reviews"), "access.grants.analysts.tables: given table"),
         (

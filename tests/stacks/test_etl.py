@@ -439,9 +439,23 @@ def test_what_it_costs_at_rest_is_known(assembly: Assembly) -> None:
             CONNECTION
             + NETWORK.replace('["logging", "query", "secrets"]', "[]")
             + 'nat_gateways = 1\nallowed_domains = ["pypi.org"]\n',
-            "nat_gateways = 1 without allowed_domains",
+            'nat_gateways = 1, with ".amazonaws.com" among allowed_domains',
+        ),
+        (
+            CONNECTION
+            + NETWORK.replace('["logging", "query", "secrets"]', "[]")
+            + 'nat_gateways = 1\nallowed_domains = ["amazonaws.com"]\n',  # one host, and no service
+            'with ".amazonaws.com"',
         ),
         (NETWORK + CONNECTION.replace(":5432", ""), "url has no port"),
+        (
+            COPY + COPY.replace("copies.a", "copies.A"),
+            "etl.copies: 'a' and 'A' differ by hyphens and capitals alone",
+        ),
+        (
+            COPY + 'time_zone = "Europe/Berlin"\n',
+            "etl.copies.a: time_zone is given, but there is no schedule",
+        ),
         (NETWORK + CONNECTION.replace("-reader-a1B2c3", ""), "etl.connections.orders.secret_arn"),
         (NETWORK + CONNECTION.replace("sg-0123456789abcdef0", "orders"), "etl.connections.orders.reach"),
         (JOB + 'connections = ["order"]\n' + CONNECTION + NETWORK, "has only ['orders']"),
@@ -507,3 +521,26 @@ def test_somebody_has_to_hear_of_failed_jobs(tmp_path: Path) -> None:
 def test_what_only_the_constructs_know_is_told(tmp_path: Path, table: str, expected: str) -> None:
     with pytest.raises(ConfigurationError, match=expected):
         compose(cdk.App(outdir=str(tmp_path / "cdk.out")), settings(tmp_path, table))
+
+
+def test_names_that_continue_one_another_are_told_apart(tmp_path: Path) -> None:
+    # GIVEN names that go on like those of parts: an output, a key
+    more = (
+        COPY
+        + 'key_arn = "arn:aws:kms:us-east-1:444455556666:key/a"\n'
+        + COPY.replace("copies.a", "copies.a-key")
+    )
+    notes = [f'[etl.notebooks.{name}]\nresults = "raw/{name}/"\n' for name in ("a", "a-name")]
+    iceberg = 'zone = "raw"\nformat = "iceberg"\ncolumns = { id = "string" }\nfield_ids = { id = 1 }\n'
+    tables = [f"[lake.tables.{name}]\n{iceberg}snapshot_days = 9\n" for name in ("a1b", "a1_b")]
+    # WHEN they are composed, THEN each is there
+    app = cdk.App(outdir=str(tmp_path / "cdk.out"))
+    stacks = {
+        stack.stack_name: stack for stack in compose(app, settings(tmp_path, more + "".join(notes + tables)))
+    }
+    parts = {each.node.id for each in stacks[STACK].node.children}
+    assert parts >= {"CopyA", "CopyA-Key", "CopyAKey", "NotebooksA", "NotebooksA-Name", "NotebooksAName"}
+    assert {each.node.id for each in stacks["ds-dev-lake"].node.children} >= {
+        "Maintenance-a1b",
+        "Maintenance-a1_b",
+    }
