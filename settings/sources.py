@@ -47,7 +47,8 @@ class Connection(Section):
     """The key of the secret, if it has one of yours."""
     reach: Annotated[str, Field(pattern=r"^(sg-[0-9a-f]{8,17}|\d{1,3}(\.\d{1,3}){3}/\d{1,2})$")]
     """Its security group, or its range of addresses. Jobs are let out to it, and to port 443 for AWS: where
-    a NAT gateway leads everywhere, that is any host. The database has to let the output ``Connection…Group`` in."""
+    a NAT gateway leads everywhere, that is any host. The database has to let the output ``Connection…Group``
+    in."""
 
     @model_validator(mode="after")
     def _the_port_is_known(self) -> Connection:
