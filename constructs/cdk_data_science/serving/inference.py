@@ -95,7 +95,7 @@ class ServerlessInference(InferenceMetrics):
         function_url: Whether there is a Function URL.
         named_models: Names of further models, which are asked for at ``/models/<name>``.
         max_loaded_models: How many of them are in memory at once, 1 to 50; the one that was not asked for
-            longest makes room. ``memory_size`` has to hold them.
+            longest makes room. ``memory_size`` has to hold them, and one more while that is loaded.
         refresh: How often models that follow a pointer are looked for again, 1 s to one day; the request that
             finds another one waits until it is loaded. Never if not given: a new environment finds it.
         payloads: Requests and answers in S3; none if not given.
