@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from settings.places import Folder
+from settings.places import Folder, told_apart
 from settings.section import FOLDER, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
@@ -100,8 +100,8 @@ class Clusters(Section):
     """Clusters by name, in one zone of the network each. Their instances reach ECR, ECS and Systems Manager
     by a NAT gateway, which costs 33 USD a month (us-east-1, November 2026)."""
 
-    hyperpod: dict[Name, HyperPod] = Field(default_factory=dict)
-    batch: dict[Name, Batch] = Field(default_factory=dict)
+    hyperpod: Annotated[dict[Name, HyperPod], AfterValidator(told_apart)] = Field(default_factory=dict)
+    batch: Annotated[dict[Name, Batch], AfterValidator(told_apart)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_one(self) -> Clusters:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from settings.places import told_apart
 from settings.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
@@ -33,4 +34,4 @@ class Repository(Section):
 class Containers(Section):
     """Repositories by name. ``training.image`` and ``endpoint.image`` name what was pushed into one."""
 
-    repositories: Annotated[dict[Name, Repository], Field(min_length=1)]
+    repositories: Annotated[dict[Name, Repository], AfterValidator(told_apart), Field(min_length=1)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from settings.places import told_apart
 from settings.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
@@ -40,7 +41,7 @@ class Files(Section):
     in a while, each read and write (0.03 and 0.06 USD a GB), backups, and 0.10 USD for an alarm (us-east-1,
     November 2026)."""
 
-    folders: Annotated[dict[Name, SharedFolder], Field(min_length=1)]
+    folders: Annotated[dict[Name, SharedFolder], AfterValidator(told_apart), Field(min_length=1)]
     throughput: Literal["elastic", "bursting"] = "elastic"
     """``elastic`` is billed by what is read and written, ``bursting`` follows the size."""
     infrequent_after_days: _Age = 30

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from settings.access import Access
 from settings.async_endpoint import AsyncEndpoint
@@ -28,6 +28,7 @@ from settings.inference import Guard, Inference
 from settings.lake import Lake
 from settings.mlflow import Mlflow
 from settings.network import Network
+from settings.places import told_apart
 from settings.section import Section
 from settings.shared_endpoint import SharedEndpoint
 from settings.sources import missing_ways
@@ -246,8 +247,8 @@ class Settings(Section):
     endpoint: Endpoint | None = None
     async_endpoint: AsyncEndpoint | None = None
     shared_endpoint: SharedEndpoint | None = None
-    batch: dict[HostedName, BatchPrediction] = Field({})
-    edge: dict[HostedName, EdgeModel] = Field({})
+    batch: Annotated[dict[HostedName, BatchPrediction], AfterValidator(told_apart)] = Field({})
+    edge: Annotated[dict[HostedName, EdgeModel], AfterValidator(told_apart)] = Field({})
     etl: Etl | None = None
     features: Features | None = None
     pipeline: Pipeline | None = None

@@ -20,7 +20,8 @@ def squeezed(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
-def _told_apart(entries: dict[str, Entry]) -> dict[str, Entry]:
+def told_apart(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """Refuse names of which ids would be the same."""
     seen: dict[str, str] = {}
     for name in entries:
         other = seen.setdefault(squeezed(name), name)
@@ -31,7 +32,7 @@ def _told_apart(entries: dict[str, Entry]) -> dict[str, Entry]:
     return entries
 
 
-Entries = Annotated[dict[Name, Entry], AfterValidator(_told_apart)]
+Entries = Annotated[dict[Name, Entry], AfterValidator(told_apart)]
 """Tables by name, whose names are told apart without hyphens too: resources are called so."""
 Folder = Annotated[str, Field(pattern=rf"^{_ZONE}/{FOLDER}$")]
 """A folder of a zone: ``raw/reviews/``."""

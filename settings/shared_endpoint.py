@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from settings.hosting import HostedModel, HostedName, InstanceType
+from settings.places import told_apart
 from settings.section import Section
 
 
@@ -45,7 +46,7 @@ class SharedEndpoint(Section):
     """Not M5, C5 or P2, which SageMaker places no components on."""
     min_instances: Annotated[int, Field(ge=0, le=100)] = 0
     max_instances: Annotated[int, Field(ge=1, le=100)] = 2
-    models: Annotated[dict[HostedName, SharedModel], Field(min_length=1)]
+    models: Annotated[dict[HostedName, SharedModel], AfterValidator(told_apart), Field(min_length=1)]
 
     @model_validator(mode="after")
     def _minimum_is_below_maximum(self) -> SharedEndpoint:

@@ -40,7 +40,7 @@ class BatchStack(cdk.Stack):
         made = BatchTransform(
             self,
             id_of(name),
-            model=hosted_model(self, f"{id_of(name)}Model", asked, lake=self._lake, network=self._network),
+            model=hosted_model(self, f"{id_of(name)}-Model", asked, lake=self._lake, network=self._network),
             job=TransformJob(
                 instance_type=asked.instance_type,
                 instance_count=asked.instance_count,
@@ -62,7 +62,7 @@ class BatchStack(cdk.Stack):
         )
         cdk.CfnOutput(
             self,
-            f"{id_of(name)}StateMachineArn",
+            f"{id_of(name)}-StateMachineArn",
             value=made.state_machine.state_machine_arn,
             description=f"Start it to predict {asked.data}",
         )

@@ -79,7 +79,7 @@ class ClustersStack(cdk.Stack):
             for folder in given.files:
                 files.grant_read_write(folder, cluster.role)
         cdk.CfnOutput(
-            self, f"{part}Arn", value=cluster.cluster_arn, description=f"The HyperPod cluster {name!r}"
+            self, f"{part}-Arn", value=cluster.cluster_arn, description=f"The HyperPod cluster {name!r}"
         )
         return cluster
 
@@ -107,7 +107,7 @@ class ClustersStack(cdk.Stack):
         )
         self._grant(cluster.job_role, given.reads, given.writes)
         for number, arn in enumerate(given.submit, start=1):
-            role = iam.Role.from_role_arn(self, f"{part}Submitter{number}", arn)
+            role = iam.Role.from_role_arn(self, f"{part}-Submitter{number}", arn)
             cluster.grant_submit(role)
             checks.accept_inline_policy(
                 role,
@@ -119,7 +119,7 @@ class ClustersStack(cdk.Stack):
             "JobDefinition": (cluster.job_definition.ref, "The definition of a job"),
         }
         for output, (value, description) in outputs.items():
-            cdk.CfnOutput(self, f"{part}{output}", value=value, description=f"{description} on {name!r}")
+            cdk.CfnOutput(self, f"{part}-{output}", value=value, description=f"{description} on {name!r}")
         return cluster
 
     def _place(self, part: str, zone: str | None) -> ClusterNetwork:
@@ -129,7 +129,7 @@ class ClustersStack(cdk.Stack):
         (subnet, *_) = [each for each in subnets if zone is None or each.availability_zone == zone]
         return ClusterNetwork(
             self,
-            f"{part}Network",
+            f"{part}-Network",
             vpc=vpc,
             subnets=ec2.SubnetSelection(subnets=[subnet]),
             security_groups=[self._network.security_groups.workload],

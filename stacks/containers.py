@@ -48,9 +48,9 @@ class ContainersStack(cdk.Stack):
             readers=repository.readers,
             destroy=self._destroy,
         )
-        made.on_findings(f"{part}Findings", target=self._target, severities=repository.findings)
+        made.on_findings(f"{part}-Findings", target=self._target, severities=repository.findings)
         for number, arn in enumerate(repository.push, start=1):
-            build = iam.Role.from_role_arn(self, f"{part}Build{number}", arn)
+            build = iam.Role.from_role_arn(self, f"{part}-Build{number}", arn)
             made.grant_push(build)
             checks.accept_inline_policy(
                 build,
@@ -59,7 +59,7 @@ class ContainersStack(cdk.Stack):
             )
         cdk.CfnOutput(
             self,
-            f"{part}Uri",
+            f"{part}-Uri",
             value=made.repository.repository_uri,
             description=f"Repository {name!r}: push here, and name the image with its tag in the settings",
         )

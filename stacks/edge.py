@@ -51,7 +51,7 @@ class EdgeStack(cdk.Stack):
         )
         cdk.CfnOutput(
             self,
-            f"{id_of(name)}RoleArn",
+            f"{id_of(name)}-RoleArn",
             value=made.role.role_arn,
             description="Role of the devices' credentials",
         )

@@ -56,7 +56,7 @@ class SharedEndpointStack(cdk.Stack):
         for name, model in endpoint.models.items():
             cdk.CfnOutput(
                 self,
-                f"{id_of(name)}Component",
+                f"{id_of(name)}-Component",
                 value=self._component(name, model).component_name,
                 description=f"InferenceComponentName of the model {name!r}",
             )
@@ -64,7 +64,7 @@ class SharedEndpointStack(cdk.Stack):
     def _component(self, name: str, model: SharedModel) -> InferenceComponent:
         return self.endpoint.add_component(
             id_of(name),
-            model=hosted_model(self, f"{id_of(name)}Model", model, lake=self._lake, network=self._network),
+            model=hosted_model(self, f"{id_of(name)}-Model", model, lake=self._lake, network=self._network),
             compute=Compute(memory_mb=model.memory_mb, cpus=model.cpus, accelerators=model.accelerators),
             copies=max(model.min_copies, 1),
             scaling=None

@@ -150,6 +150,10 @@ def test_the_lake_has_no_implicit_permission_and_no_resource_of_this(assembly: A
         ("[access.tags.a]\nvalues = ['b']\n", "access.tags.a (a tag), and here IAM decides"),
         (GRANT.replace("::111122223333", "::444455556666"), "platform.account is 111122223333"),
         (GRANT + GRANT.replace("analysts", "Analysts"), "'analysts' and 'Analysts' differ by"),
+        (
+            "[containers.repositories.a-1]\n[containers.repositories.a1]\n",
+            "containers.repositories: 'a-1' and 'a1' differ by",
+        ),
         ('[lake.zones.raw]\narchive_depth = "deep"\n', "archive_depth is given, but archive_days is not"),
         ('[lake.zones.raw]\nlock_mode = "compliance"\n', "lock_mode is given, but lock_days is not"),
         # an entry that is called as a key of its table

@@ -9,8 +9,10 @@ import pytest
 
 from cdk_data_science import AlertTopic, ConfigurationError
 from cdk_data_science.data_lake import (
+    Column,
     DataLake,
     DataProfile,
+    Iceberg,
     LakeFormation,
     RecipeCondition,
     RecipeJob,
@@ -235,3 +237,12 @@ def test_a_table_that_is_cleaned_into_itself_is_refused() -> None:
     lake = lake_of(stack)
     with pytest.raises(ConfigurationError, match="a run would replace what it reads"):
         recipe_job(stack, lake, output=lake.raw.tables["reviews"])
+
+
+def test_an_iceberg_table_is_no_output() -> None:
+    stack = support.stack()
+    lake = lake_of(stack)
+    columns = [Column(name="id", type="string", field_id=1)]
+    history = lake.curated.add_table("history", schema=columns, format=Iceberg())
+    with pytest.raises(ConfigurationError, match="knows nothing of Iceberg's metadata"):
+        recipe_job(stack, lake, output=history)

@@ -143,6 +143,11 @@ class RecipeJob(DataBrewJob):
             given=f"table {table.name!r} as input and as output",
             allowed="another table: a run would replace what it reads",
         )
+        problems.check(
+            not isinstance(output, TableBase) or not output.iceberg,
+            given=f"Iceberg table {output.name!r} as output" if isinstance(output, TableBase) else "",
+            allowed="other formats: a run replaces objects, and knows nothing of Iceberg's metadata",
+        )
         super().__init__(
             scope,
             id,
