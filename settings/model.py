@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 from settings.access import Access
 from settings.async_endpoint import AsyncEndpoint
 from settings.audit import Audit
-from settings.batch import BatchPrediction
+from settings.batch_transform import BatchPrediction
 from settings.clusters import Clusters
 from settings.containers import Containers
 from settings.edge import EdgeModel
@@ -46,7 +46,7 @@ SPEAKING = (
     "endpoint",
     "async_endpoint",
     "shared_endpoint",
-    "batch",
+    "batch_transform",
     "etl",
     "features",
     "pipeline",
@@ -247,7 +247,7 @@ class Settings(Section):
     endpoint: Endpoint | None = None
     async_endpoint: AsyncEndpoint | None = None
     shared_endpoint: SharedEndpoint | None = None
-    batch: Annotated[dict[HostedName, BatchPrediction], AfterValidator(told_apart)] = Field({})
+    batch_transform: Annotated[dict[HostedName, BatchPrediction], AfterValidator(told_apart)] = Field({})
     edge: Annotated[dict[HostedName, EdgeModel], AfterValidator(told_apart)] = Field({})
     etl: Etl | None = None
     features: Features | None = None
@@ -334,7 +334,7 @@ class Settings(Section):
             "training": self.training,
             "endpoint": self.endpoint,
             "async_endpoint": self.async_endpoint,
-            **{f"batch.{name}": each for name, each in self.batch.items()},
+            **{f"batch_transform.{name}": each for name, each in self.batch_transform.items()},
         }
         if self.shared_endpoint is not None:
             models = self.shared_endpoint.models

@@ -11,7 +11,7 @@ from constructs import Construct
 from cdk_data_science import AlertTopic, DataLake
 from cdk_data_science.serving import BatchTransform
 from cdk_data_science.training import TransformJob
-from settings.batch import BatchPrediction
+from settings.batch_transform import BatchPrediction
 from stacks.hosting import hosted_model, id_of
 from stacks.network import NetworkStack
 

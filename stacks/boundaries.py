@@ -131,7 +131,7 @@ def apply(stacks: Iterable[cdk.Stack], settings: Settings) -> None:
             queue = _OF_A_QUEUE if isinstance(stack, ServingStack) and stack.queue is not None else ()
             watched = isinstance(stack, TrainingStack) and stack.watch is not None
             scheduled = isinstance(stack, BatchStack) and any(
-                each.schedule for each in settings.batch.values()
+                each.schedule for each in settings.batch_transform.values()
             )
             letters = ("sqs:SendMessage",) if watched or scheduled else ()
             hours = _of_hours(settings) if isinstance(stack, EndpointStack) else ()

@@ -72,12 +72,12 @@ def hosted_stacks(
                 env=env,
             )
         )
-    if settings.batch:
+    if settings.batch_transform:
         stacks.append(
             BatchStack(
                 app,
                 f"{name}-batch",
-                batch=settings.batch,
+                batch=settings.batch_transform,
                 lake=lake,
                 alerts=alerts,
                 network=network,

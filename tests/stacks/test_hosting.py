@@ -40,7 +40,7 @@ max_copies = 3
 {MODEL}memory_mb = 4096
 min_copies = 1
 """
-BATCH = f"""[batch.churn]
+BATCH = f"""[batch_transform.churn]
 {MODEL}data = "curated/customers/day={{day}}/"
 predictions = "curated/predictions/churn/day={{day}}/"
 schedule = "cron(15 4 * * ? *)"
@@ -207,12 +207,12 @@ def test_working_hours_bound_their_function_too(tmp_path: Path) -> None:
         ([f"{SHARED}max_copies = 0\n"], "shared_endpoint.models.fraud-risk.max_copies"),
         ([SHARED.replace("max_copies = 3", "min_copies = 2")], "min_copies is 2, which is more than"),
         (["[shared_endpoint]\nmodels = {}\n"], "shared_endpoint.models"),
-        ([BATCH.replace("{day}", "{month}")], "batch.churn.data"),
+        ([BATCH.replace("{day}", "{month}")], "batch_transform.churn.data"),
         ([f'{BATCH}content_type = "image/png"\n'], "SageMaker joins text/csv"),
-        ([f"{BATCH}colour = 1\n"], "batch.churn.colour: unknown key; allowed here: artifact"),
+        ([f"{BATCH}colour = 1\n"], "batch_transform.churn.colour: unknown key; allowed here: artifact"),
         ([EDGE.replace("com.example", "aws.example")], "names that begin with aws. are AWS's"),
         ([EDGE.replace(DIGEST, "abc")], "edge.defects.sha256"),
-        ([BATCH.replace("[batch.churn]", "[batch.Churn]")], "batch.Churn"),
+        ([BATCH.replace("[batch_transform.churn]", "[batch_transform.Churn]")], "batch_transform.Churn"),
     ],
 )
 def test_settings_that_cannot_be_are_told(tmp_path: Path, tables: list[str], expected: str) -> None:
@@ -226,7 +226,7 @@ def test_settings_that_cannot_be_are_told(tmp_path: Path, tables: list[str], exp
     [
         (ASYNC, "async_endpoint"),
         (SHARED, "shared_endpoint.models.churn"),
-        (BATCH, "batch.churn"),
+        (BATCH, "batch_transform.churn"),
         (f'{ENDPOINT.replace("us-east-1", "eu-west-1")}{SHADOW}image = "{IMAGE}"\n', "endpoint.shadow"),
     ],
 )

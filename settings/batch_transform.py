@@ -17,8 +17,8 @@ BatchFolder = Annotated[str, Field(pattern=_PLACE)]
 
 
 class BatchPrediction(HostedModel, Scheduled):
-    """A folder that a model predicts, ``[batch.<name>]``. It costs its instances while it runs, and 1.40 USD
-    a month at rest."""
+    """A folder that a model predicts, ``[batch_transform.<name>]``. It costs its instances while it runs, and
+    1.40 USD a month at rest."""
 
     data: BatchFolder
     predictions: BatchFolder
