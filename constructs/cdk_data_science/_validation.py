@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 import zoneinfo
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Collection, Mapping
+from typing import Any, TypeGuard
 
 from aws_cdk import Token
 from constructs import Construct
@@ -46,6 +46,21 @@ def in_order(smaller: object, larger: object) -> bool:
         return True
     numbers = isinstance(smaller, int | float) and isinstance(larger, int | float)
     return not numbers or smaller <= larger  # type: ignore[operator]
+
+
+def is_list(values: object) -> TypeGuard[Collection[Any]]:
+    """Whether a value is a list of things. A text is none, of which each letter would be one; nor is a
+    mapping, or what can be gone through once only."""
+    return isinstance(values, Collection) and not isinstance(values, str | bytes | Mapping)
+
+
+def shown(value: object) -> str:
+    """A value as it was written, or its kind where that says more."""
+    if value is None or isinstance(value, str | int | float | dict):
+        return repr(value)
+    if isinstance(value, type):
+        return f"{value.__name__}, which is not made"
+    return f"{type(value).__name__}(…)"
 
 
 def known_time_zone(name: str) -> bool:
@@ -92,7 +107,7 @@ class Problems:
         names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
         self.check(
             isinstance(value, kinds),
-            given=f"{option}{' ' if ' ' in option else '='}{_brief(value)}",
+            given=f"{option}{' ' if ' ' in option else '='}{shown(value)}",
             allowed=names,
             write=write if " " in option else f"{option}={write}",
         )
@@ -100,13 +115,12 @@ class Problems:
     def check_each(self, option: str, values: object, kinds: type | tuple[type, ...], *, write: str) -> None:
         """Record what is no list, or has an item of another kind. What follows uses the items, so raise
         before it."""
-        listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
-        items: list[object] = list(cast("Iterable[object]", values)) if listed else [values]
+        items = list(values) if is_list(values) else [values]
         names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
-        wrong = [_brief(each) for each in items if not isinstance(each, kinds)]
+        wrong = [shown(each) for each in items if not isinstance(each, kinds)]
         self.check(
-            listed and not wrong,
-            given=f"{option} with {', '.join(wrong)}" if listed else f"{option}={_brief(values)}",
+            is_list(values) and not wrong,
+            given=f"{option} with {', '.join(wrong)}" if is_list(values) else f"{option}={shown(values)}",
             allowed=f"a list of {names}",
             write=f"{option}=[{write}]",
         )
@@ -118,7 +132,7 @@ class Problems:
             self.check(
                 value is not None
                 and not isinstance(value, str | bytes | int | float | Mapping | list | tuple),
-                given=f"{option}={_brief(value)}",
+                given=f"{option}={shown(value)}",
                 allowed="a construct, or one that stands for what is there already",
                 write=f"{option}={write}",
             )
@@ -126,17 +140,16 @@ class Problems:
     def check_each_construct(self, option: str, values: object, *, write: str) -> None:
         """Record what is no list of constructs, once, or each text in it. What follows uses the constructs,
         so raise before it."""
-        listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
         # What jsii hands out for an interface has a class that says nothing.
         one = getattr(getattr(values, "node", None), "path", None)
         self.check(
-            listed,
-            given=f"{option}={_brief(values)}" if one is None else f"{option}, which is {one} alone",
+            is_list(values),
+            given=f"{option}={shown(values)}" if one is None else f"{option}, which is {one} alone",
             allowed="a list of constructs, or of those that stand for what is there already",
             write=f"{option}=[{write}]",
         )
-        if listed:
-            self.check_constructs(option, *cast("Iterable[object]", values), write=f"[{write}]")
+        if is_list(values):
+            self.check_constructs(option, *values, write=f"[{write}]")
 
     def raise_if_any(self) -> None:
         """Raise one :class:`ConfigurationError` that lists every problem recorded so far."""
@@ -144,10 +157,3 @@ class Problems:
             count = f"{len(self._found)} problem{'s' if len(self._found) > 1 else ''}"
             lines = "".join(f"\n  - {problem}" for problem in self._found)
             raise ConfigurationError(f"{self._what}: {count}{lines}")
-
-
-def _brief(value: object) -> str:
-    """A value as it was written, or what it is."""
-    if value is None or isinstance(value, str | int | float | dict):
-        return repr(value)
-    return f"an object of {type(value).__name__}"

@@ -6,13 +6,13 @@ A type checker finds them too; who has none would read of attributes that a text
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeGuard
 
 from aws_cdk import Duration
 from constructs import Construct
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_list, is_token, shown
 
 _PLAIN: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
@@ -48,7 +48,7 @@ class Kinds:
             return self
         self._problems.check(
             isinstance(value, kinds),
-            given=f"{name}={_shown(value)}",
+            given=f"{name}={shown(value)}",
             allowed=" or ".join(kind.__name__ for kind in kinds),
             write=f"{name}={kinds[0].__name__}(…)",
         )
@@ -59,12 +59,12 @@ class Kinds:
     def many(self, name: str, values: object, *kinds: type) -> Kinds:
         """An option that is a list of such."""
         allowed = " or ".join(kind.__name__ for kind in kinds)
-        if not self._is_list(name, values, f"{kinds[0].__name__}(…)"):
+        if not self._is_list(values, name, f"{kinds[0].__name__}(…)"):
             return self
-        for value in cast("Sequence[object]", values):
+        for value in values:
             self._problems.check(
                 isinstance(value, kinds),
-                given=f"{name} with {_shown(value)}",
+                given=f"{name} with {shown(value)}",
                 allowed=allowed,
                 write=f"{name}=[{kinds[0].__name__}(…)]",
             )
@@ -74,11 +74,11 @@ class Kinds:
 
     def constructs(self, name: str, values: object) -> Kinds:
         """An option that is a list of constructs, own or imported."""
-        if not self._is_list(name, values, "…"):
+        if not self._is_list(values, name, "…"):
             return self
-        for value in cast("Sequence[object]", values):
+        for value in values:
             self._problems.check(
-                hasattr(value, "node"), given=f"{name} with {_shown(value)}", allowed="constructs"
+                hasattr(value, "node"), given=f"{name} with {shown(value)}", allowed="constructs"
             )
         return self
 
@@ -92,8 +92,8 @@ class Kinds:
 
     def texts(self, name: str, values: object) -> Kinds:
         """An option that is a list of texts."""
-        if self._is_list(name, values, repr(values) if isinstance(values, str) else '"…"'):
-            for value in cast("Sequence[object]", values):
+        if self._is_list(values, name, repr(values) if isinstance(values, str) else '"…"'):
+            for value in values:
                 self._plain(f"{name} with", value, {"str"})
         return self
 
@@ -101,7 +101,7 @@ class Kinds:
         """Options that are of a published interface, by its name."""
         attribute, said = _PUBLISHED[interface]
         for name, value in values.items():
-            self._problems.check(hasattr(value, attribute), given=f"{name}={_shown(value)}", allowed=said)
+            self._problems.check(hasattr(value, attribute), given=f"{name}={shown(value)}", allowed=said)
         return self
 
     def raise_if_any(self) -> None:
@@ -122,11 +122,11 @@ class Kinds:
             if field.type in _PUBLISHED:
                 attribute, said = _PUBLISHED[field.type]
                 self._problems.check(
-                    hasattr(found, attribute), given=f"{field.name}={_shown(found)}{of}", allowed=said
+                    hasattr(found, attribute), given=f"{field.name}={shown(found)}{of}", allowed=said
                 )
                 continue
             if str(field.type).startswith("Sequence["):
-                self._is_list(field.name, found, "…", of)
+                self._is_list(found, field.name, "…", of)
             for each in _dataclasses_of(found):
                 self._fields(each)
 
@@ -135,10 +135,10 @@ class Kinds:
             self._plain(name, value, {kind, "None"})
         return self
 
-    def _is_list(self, name: str, values: object, item: str, of: str = "") -> bool:
+    def _is_list(self, values: object, name: str, item: str, of: str = "") -> TypeGuard[Collection[Any]]:
         """Record what is no list: a text is none, of which each letter would be an item."""
-        listed = isinstance(values, Sequence) and not isinstance(values, str)
-        given = f"{name}={_shown(values)}{of}"
+        listed = is_list(values)
+        given = f"{name}={shown(values)}{of}"
         self._problems.check(listed, given=given, allowed="a list", write=f"{name}=[{item}]")
         return listed
 
@@ -150,7 +150,7 @@ class Kinds:
         fits = isinstance(value, kinds) and (isinstance(value, bool) is ("bool" in names))
         self._problems.check(
             fits or is_token(value),
-            given=f"{name}={_shown(value)}{of}",
+            given=f"{name}={shown(value)}{of}",
             allowed=" or ".join(_SAID[each] for each in names),
         )
 
@@ -159,12 +159,3 @@ def _dataclasses_of(value: object) -> Iterable[object]:
     if isinstance(value, list | tuple):
         return value
     return (value,) if dataclasses.is_dataclass(value) and not isinstance(value, type) else ()
-
-
-def _shown(value: object) -> str:
-    """A value as it was written, or its kind where that says more."""
-    if isinstance(value, type):
-        return f"{value.__name__}, which is not made"
-    if isinstance(value, str | int | float | bool):
-        return repr(value)
-    return f"{type(value).__name__}(…)"

@@ -9,7 +9,7 @@ from typing import Any
 from aws_cdk import Duration
 from aws_cdk import aws_kms as kms
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_list, is_token, shown
 from cdk_data_science.hardware import InstanceUse, has_local_storage, instance_types, similar_types
 
 LARGEST_VOLUME_GB = 16_384
@@ -36,11 +36,10 @@ def known_seconds(duration: object) -> float | None:
 
 def listed(problems: Problems, name: str, values: object, *, write: str) -> list[Any]:
     """What is in a list; nothing, and a problem, for a single value or a text in the place of one."""
-    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+    if is_list(values):
         return list(values)
-    given = repr(values) if isinstance(values, str | bytes) else f"a {type(values).__name__}"
     problems.check(
-        False, given=f"{name}={given}", allowed="a list, also of one alone", write=f"{name}={write}"
+        False, given=f"{name}={shown(values)}", allowed="a list, also of one alone", write=f"{name}={write}"
     )
     return []
 

@@ -101,8 +101,8 @@ CASES: list[tuple[Case, str]] = [
     (lambda h: h.job(script="jobs/a.py"), 'write: script=ScriptFile(path="jobs/clean.py")'),
     (lambda h: h.job(workers=5), 'write: workers=Workers(type="G.1X", count=2)'),
     (lambda h: h.job(timeout=30), "write: timeout=Duration.hours(2)"),
-    (lambda h: h.job(reads=h.raw), "given reads=Zone; allowed: a list"),
-    (lambda h: h.job(reads="raw/in/"), "given reads=str; allowed: a list"),
+    (lambda h: h.job(reads=h.raw), "given reads=Zone(…); allowed: a list"),
+    (lambda h: h.job(reads="raw/in/"), "given reads='raw/in/'; allowed: a list"),
     (lambda h: h.job(writes=["raw/in/"]), "given a place of writes 'raw/in/'"),
     (lambda h: h.job(arguments={"--rows": 3}), "given argument '--rows' of 3; allowed: texts"),
     (lambda h: h.job(schedule="cron(0 3 * * ? *)", timezone="Europe/Berln"), "timezone='Europe/Berln'"),
@@ -134,14 +134,14 @@ CASES: list[tuple[Case, str]] = [
         "given a step {'operation': 'TRIM'}; allowed: RecipeStep",
     ),
     (lambda h: h.export(columns="id"), 'write: columns=["id"]'),
-    (lambda h: h.export(to=h.raw), "given to=an object of Zone; allowed: ZoneFolder"),
+    (lambda h: h.export(to=h.raw), "given to=Zone(…); allowed: ZoneFolder"),
     (
         lambda h: h.export(to=ZoneFolder(zone=h.raw, prefix="history/exports/")),
         "what removes their orphans would remove exports",
     ),
     (
         lambda h: SparkWorkgroup(h.scope, "W", name="explore", results=h.raw),
-        "given results=an object of Zone; allowed: ZoneFolder",
+        "given results=Zone(…); allowed: ZoneFolder",
     ),
     (
         lambda h: BucketCopy(h.scope, "Copy", source=anything("shop-exports"), to=h.folder),
@@ -151,7 +151,7 @@ CASES: list[tuple[Case, str]] = [
         lambda h: BucketCopy(
             h.scope, "Copy", source=s3.Bucket.from_bucket_name(h.scope, "B", "shop-exports"), to=h.raw
         ),
-        "given to=an object of Zone; allowed: ZoneFolder",
+        "given to=Zone(…); allowed: ZoneFolder",
     ),
     (
         lambda h: (

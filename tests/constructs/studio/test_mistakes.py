@@ -99,7 +99,7 @@ CASES: dict[str, Case] = {
     "a script as text": (lambda s: example.domain(s, scripts="#!/bin/bash"), "LifecycleScript(…)"),
     "a script of bytes": (
         lambda s: example.domain(s, scripts=[LifecycleScript(name="a", content=b"#!")]),  # type: ignore[arg-type]
-        "content an object of bytes",
+        "content bytes(…)",
     ),
     "an app's name": (
         lambda s: example.domain(s, scripts=[LifecycleScript(name="a", content="#!", app="Lab")]),  # type: ignore[arg-type]

@@ -120,7 +120,7 @@ def user() -> User:
         ),
         (
             lambda u: u.trained.step(u.scope(), "T", channels=ROWS),
-            "given channels=a Channel; allowed: a list",
+            "given channels=Channel(…); allowed: a list",
         ),
         (lambda u: u.trained.step(u.scope(), "T", channels=[{"name": "train"}]), "write: Channel(name="),
         (
@@ -139,14 +139,14 @@ def user() -> User:
         ),
         (
             lambda u: LustreScratch(u.scope(), "Scratch", vpc=u.vpc, links=u.link),
-            "given links=a LustreLink; allowed: a list",
+            "given links=LustreLink(…); allowed: a list",
         ),
         (lambda u: u.tuning(ranges=[ContinuousRange("a", 5, 5)]), 'write: hyperparameters={"a": "5"}'),
         (lambda u: u.tuning(ranges=[IntegerRange("a", 5, 1)]), "write: IntegerRange('a', 1, 5)"),
         (lambda u: u.tuning(ranges=[IntegerRange("a", 0.5, 3)]), "allowed: whole numbers"),
         (lambda u: u.tuning(ranges=[ContinuousRange("a", "1", "9")]), "allowed: numbers"),
         (lambda u: u.tuning(ranges=[CategoricalRange("a", "adam")]), "given values='adam'; allowed: a list"),
-        (lambda u: u.tuning(ranges=RANGES[0]), "given ranges=a ContinuousRange; allowed: a list"),
+        (lambda u: u.tuning(ranges=RANGES[0]), "given ranges=ContinuousRange(…); allowed: a list"),
         (lambda u: u.tuning(objective="auroc"), 'write: objective=Objective("auroc")'),
         (lambda u: u.tuning(objective=Objective("auroc", "max")), 'write: type="Maximize"'),
         (lambda u: u.tuning(job=u.trained), "write: job=training.job"),

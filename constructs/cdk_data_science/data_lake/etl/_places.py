@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_list, shown
 from cdk_data_science.data_lake.table_base import TableBase
 from cdk_data_science.data_lake.zone_base import ZoneBase
 from cdk_data_science.data_lake.zone_folder import ZoneFolder
@@ -46,12 +46,10 @@ def grant_write(role: iam.IRole, places: Sequence[Place]) -> None:
 def check_kinds(problems: Problems, **options: object) -> None:
     """Record what is no place, or no list of them."""
     for option, places in options.items():
-        if not isinstance(places, Sequence) or isinstance(places, str):
-            problems.check(
-                False, given=f"{option}={type(places).__name__}", allowed="a list", write=f"{option}=[…]"
-            )
-            continue
-        for place in places:
+        problems.check(
+            is_list(places), given=f"{option}={shown(places)}", allowed="a list", write=f"{option}=[…]"
+        )
+        for place in places if is_list(places) else ():
             problems.check_kind(
                 f"a place of {option}",
                 place,

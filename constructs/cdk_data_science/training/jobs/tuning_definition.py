@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_cdk import aws_kms as kms
 
-from cdk_data_science._validation import Problems, is_token
+from cdk_data_science._validation import Problems, is_token, shown
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training import checks
 from cdk_data_science.training.jobs.training_job import TrainingJob
@@ -63,7 +63,7 @@ class TuningDefinition:
         if not isinstance(given, TrainingJob):
             problems.check(
                 False,
-                given=f"job=a {type(given).__name__}",
+                given=f"job={shown(given)}",
                 allowed="a TrainingJob",
                 write="job=training.job, of a SpotTraining",
             )
