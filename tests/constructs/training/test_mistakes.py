@@ -96,6 +96,10 @@ def user() -> User:
     [
         (lambda u: u.training(instance_type="m5.xlarge"), 'write: instance_type="ml.m5.xlarge"'),
         (lambda u: u.training(instance_type=None), 'write: instance_type="ml.m5.xlarge"'),
+        (lambda u: u.training(image=None), "given image=None; allowed: str"),
+        (lambda u: u.training(metrics="auroc"), 'write: metrics={"name": "value"}'),
+        (lambda u: u.training(environment=["A=b"]), "given environment=list(…); allowed: Mapping"),
+        (lambda u: u.training(capacity_retry="twice"), "write: capacity_retry=CapacityRetry()"),
         (lambda u: u.training(instance_count="2"), "given instance_count='2'; allowed: a number"),
         (lambda u: u.training(max_runtime=3600), "given max_runtime=3600; allowed: a Duration"),
         (lambda u: u.training(max_wait="2h"), "given max_wait='2h'; allowed: a Duration"),

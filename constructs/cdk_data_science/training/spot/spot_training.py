@@ -157,6 +157,18 @@ class SpotTraining(NamedJobs):
     ) -> None:
         super().__init__(scope, id, job_name_prefix=job_name_prefix)
         places.check_places(self, checkpoints=checkpoints, output=output, source=source)
+        kinds = Problems("SpotTraining", self)
+        kinds.check_kind("image", image, str, write='Image.xgboost(self, "1.7-1")')
+        for option, given in {
+            "hyperparameters": hyperparameters,
+            "environment": environment,
+            "metrics": metrics,
+            "tags": tags,
+        }.items():
+            kinds.check_kind(option, given or {}, Mapping, write='{"name": "value"}')
+        if capacity_retry is not None:
+            kinds.check_kind("capacity_retry", capacity_retry, CapacityRetry, write="CapacityRetry()")
+        kinds.raise_if_any()
         environment = dict(environment or {})
         recording = {} if tracking is None else recorded(tracking, experiment or self.job_name_prefix)
         self.output = output
