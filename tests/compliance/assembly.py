@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,13 @@ class Assembly:
 
     def findings(self, *, severities: tuple[str, ...] = ("fatal", "error", "warning")) -> list[Finding]:
         """What the packs and the built-in validator found and nobody acknowledged."""
-        return sorted(
-            Finding(violation["ruleName"], construct["constructPath"])
-            for plugin in self.report.get("pluginReports", ())
-            for violation in plugin["violations"]
-            if violation["severity"] in severities
-            for construct in violation["violatingConstructs"]
-        )
+        plugins = self.report.get("pluginReports", ())
+        return sorted(found for severity, found in _violations(plugins) if severity in severities)
+
+    def found_in(self, stack: str) -> list[Finding]:
+        """What anything found in a stack, however severe; an app that nothing judged has no report."""
+        every = _violations(self.report["pluginReports"])
+        return sorted(found for _, found in every if found.path.startswith(stack))
 
     def acknowledgements(self) -> list[Acknowledgement]:
         """What was acknowledged, from the metadata of the constructs."""
@@ -143,6 +143,14 @@ class Assembly:
 
     def _json(self, name: str) -> Any:
         return json.loads(self._path(name).read_text(encoding="utf-8"))
+
+
+def _violations(plugins: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Finding]]:
+    """Each finding of a report, with its severity."""
+    for plugin in plugins:
+        for violation in plugin["violations"]:
+            for construct in violation["violatingConstructs"]:
+                yield violation["severity"], Finding(violation["ruleName"], construct["constructPath"])
 
 
 def context(environment: str, **more: Any) -> dict[str, Any]:

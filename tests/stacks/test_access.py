@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from cdk_data_science import ConfigurationError
-from settings.model import Settings, SettingsError, load
-from stacks import checks
+from settings.model import SettingsError
 from stacks.platform import compose
 from tests.compliance import test_cfn_lint as cfn_lint
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
+from tests.stacks.small import judged, settings
 
 STACK = "ds-dev-access"
 ANALYST = "arn:aws:iam::111122223333:role/analyst"
@@ -58,19 +58,10 @@ tables = {{ "curated.reviews" = "sales" }}
 """
 
 
-def settings(folder: Path, table: str) -> Settings:
-    (folder / "dev.toml").write_text(f"{SMALL}\n{table}", encoding="utf-8")
-    return load("dev", folder=folder)
-
-
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    folder = tmp_path_factory.mktemp("access")
-    app = support.app(outdir=folder / "cdk.out")
-    compose(app, settings(folder, FULL))
-    checks.attach(app)
-    app.synth()  # four packs and ours: a finding fails it
-    return Assembly(Path(app.outdir))
+    # GIVEN the lake and who may select, judged by the packs and by our rules: a finding fails it
+    return judged(tmp_path_factory.mktemp("access"), FULL, text=SMALL)
 
 
 def of_type(assembly: Assembly, type: str) -> list[dict[str, Any]]:
@@ -165,7 +156,7 @@ def test_the_lake_has_no_implicit_permission_and_no_resource_of_this(assembly: A
 )
 def test_settings_that_cannot_be_are_told(tmp_path: Path, table: str, expected: str) -> None:
     with pytest.raises(SettingsError) as failure:
-        settings(tmp_path, table)
+        settings(tmp_path, table, text=SMALL)
     assert expected in str(failure.value)
 
 
@@ -183,5 +174,5 @@ def test_settings_that_cannot_be_are_told(tmp_path: Path, table: str, expected: 
 def test_what_only_the_constructs_know_is_told(tmp_path: Path, table: str, expected: str) -> None:
     app = support.app(outdir=tmp_path / "cdk.out")
     with pytest.raises(ConfigurationError) as failure:
-        compose(app, settings(tmp_path, table))
+        compose(app, settings(tmp_path, table, text=SMALL))
     assert expected in str(failure.value)

@@ -11,24 +11,17 @@ import pytest
 
 from cdk_data_science import ConfigurationError
 from cdk_data_science.cost import at_rest, prices
-from settings.model import FOLDER, Settings, SettingsError, load
-from stacks import checks
+from settings.model import FOLDER, SettingsError, load
 from stacks.platform import compose
 from tests.compliance import test_boundaries as boundaries
 from tests.compliance import test_cfn_lint as cfn_lint
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
 from tests.constructs.security.simulator import Simulator
+from tests.stacks.small import SMALL, judged, settings
 
 STACK = "ds-dev-etl"
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
-SMALL = "\n".join(
-    [
-        'alert_emails = ["data-platform@example.com"]',
-        '[platform]\nname = "ds-dev"',
-        '[tags]\nbusiness-unit = "r"\napplication = "a"\nenvironment = "dev"\nowner = "o"',
-    ]
-)
 JOB = '[etl.jobs.clean]\nscript = "app.py"\n'
 NETWORK = """
 [network]
@@ -150,20 +143,10 @@ nodes = 2
 """
 
 
-def settings(folder: Path, table: str) -> Settings:
-    (folder / "dev.toml").write_text(f"{SMALL}\n{table}", encoding="utf-8")
-    return load("dev", folder=folder)
-
-
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     # GIVEN a small platform with all of it, judged by the packs and by our rules
-    folder = tmp_path_factory.mktemp("etl")
-    app = support.app(outdir=folder / "cdk.out")
-    compose(app, settings(folder, FULL))
-    checks.attach(app)
-    app.synth()
-    return Assembly(Path(app.outdir))
+    return judged(tmp_path_factory.mktemp("etl"), FULL)
 
 
 def resources(assembly: Assembly, type: str) -> list[dict[str, Any]]:
@@ -386,14 +369,7 @@ def test_no_check_finds_anything(assembly: Assembly) -> None:
     # the zone of a connection's subnet, which the settings name
     problems = [each for each in cfn_lint.problems(assembly.templates[STACK]) if "W3010" not in each]
     assert problems == []
-    left = [
-        f"{violation['ruleName']} at {construct['constructPath']}"
-        for plugin in assembly.report["pluginReports"]
-        for violation in plugin["violations"]
-        for construct in violation["violatingConstructs"]
-        if construct["constructPath"].startswith(STACK)
-    ]
-    assert left == []
+    assert assembly.found_in(STACK) == []
 
 
 def test_every_boundary_holds_what_its_role_may_do(assembly: Assembly) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from settings.model import FOLDER, Settings, SettingsError, load
-from stacks import checks
-from stacks.platform import compose
+from settings.model import FOLDER, SettingsError
 from tests.compliance import iam
 from tests.compliance import test_boundaries as boundaries
 from tests.compliance import test_cfn_lint as cfn_lint
 from tests.compliance.assembly import ROOT, Assembly
 from tests.compliance.handlers import Asset
-from tests.constructs import support
-from tests.stacks.test_etl import SMALL
+from tests.stacks.small import judged, resources, settings
 
 FEATURES, TRAINING = "ds-dev-features", "ds-dev-training"
 FULL = """
@@ -43,25 +39,10 @@ event_time = "updated"
 """
 
 
-def settings(folder: Path, table: str) -> Settings:
-    (folder / "dev.toml").write_text(f"{SMALL}\n{table}", encoding="utf-8")
-    return load("dev", folder=folder)
-
-
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     # GIVEN a small platform with both, judged by the packs and by our rules
-    folder = tmp_path_factory.mktemp("features")
-    app = support.app(outdir=folder / "cdk.out")
-    compose(app, settings(folder, FULL))
-    checks.attach(app)
-    app.synth()
-    return Assembly(Path(app.outdir))
-
-
-def resources(assembly: Assembly, stack: str, type: str) -> list[dict[str, Any]]:
-    found = assembly.templates[stack]["Resources"].values()
-    return [each["Properties"] for each in found if each["Type"] == type]
+    return judged(tmp_path_factory.mktemp("features"), FULL)
 
 
 def test_no_environment_has_them_unless_it_asks() -> None:
@@ -94,14 +75,7 @@ def test_jobs_are_watched(assembly: Assembly) -> None:
 @pytest.mark.parametrize("stack", [FEATURES, TRAINING])
 def test_no_check_finds_anything(assembly: Assembly, stack: str) -> None:
     assert cfn_lint.problems(assembly.templates[stack]) == []
-    left = [
-        f"{violation['ruleName']} at {construct['constructPath']}"
-        for plugin in assembly.report["pluginReports"]
-        for violation in plugin["violations"]
-        for construct in violation["violatingConstructs"]
-        if construct["constructPath"].startswith(stack)
-    ]
-    assert left == []
+    assert assembly.found_in(stack) == []
 
 
 @pytest.mark.parametrize("stack", [FEATURES, TRAINING])

@@ -17,7 +17,7 @@ from tests.compliance import test_cfn_lint as cfn_lint
 from tests.compliance.assembly import Assembly
 from tests.compliance.test_boundaries import missing, roles
 from tests.constructs import support
-from tests.stacks.test_etl import SMALL
+from tests.stacks.small import SMALL
 
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
@@ -159,14 +159,7 @@ def test_another_model_gets_copies_for_a_week(assembly: Assembly) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_check_finds_anything(assembly: Assembly, stack: str) -> None:
     assert cfn_lint.problems(assembly.templates[stack]) == []
-    left = [
-        f"{violation['ruleName']} at {construct['constructPath']}"
-        for plugin in assembly.report["pluginReports"]
-        for violation in plugin["violations"]
-        for construct in violation["violatingConstructs"]
-        if construct["constructPath"].startswith(stack)
-    ]
-    assert left == []
+    assert assembly.found_in(stack) == []
 
 
 @pytest.mark.parametrize("stack", STACKS)

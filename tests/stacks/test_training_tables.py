@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cdk_data_science.cost import at_rest, prices
-from settings.model import FOLDER, Settings, SettingsError, load
-from stacks import checks
+from settings.model import FOLDER, SettingsError
 from stacks.platform import compose
 from stacks.training import TrainingStack
 from tests.compliance import task_parameters
@@ -18,7 +16,7 @@ from tests.compliance import test_boundaries as boundaries
 from tests.compliance import test_cfn_lint as cfn_lint
 from tests.compliance.assembly import Assembly
 from tests.constructs import support
-from tests.stacks.test_etl import SMALL
+from tests.stacks.small import judged, resources, settings
 
 DEV = (FOLDER / "dev.toml").read_text(encoding="utf-8")
 PIPELINE = DEV[DEV.index("[pipeline]") : DEV.index("[cost]")]
@@ -98,25 +96,10 @@ submit = ["{BUILD}"]
 FULL = BEFORE + TUNING + REPOSITORIES + SHARED + ACCELERATORS
 
 
-def settings(folder: Path, table: str) -> Settings:
-    (folder / "dev.toml").write_text(f"{SMALL}\n{table}", encoding="utf-8")
-    return load("dev", folder=folder)
-
-
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     # GIVEN a platform with all of them, judged by the packs and by our rules
-    folder = tmp_path_factory.mktemp("training")
-    app = support.app(outdir=folder / "cdk.out")
-    compose(app, settings(folder, FULL))
-    checks.attach(app)
-    app.synth()
-    return Assembly(Path(app.outdir))
-
-
-def resources(assembly: Assembly, stack: str, kind: str) -> list[dict[str, Any]]:
-    found = assembly.templates[stack]["Resources"].values()
-    return [each["Properties"] for each in found if each["Type"] == kind]
+    return judged(tmp_path_factory.mktemp("training"), FULL)
 
 
 def policies(assembly: Assembly, stack: str) -> str:
@@ -241,14 +224,7 @@ def test_a_build_pushes_and_production_pulls(assembly: Assembly) -> None:
 @pytest.mark.parametrize("stack", [CLUSTERS, CONTAINERS, FILES, STEPS])
 def test_no_check_finds_anything(assembly: Assembly, stack: str) -> None:
     assert cfn_lint.problems(assembly.templates[stack]) == []
-    left = [
-        f"{violation['ruleName']} at {construct['constructPath']}"
-        for plugin in assembly.report["pluginReports"]
-        for violation in plugin["violations"]
-        for construct in violation["violatingConstructs"]
-        if construct["constructPath"].startswith(stack)
-    ]
-    assert left == []
+    assert assembly.found_in(stack) == []
 
 
 def test_every_boundary_holds_what_its_role_may_do_and_no_more(assembly: Assembly) -> None:

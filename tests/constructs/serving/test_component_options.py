@@ -8,7 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from constructs import Construct
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_data_science import ConfigurationError, Model
@@ -28,6 +28,7 @@ from cdk_data_science.serving import (
 from tests.compliance.test_cfn_lint import problems
 from tests.constructs import support
 from tests.constructs.serving import endpoints
+from tests.constructs.serving.drawn import quiet
 
 EXAMPLES = 24
 Drawn = dict[str, Any]
@@ -37,18 +38,6 @@ POLICIES = {
     "memory": TrackUtilization(of="Memory", percent=70),
     "gpu": TrackUtilization(of="GPU", percent=70),
 }
-
-
-def quiet(examples: int) -> Any:
-    """Without looking for smaller examples, which would build hundreds of constructs."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def components(*, wild: bool) -> st.SearchStrategy[Drawn]:

@@ -11,7 +11,7 @@ from aws_cdk import aws_applicationautoscaling as appscaling
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_data_science import ConfigurationError, ServerlessInference
@@ -28,6 +28,7 @@ from cdk_data_science.serving import (
 from tests.compliance.test_cfn_lint import problems
 from tests.constructs import support
 from tests.constructs.serving import endpoints
+from tests.constructs.serving.drawn import quiet
 
 # A function that is legal is some twenty resources, of which a template holds 500.
 EXAMPLES = 22
@@ -39,18 +40,6 @@ PYTHONS = {
     "3.13": lambda_.Runtime.PYTHON_3_13,
 }
 LONG_NAMES = [f"{number:02d}{'n' * 61}" for number in range(50)]
-
-
-def quiet(examples: int) -> Any:
-    """Without looking for smaller examples, which would build hundreds of constructs."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def functions(*, wild: bool) -> st.SearchStrategy[Drawn]:
