@@ -33,7 +33,7 @@ def add_to(kinds: Any, command: Any) -> None:
     duplicate.add_argument("--times", type=int, default=1, help="how many events (default 1)")
 
     listing = command(kinds, "list", _list, "which faults there are, and how often they were met")
-    clear = command(kinds, "clear", _clear, "forget all faults")
+    clear = command(kinds, "clear", _clear, "forget all faults; calls that are delayed go on")
     for each in (add, kill, duplicate, listing, clear):
         each.add_argument("--json", action="store_true", help="as JSON")
 

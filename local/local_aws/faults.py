@@ -62,6 +62,8 @@ class Fault:
     """The call takes effect, and its answer is lost."""
     left: int = 1
     hits: int = 0
+    forgotten: bool = False
+    """No call waits for it any longer."""
 
 
 @dataclass
@@ -113,9 +115,11 @@ def listed() -> dict[str, Any]:
 
 
 def clear() -> dict[str, Any]:
-    """Forget all faults; says how many were still to come."""
+    """Forget all faults, so that calls that are delayed go on; says how many were still to come."""
     with _faults.lock:
         left = sum(1 for fault in _faults.known if fault.left)
+        for fault in _faults.known:
+            fault.forgotten = True
         _faults.known.clear()
     return {"cleared": left}
 

@@ -237,6 +237,22 @@ def test_an_answer_that_is_lost_is_no_effect_that_is_lost(local_aws: LocalAws) -
     assert local_aws.fault_hits(number) == 1
 
 
+def test_a_call_that_is_delayed_goes_on_once_the_faults_are_cleared(local_aws: LocalAws) -> None:
+    bucket, ended = local_aws.bucket(), threading.Event()
+    number = local_aws.fault("s3:PutObject", delay=3600)
+
+    def put() -> None:
+        local_aws.client("s3").put_object(Bucket=bucket, Key="a", Body=b"late")
+        ended.set()
+
+    threading.Thread(target=put, daemon=True).start()
+    eventually(lambda: local_aws.fault_hits(number) == 1, 20, "the call")
+    assert not ended.wait(0.3)
+    local_aws.admin("faults/clear")
+    assert ended.wait(60)
+    assert local_aws.client("s3").get_object(Bucket=bucket, Key="a")["Body"].read() == b"late"
+
+
 def test_faults_are_added_listed_and_cleared_from_the_command_line(local_aws: LocalAws) -> None:
     arguments = ("--api", "s3:PutObject", "--code", "SlowDown", "--times", "2")
     added = local_aws.run("faults", "add", *arguments)

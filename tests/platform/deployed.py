@@ -8,7 +8,7 @@ import http.client
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -342,6 +342,21 @@ class Deployed:
             yield
         finally:
             iam.delete_role_policy(RoleName=name, PolicyName="fault")
+
+    @contextlib.contextmanager
+    def held(self, handler: str) -> Iterator[Callable[[], bool]]:
+        """Let the machine's next call of a function wait until this is over; yields whether it waits."""
+        name = self.functions[handler]["FunctionName"]
+        number = self.aws.fault(
+            "lambda:InvokeFunction",
+            role=self.machine_role,
+            resource=f"*:function:{name}*",
+            delay=LONGEST_RUN,
+        )
+        try:
+            yield lambda: self.aws.fault_hits(number) == 1
+        finally:
+            self.aws.admin("faults/clear")
 
     @contextlib.contextmanager
     def raising(self, handler: str, message: str) -> Iterator[None]:

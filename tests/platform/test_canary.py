@@ -16,11 +16,16 @@ from tests.local.conftest import eventually
 from tests.platform import training_sources
 from tests.platform.conftest import Quick, source_of_training
 from tests.platform.data import Reviews
-from tests.platform.deployed import LONGEST_RUN, Deployed, Run, Serving, assert_failed_once
+from tests.platform.deployed import (
+    LONGEST_RUN,
+    Deployed,
+    HttpAnswer,
+    Run,
+    Serving,
+    assert_failed_once,
+)
 
 pytestmark = pytest.mark.xdist_group("platform")
-
-ATTEMPTS = 3
 
 
 @dataclass
@@ -126,39 +131,14 @@ def rollout(platform: Deployed, first_run: Run, reviews: Reviews) -> Rollout:
     return Rollout(before, run, caller, platform.serving(), seen, alarm)
 
 
-@dataclass(frozen=True)
-class Interrupted:
-    """A rollout that did not come to its end."""
-
-    before: Serving
-    run: Run
-    models: set[str]
-    """The hashes of the models that had calls meanwhile."""
-
-
-def interrupted(
-    platform: Deployed, quick: Quick, acting: Callable[[], AbstractContextManager[object]]
-) -> Interrupted:
-    """Act as soon as a new model has its share of the calls.
-
-    This process may be too slow, and the model have all of the calls already: then the next one is taken.
-    """
-    models = {platform.serving().sha256}
-    for _ in range(ATTEMPTS):
-        before = platform.serving()
-        mark, digest = quick.new_model()
-        models.add(digest)
-        arn = quick.start(mark)
-
-        def shared(arn: str = arn) -> bool:
-            return bool(platform.serving().weights) or platform.describe(arn)["status"] != "RUNNING"
-
-        eventually(shared, LONGEST_RUN, "a share for the candidate")
-        with acting():
-            run = platform.end_of(arn)
-        if run.status != "SUCCEEDED":
-            return Interrupted(before, run, models)
-    pytest.fail(f"{ATTEMPTS} models were promoted all the same")
+def interrupted(quick: Quick, mark: str, acting: Callable[[], AbstractContextManager[object]]) -> Run:
+    """Act when a new model has its share of the calls, and before it is judged; how its run ends."""
+    with contextlib.ExitStack() as acts:
+        with quick.platform.held("deploy.check") as waits:
+            arn = quick.start(mark)
+            eventually(waits, LONGEST_RUN, "the check")
+            acts.enter_context(acting())
+        return quick.platform.end_of(arn)
 
 
 def test_new_data_goes_through_shift_bake_check_and_promote(platform: Deployed, rollout: Rollout) -> None:
@@ -205,45 +185,45 @@ def test_the_version_before_still_answers_by_its_number(platform: Deployed, roll
 def test_an_alarm_during_the_bake_brings_the_old_version_back(
     platform: Deployed, rollout: Rollout, quick: Quick
 ) -> None:
-    caller = Caller(platform)
+    before, caller = platform.serving(), Caller(platform)
+    mark, digest = quick.new_model()
     with caller.calling():
-        stopped = interrupted(platform, quick, lambda: alarmed(platform, "ServerErrors"))
+        run = interrupted(quick, mark, lambda: alarmed(platform, "ServerErrors"))
     name = alarm_on(platform, "ServerErrors")
     assert_failed_once(
         platform,
-        stopped.run,
+        run,
         state="Deploy: check",
         error="DeploymentFailed",
         cause=("The new version does not do well", f"the alarm {name} is in ALARM"),
     )
-    assert platform.record(stopped.run)["rollback"]["rolled_back"] is True
-    assert platform.serving() == stopped.before
+    assert platform.record(run)["rollback"]["rolled_back"] is True
+    assert platform.serving() == before
     assert caller.failures == []
-    assert set(caller.answers) <= stopped.models
+    assert set(caller.answers) <= {before.sha256, digest}
 
 
 def test_a_model_that_fails_under_canary_is_taken_back_and_its_error_budget_told(
     platform: Deployed, rollout: Rollout, quick: Quick
 ) -> None:
     # GIVEN a model that passes every test with held-out rows, and fails on what some callers send
-    before, over = platform.serving(), threading.Event()
+    before = platform.serving()
     statuses: Counter[int] = Counter()
 
-    def ask() -> None:
-        while not over.is_set():
-            statuses[platform.post('{"instances": [{"text": "Poison"}]}').status] += 1
-            time.sleep(0.02)
+    def ask() -> HttpAnswer:
+        answer = platform.post('{"instances": [{"text": "Poison"}]}')
+        statuses[answer.status] += 1
+        return answer
 
-    callers = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
-    for caller in callers:
-        caller.start()
+    @contextlib.contextmanager
+    def called() -> Iterator[None]:
+        # which of the calls are its share is a matter of chance
+        eventually(lambda: ask().status == 500, 60, "a call of the new model")
+        eventually(lambda: ask().status == 200, 60, "a call of the old model")
+        yield
+
     # WHEN it gets its share of their calls
-    try:
-        run = platform.end_of(quick.start("fragile"))
-    finally:
-        over.set()
-        for caller in callers:
-            caller.join(30)
+    run = interrupted(quick, "fragile", called)
     # THEN the deploy step counts what it failed, and the old version has all of the calls again
     assert_failed_once(
         platform,
@@ -276,12 +256,13 @@ def test_a_canary_that_somebody_else_stops_is_left_as_they_left_it(
         )
         yield
 
-    stopped = interrupted(platform, quick, without_a_share)
-    # The last check may have been made already.
-    state = platform.record(stopped.run)["state"]
-    assert state in ("Deploy: check", "Deploy: promote")
-    assert_failed_once(platform, stopped.run, state=state, error="DeploymentFailed", cause=("somebody else",))
-    assert platform.serving() == stopped.before
+    before = platform.serving()
+    mark, _ = quick.new_model()
+    run = interrupted(quick, mark, without_a_share)
+    assert_failed_once(
+        platform, run, state="Deploy: check", error="DeploymentFailed", cause=("somebody else",)
+    )
+    assert platform.serving() == before
 
 
 def test_a_model_of_older_data_comes_back_only_if_that_is_meant(

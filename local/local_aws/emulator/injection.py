@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import subprocess
 import threading
+import time
 import weakref
 from typing import Any
 
 from local_aws import faults
 
+_LOOK_SECONDS = 0.05
 _killed: weakref.WeakSet[Any] = weakref.WeakSet()
 _KILL_AFTER = 0.2
 """Seconds into an invocation at which it is killed, unless the fault says otherwise."""
@@ -41,8 +43,7 @@ def _failing(service: str, handle: Any) -> Any:
         fault = _met(service, method, path, headers, body, query)
         if fault is None:
             return await handle(method, path, headers, body, query, **options)
-        if fault.delay:
-            await asyncio.sleep(fault.delay)
+        await _delay(fault)
         if not fault.code or fault.after:
             answer = await handle(method, path, headers, body, query, **options)
             if not fault.code:
@@ -50,6 +51,13 @@ def _failing(service: str, handle: Any) -> Any:
         return _error(service, fault, headers)
 
     return handle_or_fail
+
+
+async def _delay(fault: faults.Fault) -> None:
+    """Wait for the fault's delay, or until the fault is forgotten."""
+    until = time.monotonic() + fault.delay
+    while not fault.forgotten and (left := until - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, _LOOK_SECONDS))
 
 
 def _met(
