@@ -81,6 +81,13 @@ types:
 pytest:
 	@python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
+# What the tests draw is fixed (tests/surroundings.py). This draws anew, as often as somebody asks for it.
+.PHONY: search
+SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(10**6))')
+search: setup ## Try five times as many other examples than the tests' own; SEED repeats a search.
+	@seed=$(SEED); echo "SEED=$$seed"; \
+	  python -m pytest -n $(WORKERS) --dist loadgroup -m hypothesis --hypothesis-profile=search --hypothesis-seed=$$seed
+
 .PHONY: bench
 bench: setup ## Measure; prints ratios and writes benchmarks/results/*.json.
 	@python -m benchmarks

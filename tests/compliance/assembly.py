@@ -184,7 +184,7 @@ def run(
         env=variables(outdir, context, PYTHONPATH=f"{root}:{root / 'constructs'}", PYTHONHASHSEED=hash_seed),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,  # for what hangs: a busy machine may take its time
         check=False,
     )
 

@@ -209,9 +209,9 @@ def test_data_that_cannot_be_had_is_told_without_a_traceback(
 
 
 def test_a_local_aws_that_is_down_is_told_with_the_command_that_starts_it(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    nobody: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody}")
     assert run.main([]) == 1
     assert "`make local`" in capsys.readouterr().out
 

@@ -13,6 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from examples.review_sentiment.uploads import SOURCE, SOURCE_FILES
 from settings.model import load
@@ -51,7 +52,9 @@ def test_the_packages_are_installed_from_the_archive_without_an_index(tmp_path: 
         tar.extractall(folder, filter="data")
     # WHEN it is installed in an empty environment as script mode does it, where no index answers
     python = tmp_path / "empty" / "bin" / "python"
-    subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(tmp_path / "empty")], check=True)
+    subprocess.run(
+        [find_uv_bin(), "venv", "--quiet", "--python", sys.executable, str(tmp_path / "empty")], check=True
+    )
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         offline = {

@@ -152,9 +152,9 @@ def test_a_requirement_without_a_hash_is_refused(tmp_path: Path, cache: Path) ->
 
 
 def test_an_index_that_does_not_answer_is_told(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    nobody: int, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{nobody}/simple")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     for variable in ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL"):

@@ -29,7 +29,7 @@ def uv(*arguments: str | Path) -> None:
         capture_output=True,
         text=True,
         env=variables,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def synthesized_elsewhere(interpreter: Path, once: Once) -> Assembly:
             env=variables | {"CDK_OUTDIR": str(folder / "cdk.out")},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1800,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -102,7 +102,7 @@ def test_every_module_of_the_library_is_in_the_wheel(content: dict[str, bytes]) 
     expected = {
         path.relative_to(source).as_posix(): path.read_bytes()
         for path in (source / "cdk_data_science").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert {name: content.get(name) for name in expected} == expected
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -280,7 +281,14 @@ def test_an_answer_is_read_line_by_line(account: lineage.Account) -> None:
     assert json.dumps(asked(account))
 
 
-def test_code_has_the_commit_that_it_is_at(tmp_path: Path) -> None:
+def test_code_has_the_commit_that_it_is_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Neither the user's configuration (signatures, hooks) nor a repository around the folder matters.
+    for name, value in {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CEILING_DIRECTORIES": str(tmp_path.parent),
+    }.items():
+        monkeypatch.setenv(name, value)
     # GIVEN a folder that is not in git
     (tmp_path / "train.py").write_text("print('a')\n")
     assert commit_of(tmp_path) is None

@@ -3,12 +3,12 @@ with each of its reasons. The same holds for models of several containers."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from constructs import Construct
-from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_data_science import ConfigurationError, Model
@@ -28,9 +28,8 @@ from cdk_data_science.serving import (
 from tests.compliance.test_cfn_lint import problems
 from tests.constructs import support
 from tests.constructs.serving import endpoints
-from tests.constructs.serving.drawn import quiet
+from tests.constructs.serving.drawn import built_or_refused
 
-EXAMPLES = 24
 Drawn = dict[str, Any]
 POLICIES = {
     "invocations": TrackInvocations(per_minute=60),
@@ -103,6 +102,7 @@ def scaling(drawn: Drawn) -> CopyScaling | None:
     )
 
 
+@pytest.mark.hypothesis
 def test_legal_components_lint_and_all_others_are_refused_with_their_reasons() -> None:
     stack = support.stack()
     models = {
@@ -112,42 +112,35 @@ def test_legal_components_lint_and_all_others_are_refused_with_their_reasons() -
     shared = ComponentEndpoint(
         stack, "Shared", instance_type="ml.m6i.xlarge", instances=ManagedInstances(minimum=0, maximum=9)
     )
-    tried: list[bool] = []
+    tried = count()
 
-    @quiet(EXAMPLES)
-    @given(st.one_of(components(wild=False), components(wild=True)))
-    def each_is_added_or_refused(drawn: Drawn) -> None:
-        expected = reasons(drawn)
-        tried.append(not expected)
+    def add(drawn: Drawn) -> None:
+        shared.add_component(
+            f"Try{next(tried)}",
+            model=models[drawn["isolated"]],
+            compute=Compute(
+                memory_mb=drawn["memory"],
+                max_memory_mb=drawn["limit"],
+                cpus=drawn["cpus"],
+                accelerators=drawn["accelerators"],
+            ),
+            copies=drawn["copies"],
+            scaling=scaling(drawn),
+            placement=drawn["placement"],
+            startup_timeout=None if drawn["startup"] is None else cdk.Duration.seconds(drawn["startup"]),
+            rollout=Rolling(percent=drawn["rolling"]),
+        )
 
-        def add() -> None:
-            shared.add_component(
-                f"Try{len(tried)}",
-                model=models[drawn["isolated"]],
-                compute=Compute(
-                    memory_mb=drawn["memory"],
-                    max_memory_mb=drawn["limit"],
-                    cpus=drawn["cpus"],
-                    accelerators=drawn["accelerators"],
-                ),
-                copies=drawn["copies"],
-                scaling=scaling(drawn),
-                placement=drawn["placement"],
-                startup_timeout=None if drawn["startup"] is None else cdk.Duration.seconds(drawn["startup"]),
-                rollout=Rolling(percent=drawn["rolling"]),
-            )
-
-        if not expected:
-            add()
-            return
-        with pytest.raises(ConfigurationError) as failure:
-            add()
-        assert {reason for reason in expected if reason not in str(failure.value)} == set()
-
-    each_is_added_or_refused()
-    assert tried.count(True) >= 8 and tried.count(False) >= 8
+    built_or_refused(
+        components(wild=False),
+        st.one_of(components(wild=False), components(wild=True)),
+        reasons=reasons,
+        build=add,
+        built=12,
+        refused=12,
+    )
     # AND nothing is left of those that were refused
-    assert len(shared.components) == tried.count(True)
+    assert len(shared.components) == 12
     assert problems(support.synth(stack).to_json()) == []
 
 
@@ -157,46 +150,44 @@ NAMES = st.one_of(
     st.permutations(["a", "b", "c"]),
     st.just([None, None]),
 )
+CONTAINERS = st.fixed_dictionaries(
+    {"names": NAMES, "direct": st.booleans(), "both": st.sampled_from([False, False, True])}
+)
 
 
+def container_reasons(drawn: Drawn) -> set[str]:
+    names = drawn["names"]
+    given_names = [name for name in names if name is not None]
+    said = {
+        "allowed: 2 to 15": len(names) == 1,
+        "containers without names": bool(len(given_names) < len(names) and (given_names or drawn["direct"])),
+        "several containers of the name": len(set(given_names)) < len(given_names),
+        "these on each of the containers": drawn["both"],
+    }
+    return {reason for reason, holds in said.items() if holds}
+
+
+@pytest.mark.hypothesis
 def test_legal_models_of_containers_lint_and_all_others_are_refused_with_their_reasons() -> None:
     stack = support.stack()
     hub = "arn:aws:sagemaker:us-east-1:111122223333:hub-content/research/Model/llama/1.0.0"
     licensed = HubArtifact(bucket="b", key="k/", accept_license=True, hub_content_arn=hub)
     Model(stack, "Licensed", image=IMAGE, artifact=licensed)
-    tried: list[bool] = []
+    tried = count()
 
-    @quiet(25)
-    @given(NAMES, st.booleans(), st.sampled_from([False, False, True]))
-    def each_is_made_or_refused(names: list[str | None], direct: bool, both: bool) -> None:
-        given_names = [name for name in names if name is not None]
-        said = {
-            "allowed: 2 to 15": len(names) == 1,
-            "containers without names": bool(len(given_names) < len(names) and (given_names or direct)),
-            "several containers of the name": len(set(given_names)) < len(given_names),
-            "these on each of the containers": both,
-        }
-        expected = {reason for reason, holds in said.items() if holds}
-        tried.append(not expected)
-        place = Construct(stack, f"Try{len(tried)}")
-
-        def make() -> None:
+    def make(drawn: Drawn) -> None:
+        place = Construct(stack, f"Try{next(tried)}")
+        try:
             Model(
                 place,
                 "Model",
-                containers=[Container(name=name, image=IMAGE) for name in names],
-                direct=direct,
-                image=IMAGE if both else None,
+                containers=[Container(name=name, image=IMAGE) for name in drawn["names"]],
+                direct=drawn["direct"],
+                image=IMAGE if drawn["both"] else None,
             )
+        except ConfigurationError:
+            stack.node.try_remove_child(place.node.id)
+            raise
 
-        if not expected:
-            make()
-            return
-        with pytest.raises(ConfigurationError) as failure:
-            make()
-        stack.node.try_remove_child(place.node.id)
-        assert {reason for reason in expected if reason not in str(failure.value)} == set()
-
-    each_is_made_or_refused()
-    assert tried.count(True) >= 3 and tried.count(False) >= 5
+    built_or_refused(CONTAINERS, CONTAINERS, reasons=container_reasons, build=make, built=8, refused=16)
     assert problems(support.synth(stack).to_json()) == []

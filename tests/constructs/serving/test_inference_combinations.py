@@ -3,6 +3,7 @@ refused, with each of its reasons. The same holds for what feeds it."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,7 +12,6 @@ from aws_cdk import aws_applicationautoscaling as appscaling
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
-from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_data_science import ConfigurationError, ServerlessInference
@@ -28,10 +28,8 @@ from cdk_data_science.serving import (
 from tests.compliance.test_cfn_lint import problems
 from tests.constructs import support
 from tests.constructs.serving import endpoints
-from tests.constructs.serving.drawn import quiet
+from tests.constructs.serving.drawn import built_or_refused
 
-# A function that is legal is some twenty resources, of which a template holds 500.
-EXAMPLES = 22
 Drawn = dict[str, Any]
 MORNING = appscaling.Schedule.cron(hour="7", minute="0")
 PYTHONS = {
@@ -180,20 +178,16 @@ def api(drawn: Drawn) -> PredictionApi | None:
     return PredictionApi(**given_options)
 
 
+@pytest.mark.hypothesis
 def test_legal_functions_lint_and_all_others_are_refused_with_their_reasons() -> None:
     stack = support.stack()
     lake = endpoints.lake(stack)
     first = ServerlessInference(stack, "First", models=lake.models)
-    tried: list[bool] = []
+    tried = count()
 
-    @quiet(EXAMPLES)
-    @given(st.one_of(functions(wild=False), functions(wild=True)))
-    def each_is_built_or_refused(drawn: Drawn) -> None:
-        expected = reasons(drawn)
-        tried.append(not expected)
-        place = Construct(stack, f"Try{len(tried)}")
-
-        def build() -> None:
+    def build(drawn: Drawn) -> None:
+        place = Construct(stack, f"Try{next(tried)}")
+        try:
             ServerlessInference(
                 place,
                 "Inference",
@@ -221,17 +215,19 @@ def test_legal_functions_lint_and_all_others_are_refused_with_their_reasons() ->
                 else PayloadsInS3(zone=lake.raw, answers=lake.curated, **drawn["payloads"]),
                 predictions=Predictions.to_zone(lake.curated) if drawn["predictions"] else None,
             )
+        except ConfigurationError:
+            stack.node.try_remove_child(place.node.id)
+            raise
 
-        if not expected:
-            build()
-            return
-        with pytest.raises(ConfigurationError) as failure:
-            build()
-        stack.node.try_remove_child(place.node.id)
-        assert {reason for reason in expected if reason not in str(failure.value)} == set()
-
-    each_is_built_or_refused()
-    assert tried.count(True) >= 7 and tried.count(False) >= 8
+    # A function that is legal is some twenty resources, of which a template holds 500.
+    built_or_refused(
+        functions(wild=False),
+        st.one_of(functions(wild=False), functions(wild=True)),
+        reasons=reasons,
+        build=build,
+        built=10,
+        refused=14,
+    )
     assert problems(support.synth(stack).to_json()) == []
 
 
@@ -283,13 +279,14 @@ def stream_reasons(drawn: Drawn) -> set[str]:
     return {reason for reason, holds in said.items() if holds}
 
 
+@pytest.mark.hypothesis
 def test_legal_queues_and_streams_lint_and_all_others_are_refused_with_their_reasons() -> None:
     stack = support.stack()
     lake = endpoints.lake(stack)
     inference = ServerlessInference(
         stack, "Inference", models=lake.models, predictions=Predictions.to_zone(lake.curated)
     )
-    tried: list[bool] = []
+    tried = count()
 
     def queue(place: Construct, drawn: Drawn) -> None:
         PredictionQueue(place, "Queue", inference=inference, **{**drawn, "window": time(drawn["window"])})
@@ -299,25 +296,17 @@ def test_legal_queues_and_streams_lint_and_all_others_are_refused_with_their_rea
         clicks = kinesis.Stream(place, "Clicks")
         PredictionStream(place, "Stream", inference=inference, stream=clicks, **{**drawn, **times})
 
-    @quiet(40)
-    @given(
-        st.one_of(
-            QUEUES.map(lambda drawn: (queue, drawn, queue_reasons(drawn))),
-            STREAMS.map(lambda drawn: (stream, drawn, stream_reasons(drawn))),
-        )
-    )
-    def each_is_made_or_refused(case: tuple[Any, Drawn, set[str]]) -> None:
-        make, drawn, expected = case
-        tried.append(not expected)
-        place = Construct(stack, f"Try{len(tried)}")
-        if not expected:
-            make(place, drawn)
-            return
-        with pytest.raises(ConfigurationError) as failure:
-            make(place, drawn)
-        stack.node.try_remove_child(place.node.id)
-        assert {reason for reason in expected if reason not in str(failure.value)} == set()
+    def make(case: tuple[str, Drawn]) -> None:
+        place = Construct(stack, f"Try{next(tried)}")
+        try:
+            {"queue": queue, "stream": stream}[case[0]](place, case[1])
+        except ConfigurationError:
+            stack.node.try_remove_child(place.node.id)
+            raise
 
-    each_is_made_or_refused()
-    assert tried.count(True) >= 6 and tried.count(False) >= 8
+    def said(case: tuple[str, Drawn]) -> set[str]:
+        return {"queue": queue_reasons, "stream": stream_reasons}[case[0]](case[1])
+
+    either = st.one_of(st.tuples(st.just("queue"), QUEUES), st.tuples(st.just("stream"), STREAMS))
+    built_or_refused(either, either, reasons=said, build=make, built=18, refused=22)
     assert problems(support.synth(stack).to_json()) == []

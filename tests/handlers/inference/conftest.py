@@ -18,10 +18,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("asset")
     for path in FOLDER.glob("*.py"):
         shutil.copy(path, folder)
-    shutil.copytree(SITE_PACKAGES / "msgspec", folder / "msgspec")
+    # Other processes may be writing bytecode, under names that are gone a moment later.
+    without_bytecode = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(SITE_PACKAGES / "msgspec", folder / "msgspec", ignore=without_bytecode)
     shutil.copytree(
         SITE_PACKAGES / "onnxruntime",
         folder / "onnxruntime",
+        ignore=without_bytecode,
         copy_function=lambda source, target: Path(target).symlink_to(source),
     )
     for pattern in (FOLDER / "exclude.txt").read_text().splitlines():

@@ -39,6 +39,8 @@ class FakeS3:
             "AWS_SESSION_TOKEN": TOKEN,
             "AWS_REGION": self.region,
             "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self.port}",
+            # A machine that is busy is no store that hangs.
+            "REQUEST_TIMEOUT_SECONDS": "300",
             **more,
         }
 

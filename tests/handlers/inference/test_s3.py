@@ -17,6 +17,8 @@ from handlers.inference.fake_s3 import ACCESS_KEY, SECRET_KEY, TOKEN, FakeS3, Fa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.surroundings import examples
+
 CREDENTIALS = sigv4.Credentials(ACCESS_KEY, SECRET_KEY, TOKEN)
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 
@@ -136,7 +138,7 @@ def test_an_endpoint_for_s3_comes_before_the_general_one() -> None:
 
 
 @given(key=keys, body=st.binary(max_size=100))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_what_is_put_is_what_is_got_for_any_key(shared_store: FakeS3, key: str, body: bytes) -> None:
     client = s3_module.Client(shared_store.environment())
     client.put("lake", key, body, content_type="text/csv")
@@ -210,11 +212,11 @@ def test_a_bucket_of_another_region_is_read_with_a_signature_for_that_region(s3:
     assert s3_module.Client(s3.environment(AWS_REGION="us-west-2")).get("lake", "k") == b"body"
 
 
-def test_nobody_listening_is_told_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_listening_is_told_with_the_address(nobody: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_module, "_BACKOFF_SECONDS", 0.0)
-    client = s3_module.Client(FakeS3(port=1).environment())
+    client = s3_module.Client(FakeS3(port=nobody).environment())
     with pytest.raises(
-        s3_module.S3Error, match=r"s3://lake/k: no answer from 127\.0\.0\.1:1.*refused"
+        s3_module.S3Error, match=rf"s3://lake/k: no answer from 127\.0\.0\.1:{nobody}.*refused"
     ) as caught:
         client.get("lake", "k")
     assert caught.value.status == 0

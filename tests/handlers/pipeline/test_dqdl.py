@@ -10,6 +10,8 @@ from handlers.pipeline.generated_rules import any_rule, cells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.surroundings import examples
+
 HEADER = ["id", "text", "rating"]
 ROWS = [["1", "good", "2.5"], ["2", "", "-1"], ["3", "bad", ""], ["3", "so so", "4"]]
 
@@ -350,7 +352,7 @@ def naive(rule: Any, header: list[str], rows: list[list[str]]) -> bool:
     return holds(measured, rule.condition)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(any_rule, st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=8))
 def test_one_pass_answers_as_the_naive_reading_does(rule: Any, rows: list[list[str]]) -> None:
     header = ["a", "b", 'c "quoted"']

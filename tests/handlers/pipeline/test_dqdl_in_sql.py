@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from handlers.pipeline.asset import dqdl
 from handlers.pipeline.generated_rules import any_rule, cells
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 HEADER = ["a", "b", 'c "quoted"']
@@ -136,7 +136,6 @@ def one(text: str, *values: str) -> Any:
     return example(dqdl.parse(f"Rules = [ {text} ]"), [[value, "", ""] for value in values])
 
 
-@settings(max_examples=100, deadline=None)
 @given(rules, rows)
 @one('IsUnique "a"', "", "", "1")
 @one('ColumnValues "a" not in [1, NULL]', "", "2")

@@ -211,7 +211,7 @@ CREATED = {
     ],
 )
 def test_a_refused_card_alone_does_not_hold_a_model_back(
-    monkeypatch: pytest.MonkeyPatch, code: str, message: str, *, registered: bool
+    _clients: None, monkeypatch: pytest.MonkeyPatch, code: str, message: str, *, registered: bool
 ) -> None:
     client = boto3.client("sagemaker")
     monkeypatch.setattr(register, "sagemaker", lambda: client)
