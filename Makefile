@@ -77,7 +77,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: types pytest
 types:
-	@tools/types.sh
+	@python -m tools.types
 pytest:
 	@python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 

@@ -102,33 +102,48 @@ def environment(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def synthesized(environment: str, once: Once) -> Assembly:
-    """The environment as `cdk synth` leaves it, all checks on; a failed synthesis fails the test."""
+def assemblies(once: Once) -> Path:
+    """Each environment as `cdk synth` leaves it, all checks on; a failed synthesis fails the tests."""
 
     def synthesize(folder: Path) -> None:
-        done = assembly.synthesize(environment, folder)
-        assert done.returncode == 0, f"`cdk synth -c environment={environment}` fails:\n{done.stderr[-6000:]}"
+        done = assembly.synthesize(folder, environments())
+        assert done.returncode == 0, f"the environments cannot be synthesized:\n{done.stderr[-6000:]}"
 
-    return Assembly(once(f"assembly-{environment}", synthesize))
+    return once("assemblies", synthesize)
 
 
 @pytest.fixture(scope="session")
-def twin(environment: str, once: Once) -> Assembly:
-    """The same environment from a copy of the tree elsewhere, with other hash seeds, acknowledging nothing.
+def twins(once: Once) -> Path:
+    """The same environments from a copy of the tree elsewhere, with other hash seeds, acknowledging nothing.
 
-    Acknowledgements must not change what is deployed, so that the templates are the same; the report of this
-    one tells what would be found without them.
+    Acknowledgements must not change what is deployed, so that the templates are the same; the reports of
+    these tell what would be found without them.
     """
 
     def synthesize(folder: Path) -> None:
-        root = folder.parent / f"tree-{environment}"
+        root = folder.parent / "tree"
         copy_tree(root)
-        (root / "unacknowledged.py").write_text(_UNACKNOWLEDGED, encoding="utf-8")
-        context = assembly.context(environment, **{"@aws-cdk/core:failSynthOnValidationErrors": False})
-        done = assembly.run(["unacknowledged.py"], folder, context, root=root, hash_seed=TWIN_SEED)
-        assert (folder / "manifest.json").exists(), done.stderr[-6000:]
+        done = assembly.synthesize(
+            folder,
+            environments(),
+            before="cdk.Validations.acknowledge = lambda self, *acknowledgements: None",
+            flags={"@aws-cdk/core:failSynthOnValidationErrors": False},
+            root=root,
+            hash_seed=TWIN_SEED,
+        )
+        assert done.returncode == 0, done.stderr[-6000:]
 
-    return Assembly(once(f"twin-{environment}", synthesize))
+    return once("twins", synthesize)
+
+
+@pytest.fixture(scope="session")
+def synthesized(environment: str, assemblies: Path) -> Assembly:
+    return Assembly(assemblies / environment)
+
+
+@pytest.fixture(scope="session")
+def twin(environment: str, twins: Path) -> Assembly:
+    return Assembly(twins / environment)
 
 
 @pytest.fixture(scope="session")
@@ -147,14 +162,3 @@ def copy_tree(root: Path) -> None:
         elif source.exists():
             root.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, root / part)
-
-
-_UNACKNOWLEDGED = """
-import aws_cdk as cdk
-
-cdk.Validations.acknowledge = lambda self, *acknowledgements: None
-
-import app
-
-app.main()
-"""

@@ -47,36 +47,36 @@ def acknowledge_wildcards(
         resources: The resources as they were given to the policy.
         reason: Why the wildcard is needed, and what bounds it.
     """
+    owners = Stack.of(owner)
+    foreign = owners.node.path != Stack.of(consumer).node.path
     acknowledge(
         consumer,
-        (f"AwsSolutions-IAM5[Resource::{_as_written(consumer, owner, resource)}]" for resource in resources),
+        (
+            f"AwsSolutions-IAM5[Resource::{_as_written(owners.resolve(resource), owners, foreign=foreign)}]"
+            for resource in resources
+        ),
         reason,
     )
 
 
-def _as_written(consumer: IConstruct, owner: IConstruct, resource: str) -> str:
+def _as_written(resource: Any, owner: Stack, *, foreign: bool) -> str:
     """A resource as cdk-nag prints it, for its finding's id.
 
     In the owner's own stack that is ``<LogicalId.Arn>/*``. In another stack the reference has become a
     look-up of the owner's output, whose name follows from the reference.
     """
-    owners, consumers = Stack.of(owner), Stack.of(consumer)
-    return _flatten(owners.resolve(resource), owners, consumers)
-
-
-def _flatten(value: Any, owner: Stack, consumer: Stack) -> str:
-    if isinstance(value, str):
-        return value
-    ((function, argument),) = value.items()
+    if isinstance(resource, str):
+        return resource
+    ((function, argument),) = resource.items()
     if function == "Fn::Join":
         separator, parts = argument
-        return str(separator).join(_flatten(part, owner, consumer) for part in parts)
+        return str(separator).join(_as_written(part, owner, foreign=foreign) for part in parts)
     if function == "Ref" and argument.startswith("AWS::"):
         return f"<{argument}>"
     if function == "Fn::ImportValue":
         return str(argument)
-    if owner.node.path != consumer.node.path:
-        return _cross_stack(value, owner)
+    if foreign:
+        return _cross_stack(resource, owner)
     return f"<{argument}>" if function == "Ref" else f"<{'.'.join(argument)}>"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import zoneinfo
@@ -11,6 +12,9 @@ from typing import Any, TypeGuard
 from aws_cdk import Token
 from constructs import Construct
 
+_HIDDEN_IN_TEXT = "Token["
+# CDK hides numbers that are not known yet in doubles around -1.9e+289.
+_NO_TOKEN_BELOW = -1e280
 _ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
 FOLDER = re.compile(r"([A-Za-z0-9!_.()=-]+/)+")
 """A folder of a zone: no slash at the start, one at the end.
@@ -29,8 +33,14 @@ class ConfigurationError(ValueError):
 
 def is_token(value: Any) -> bool:
     """Whether a value is known only at deployment and so cannot be checked now."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return False  # JSON has no infinity: asking jsii of one ends its process
+    if value is None or isinstance(value, bool):
+        return False
+    # What surely is none is not sent to CDK's process, where each question costs half a millisecond.
+    if isinstance(value, str):
+        return _HIDDEN_IN_TEXT in value and Token.is_unresolved(value)
+    if isinstance(value, int | float):
+        # JSON has no infinity: asking jsii of one ends its process.
+        return -math.inf < value < _NO_TOKEN_BELOW and Token.is_unresolved(value)
     return Token.is_unresolved(value)
 
 
@@ -65,8 +75,13 @@ def shown(value: object) -> str:
 
 def known_time_zone(name: str) -> bool:
     """Whether the time zone database has a name; where a system has none, whether it could be one."""
-    known = zoneinfo.available_timezones()
+    known = _time_zones()
     return name in known if known else _ZONE.fullmatch(name) is not None
+
+
+@functools.cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())  # which reads every file of the database
 
 
 class Problems:
@@ -82,7 +97,7 @@ class Problems:
     """
 
     def __init__(self, what: str, scope: Construct | None = None) -> None:
-        self._what = what if scope is None else f"{what} at {scope.node.path}"
+        self._what, self._scope = what, scope
         self._found: list[str] = []
 
     def check(self, condition: bool, *, given: str, allowed: str, write: str | None = None) -> None:
@@ -156,4 +171,5 @@ class Problems:
         if self._found:
             count = f"{len(self._found)} problem{'s' if len(self._found) > 1 else ''}"
             lines = "".join(f"\n  - {problem}" for problem in self._found)
-            raise ConfigurationError(f"{self._what}: {count}{lines}")
+            where = "" if self._scope is None else f" at {self._scope.node.path}"
+            raise ConfigurationError(f"{self._what}{where}: {count}{lines}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from examples.review_sentiment.data import fetch_reviews
-from tests.compliance import assembly
 from tests.local.conftest import ACCOUNT, COMMAND, REGION, ROOT, LocalAws, free_port, local_aws_command
 from tests.platform import training_sources
 from tests.platform.data import Reviews
@@ -38,16 +37,9 @@ class FirstUse:
 
 
 @pytest.fixture(scope="session")
-def platform(
-    tmp_path_factory: pytest.TempPathFactory, once: Callable[[str, Callable[[Path], None]], Path]
-) -> Iterator[Deployed]:
+def platform(tmp_path_factory: pytest.TempPathFactory, assemblies: Path) -> Iterator[Deployed]:
     """The platform of `settings/local.toml`, deployed with the CDK's command line; nothing was run yet."""
 
-    def synthesize(folder: Path) -> None:
-        done = assembly.synthesize("local", folder)
-        assert done.returncode == 0, f"`cdk synth -c environment=local` fails:\n{done.stderr[-6000:]}"
-
-    folder = once("assembly-local", synthesize)
     state_dir = tmp_path_factory.mktemp("platform-aws")
     up = local_aws_command(
         *("up", "--port", str(free_port()), "--spot-notice", str(SPOT_NOTICE)),
@@ -56,7 +48,7 @@ def platform(
     assert up.returncode == 0, up.stderr
     aws = LocalAws(json.loads(up.stdout)["endpoint"], state_dir)
     try:
-        deploy(aws, folder)
+        deploy(aws, assemblies / "local")
         yield deployed(aws)
     finally:
         aws.run("down")

@@ -95,13 +95,11 @@ def read() -> dict[str, Lock]:
 
 
 def main() -> None:
-    content: dict[str, Lock] = {}
-    for environment in environments():
-        with tempfile.TemporaryDirectory() as folder:
-            done = assembly.synthesize(environment, Path(folder))
-            if done.returncode:
-                sys.exit(done.stderr)
-            content[environment] = stateful(Assembly(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        done = assembly.synthesize(Path(folder), environments())
+        if done.returncode:
+            sys.exit(done.stderr)
+        content = {name: stateful(Assembly(Path(folder) / name)) for name in environments()}
     LOCK.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_data_science._acknowledgements import acknowledge
 from cdk_data_science._interfaces import allow_interfaces
-from cdk_data_science._validation import Problems
+from cdk_data_science._validation import Problems, is_token
 from cdk_data_science.training.network import TrainingNetwork
 
 
@@ -79,7 +78,7 @@ class ClusterNetwork(Construct):
         zones = [subnet.availability_zone for subnet in chosen]
         problems.check(
             subnets is None or len(chosen) == 1,
-            given=f"{len(chosen)} subnets, in {', '.join(each for each in zones if not _unknown(each))}",
+            given=f"{len(chosen)} subnets, in {', '.join(each for each in zones if not is_token(each))}",
             allowed="one subnet: fabric adapters do not reach into another zone",
             write="subnets=ec2.SubnetSelection(subnets=[subnet])",
         )
@@ -132,7 +131,3 @@ def check_network(problems: Problems, network: object) -> None:
     problems.check_kind(
         "network", network, ClusterNetwork, write='ClusterNetwork(self, "ClusterNetwork", vpc=vpc)'
     )
-
-
-def _unknown(zone: str) -> bool:
-    return bool(Token.is_unresolved(zone))

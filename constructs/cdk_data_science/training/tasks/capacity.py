@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aws_cdk import Duration, Token, Tokenization
+from aws_cdk import Duration, Tokenization
 from aws_cdk import aws_kms as kms
 
-from cdk_data_science._validation import Problems, is_whole
+from cdk_data_science._validation import Problems, is_token, is_whole
 from cdk_data_science.hardware import InstanceUse
 from cdk_data_science.training.checks import check_type, listed
 from cdk_data_science.training.jobs.training_job import TrainingJob
@@ -219,7 +219,7 @@ def _jsonata(value: dict[str, Any]) -> str:
     def text(part: Any) -> str:
         if isinstance(part, dict):
             return "{" + ", ".join(f"{json.dumps(name)}: {text(each)}" for name, each in part.items()) + "}"
-        if isinstance(part, int | float) and not isinstance(part, bool) and Token.is_unresolved(part):
+        if isinstance(part, int | float) and is_token(part):
             return Tokenization.stringify_number(part)
         return json.dumps(part)
 
