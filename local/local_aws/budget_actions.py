@@ -56,7 +56,7 @@ def listed(budget: str | None = None) -> list[dict[str, str]]:
     """Budget, id and status of the actions, of all budgets or of one."""
     return [
         {"budget": action["BudgetName"], "action": action["ActionId"], "status": action["Status"]}
-        for action in _actions.values()
+        for action in list(_actions.values())
         if budget in (None, action["BudgetName"])
     ]
 
@@ -182,7 +182,7 @@ def _known(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_budget(name: str | None) -> list[dict[str, Any]]:
-    return [action for action in _actions.values() if name in (None, action["BudgetName"])]
+    return [action for action in list(_actions.values()) if name in (None, action["BudgetName"])]
 
 
 def _named(action: dict[str, Any]) -> dict[str, Any]:

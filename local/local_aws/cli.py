@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="start MLflow, too, for the runs of jobs; its page is at this port (default: one above --port)",
     )
+    up.add_argument(
+        "--no-schedules",
+        action="store_true",
+        help="let no schedule fire by the clock: for tests whose result the time of day must not change",
+    )
     up.add_argument("--json", action="store_true", help="print where it listens as JSON")
 
     down = _command(commands, "down", _down, "end it and everything that it started")
@@ -145,6 +150,7 @@ def _up(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         spot_notice_seconds=arguments.spot_notice,
         mlflow_port=mlflow,
+        schedules=not arguments.no_schedules,
     )
     if mlflow and not arguments.json:
         print("Starting with MLflow, which is installed the first time: that takes a minute …", flush=True)

@@ -23,8 +23,11 @@ from local_aws import processes, tracking
 from local_aws.settings import HOST, MARKER, STATE_DIR_VARIABLE, Settings, sources_hash
 
 STATUS_PATH = "/_local_aws/status"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 ANSWER_SECONDS = 3.0
+"""How long a port of whatever program is given to say that it is one of ours."""
+PATIENCE_SECONDS = 120.0
+"""How long one of ours is given, on a machine that is busy."""
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "XDG_CACHE_HOME")
 _KEPT_FOR_INSTALLS = (
     "HTTP_PROXY",
@@ -149,10 +152,24 @@ def status(state_dir: Path) -> dict[str, Any] | None:
 def status_at(port: int) -> dict[str, Any] | None:
     """What the instance on this port says of itself; None when nothing of ours listens there."""
     try:
-        status, answer = _request(port, "GET", STATUS_PATH)
+        try:
+            status, answer = _request(port, "GET", STATUS_PATH, seconds=ANSWER_SECONDS)
+        except TimeoutError:
+            if not _is_served(port):
+                return None
+            status, answer = _request(port, "GET", STATUS_PATH)
     except (OSError, ValueError, http.client.HTTPException):
         return None
     return answer if status == 200 and "instance" in answer else None
+
+
+def _is_served(port: int) -> bool:
+    """Whether the emulator of one of our instances lives that was given this port."""
+    for each in processes.instances():
+        settings = Settings.load(each.state_dir) if each.state_dir is not None else None
+        if each.served and settings is not None and settings.port == port:
+            return True
+    return False
 
 
 def running(state_dir: Path) -> dict[str, Any]:
@@ -177,8 +194,10 @@ def admin(port: int, route: str, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _request(port: int, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
+def _request(
+    port: int, method: str, path: str, body: str | None = None, *, seconds: float = PATIENCE_SECONDS
+) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=seconds)
     try:
         connection.request(method, path, body)
         response = connection.getresponse()

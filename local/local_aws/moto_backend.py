@@ -14,23 +14,18 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from urllib.parse import urlencode
 
 from local_aws import context
 from local_aws.settings import HOST
 
-START_SECONDS = 30.0
+_ANSWER_SECONDS = 300.0
 _lock = threading.Lock()
 _child: list[tuple[subprocess.Popen[bytes], int]] = []
 _NOT_FORWARDED = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect"}
 _KEPT_IN_ANSWERS = {"content-type", "x-amzn-requestid", "x-amzn-errortype"}
 
 Answer = tuple[int, dict[str, str], bytes]
-
-
-class MotoError(Exception):
-    """moto did not start."""
 
 
 def port() -> int | None:
@@ -49,7 +44,7 @@ def forward(
     method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
 ) -> Answer:
     target = path + (f"?{urlencode(query, doseq=True)}" if query else "")
-    connection = http.client.HTTPConnection(HOST, _started(), timeout=60)
+    connection = http.client.HTTPConnection(HOST, _started(), timeout=_ANSWER_SECONDS)
     try:
         sent = {name: value for name, value in headers.items() if name.lower() not in _NOT_FORWARDED}
         connection.request(method, target, body, sent | {"host": _host(headers)})
@@ -77,29 +72,25 @@ def _started() -> int:
 
 
 def _start() -> tuple[subprocess.Popen[bytes], int]:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        chosen = int(probe.getsockname()[1])
-    with (context.settings().state_dir / "moto.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(chosen)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ) | {"MOTO_ACCOUNT_ID": context.settings().account},
-        )
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            message = f"moto ended while starting, with code {process.returncode}"
-            raise MotoError(message)
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, chosen)) == 0:
-                return process, chosen
-        time.sleep(0.05)
-    process.kill()
-    message = f"moto was not ready after {START_SECONDS:.0f} s"
-    raise MotoError(message)
+    """Start moto on a socket that listens already: its port cannot be taken, and who calls early waits."""
+    with socket.create_server((HOST, 0), backlog=512) as listening:
+        chosen = int(listening.getsockname()[1])
+        with (context.settings().state_dir / "moto.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(chosen)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listening.fileno()],
+                env=dict(os.environ)
+                | {
+                    "MOTO_ACCOUNT_ID": context.settings().account,
+                    # How Werkzeug, which serves moto, is handed a socket.
+                    "WERKZEUG_RUN_MAIN": "true",
+                    "WERKZEUG_SERVER_FD": str(listening.fileno()),
+                },
+            )
+    return process, chosen
 
 
 def _host(headers: dict[str, str]) -> str:

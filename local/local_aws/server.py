@@ -34,7 +34,7 @@ async def _serve(settings: Settings) -> None:
 
     from local_aws import emulator, gateway
 
-    emulator.install()
+    emulator.install(schedules=settings.schedules)
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
 
     stop = asyncio.Event()
@@ -44,7 +44,8 @@ async def _serve(settings: Settings) -> None:
 
     config = Config()
     config.bind = [f"{HOST}:{settings.port}"]
-    config.keep_alive_timeout = 75
+    # A connection that ends just when it is used again is an error that nobody understands.
+    config.keep_alive_timeout = 3600
     config.backlog = 1024
     config.graceful_timeout = 1
     config.accesslog = None

@@ -51,6 +51,8 @@ class Settings:
     checkpoint_sync_seconds: float = 1.0
     mlflow_port: int = 0
     """Port of MLflow beside it; 0 where none was asked for."""
+    schedules: bool = True
+    """Whether rules and schedules with a time fire by the clock of this machine."""
     sources: str = ""
     """Which code of ours started it: see ``sources_hash``."""
 

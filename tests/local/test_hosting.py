@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,6 +218,41 @@ def test_an_endpoint_is_updated_without_a_pause_rolled_back_and_deleted(host: Ho
         host.invoke(name, [1])
 
 
+def test_a_call_that_a_model_has_begun_is_answered_when_another_one_takes_over(
+    host: Host, tmp_path: Path
+) -> None:
+    # GIVEN an endpoint that captures, and a call in the hands of its model
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    waits = f"""    import pathlib, time
+    pathlib.Path({str(begun)!r}).touch()
+    while not pathlib.Path({str(go_on)!r}).exists():
+        time.sleep(0.02)
+    return [item"""
+    slow = host.model(2, SCRIPT.replace("    return [item", waits))
+    captured = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{host.bench.bucket}/taken-over",
+        "CaptureOptions": [{"CaptureMode": "Output"}],
+    }
+    name = host.endpoint(host.config((slow, 1), DataCaptureConfig=captured))
+    host.settled(name)
+    answers: list[Any] = []
+    call = threading.Thread(target=lambda: answers.append(host.invoke(name, [1])[0]))
+    call.start()
+    eventually(begun.exists, 20, "the call")
+    # WHEN another model takes over
+    host.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=host.config((host.model(5), 1)))
+    assert host.settled(name)["EndpointStatus"] == "InService"
+    assert host.invoke(name, [1])[0] == [5]
+    # THEN the call is still answered by the one that has begun it, and captured
+    go_on.touch()
+    call.join(300)
+    assert answers == [[2]]
+    eventually(lambda: len(host.bench.keys(f"taken-over/{name}/v1/")) == 1, 20, "the captured call")
+    host.sagemaker.delete_endpoint(EndpointName=name)
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -362,7 +398,7 @@ def test_a_transform_job_without_its_model_or_its_data_fails_and_names_it(host: 
 
 
 def test_a_transform_job_is_stopped(host: Host) -> None:
-    host.bench.put("rows/a.csv", "1\n" * 100)
+    host.bench.put("rows/a.csv", "1\n" * 20_000)  # an hour and more of them
     slow = SCRIPT.replace("    return [item", "    import time; time.sleep(0.3)\n    return [item")
     request = transform_request(host, host.model(2, slow)) | {"BatchStrategy": "SingleRecord"}
     name = request["TransformJobName"]

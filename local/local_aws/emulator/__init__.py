@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 
-def install() -> None:
-    """Register everything. Raises HookError when the installed ministack is not the one that we know."""
+def install(*, schedules: bool) -> None:
+    """Register everything. Raises HookError when the installed ministack is not the one that we know.
+
+    Without ``schedules`` nothing fires by the clock.
+    """
     from local_aws import budget_actions
     from local_aws.cloudformation import types
     from local_aws.emulator import (
@@ -52,7 +55,16 @@ def install() -> None:
     stack_operations.install()
     types.install()
     role_boundaries.install()
+    if not schedules:
+        stop_the_clock()
     injection.install()  # the last: what others wrap can fail, too
+
+
+def stop_the_clock() -> None:
+    """Let no rule and no schedule fire by the time of day."""
+    from ministack.services import eventbridge, scheduler
+
+    eventbridge.start_scheduler = scheduler.start_scheduler = lambda: None
 
 
 def shut_down() -> None:

@@ -22,6 +22,7 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from local_aws import context, identity
@@ -51,8 +52,9 @@ _CALLED_WITH_END = f"""            try:
                 sys.stderr.flush()"""
 _PENDING_SECONDS = 0.2
 """How long a function is Pending or being updated: long enough to notice who does not wait for it."""
-_OUTPUT_SECONDS = 1.0
-"""How long the end of a call's output is waited for, where the process died before it wrote that."""
+_LOOK_SECONDS = 0.05
+_OUTPUT_SECONDS = 30.0
+"""How long the end of a call's output is waited for, where neither that comes nor the end of the pipe."""
 
 
 def install() -> None:
@@ -85,19 +87,22 @@ def _report_the_type(lambda_runtime: Any) -> None:
     def drain_to_the_end(worker: Any) -> str:
         if not str(worker.config.get("Runtime", "")).startswith("python"):
             return str(drain(worker))
-        return _output(worker._stderr_queue)
+        return _output(worker._stderr_queue, worker._stderr_thread.is_alive)
 
     lambda_runtime.Worker._drain_stderr_bounded = drain_to_the_end
 
 
-def _output(lines: queue.Queue[str]) -> str:
-    """What a function printed in this call: up to the line that says so."""
+def _output(lines: queue.Queue[str], is_read: Callable[[], bool]) -> str:
+    """What a function printed in this call: up to the line that says so, or to its death."""
     found: list[str] = []
     deadline = time.monotonic() + _OUTPUT_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
+    while time.monotonic() < deadline:
+        more = is_read()  # asked before the look: what was read by then is there
         try:
-            line = lines.get(timeout=left)
+            line = lines.get(timeout=_LOOK_SECONDS if more else 0)
         except queue.Empty:
+            if more:
+                continue
             break
         before, end, _ = line.partition(_END_OF_OUTPUT)
         if before or not end:

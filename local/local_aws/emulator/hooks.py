@@ -179,6 +179,8 @@ HOOKS = (
     ),
     Hook("services.sts", "register_session", "credentials of roles", ("access_key", "session")),
     Hook("services.eventbridge", "_put_events", "state changes as events", ("data",)),
+    Hook("services.eventbridge", "start_scheduler", "no schedules", ()),
+    Hook("services.scheduler", "start_scheduler", "no schedules", ()),
     Hook("services.stepfunctions", "_executions", "executions are found by ARN"),
     Hook("services.stepfunctions", "_state_machines", "the role of a state machine"),
     Hook("services.stepfunctions", "_start_execution", "idempotent StartExecution", ("data",)),
@@ -268,7 +270,8 @@ HOOKS = (
     Hook("services.stepfunctions", "_state_query_language", "Parallel in JSONata", ("state_def", "ctx")),
     Hook("services.stepfunctions", "_next_or_end", "Parallel in JSONata", ("state_def",)),
     Hook("services.stepfunctions", "_scaled_sleep", "a stop ends a Wait", ("seconds",)),
-    Hook("services.stepfunctions", "_add_event", "TIMED_OUT executions", ("execution", "event_type")),
+    Hook("services.stepfunctions", "_add_event", "the end of a history", ("execution", "event_type")),
+    Hook("services.stepfunctions", "_describe_execution", "an end is seen as a whole", ("data",)),
     Hook("services.stepfunctions", "_emit_execution_status_event", "TIMED_OUT executions", ("execution",)),
     Hook(
         "services.stepfunctions",

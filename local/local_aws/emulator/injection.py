@@ -14,6 +14,7 @@ from local_aws import faults
 
 _LOOK_SECONDS = 0.05
 _killed: weakref.WeakSet[Any] = weakref.WeakSet()
+_kills = threading.Lock()
 _KILL_AFTER = 0.2
 """Seconds into an invocation at which it is killed, unless the fault says otherwise."""
 
@@ -95,21 +96,21 @@ def _kill_functions(lambda_runtime: Any) -> None:
 
     def invoke_or_die(worker: Any, event: Any, request_id: str, **values: Any) -> dict[str, Any]:
         fault = faults.take(faults.KILL, resource=worker.func_name)
-        timer = None
-        if fault is not None:
-            timer = threading.Timer(fault.delay or _KILL_AFTER, _kill, args=(worker,))
-            timer.daemon = True
-            timer.start()
+        with _kills:
+            _killed.discard(worker)
+        dies = _Death(worker, fault.delay or _KILL_AFTER) if fault is not None else contextlib.nullcontext()
         answer: dict[str, Any]
         try:
-            answer = invoke(worker, event, request_id, **values)
+            with dies:
+                answer = invoke(worker, event, request_id, **values)
         except (RuntimeError, OSError):  # no first answer, or a pipe that broke before the first word
             if worker not in _killed:
                 raise
             answer = {"status": "error", "log": ""}  # killed while it started
-        finally:
-            if timer is not None:
-                timer.cancel()
+        if fault is not None and answer.get("status") == "ok":
+            # It was quicker than the kill, or the machine too busy: it dies with its answer in its hands.
+            answer = {"status": "error", "log": ""}
+            _end(worker)
         told = "type" in answer or str(answer.get("error", "")).startswith("Task timed out")
         if answer.get("status") == "error" and not told and _is_dead(worker):
             reason = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
@@ -119,11 +120,43 @@ def _kill_functions(lambda_runtime: Any) -> None:
     lambda_runtime.Worker.invoke = invoke_or_die
 
 
-def _kill(worker: Any) -> None:
+class _Death:
+    """Kills a call after some time, and never the call that comes after it."""
+
+    def __init__(self, worker: Any, seconds: float) -> None:
+        self._worker, self._over = worker, False
+        self._timer = threading.Timer(seconds, self._kill)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        with _kills:
+            self._over = True
+        self._timer.cancel()
+
+    def _kill(self) -> None:
+        with _kills:
+            if not self._over:
+                _kill(self._worker)
+
+
+def _kill(worker: Any) -> bool:
+    """Kill the call that a worker works for; False where its process is not there yet."""
     process = worker._proc
+    if process is None or process.poll() is not None:
+        return False
+    _killed.add(worker)
+    process.kill()
+    return True
+
+
+def _end(worker: Any) -> None:
+    process, worker._proc = worker._proc, None
     if process is not None:
-        _killed.add(worker)
         process.kill()
+        process.wait()
 
 
 def _is_dead(worker: Any) -> bool:
@@ -137,14 +170,12 @@ def _is_dead(worker: Any) -> bool:
 
 
 def kill_running(name: str) -> int:
-    """Kill the invocations of a function that are in flight now; how many there were."""
+    """Kill the invocations of a function that are in flight now; how many were killed."""
     from ministack.core import lambda_runtime
 
     workers = [w for pool in list(lambda_runtime._workers.values()) for w in list(pool)]
-    running = [w for w in workers if w.func_name == name and w.in_use]
-    for worker in running:
-        _kill(worker)
-    return len(running)
+    with _kills:
+        return sum(_kill(w) for w in workers if w.func_name == name and w.in_use)
 
 
 def _duplicate_events(eventbridge: Any) -> None:

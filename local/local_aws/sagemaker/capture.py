@@ -11,6 +11,8 @@ import threading
 import uuid
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from local_aws.sagemaker.storage import DataError, JobStorage, Location
 
 _FLUSH_SECONDS = 0.5
@@ -52,7 +54,7 @@ class Capture:
 
     def close(self) -> None:
         self._closed.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
 
     def _run(self) -> None:
         while not self._closed.wait(_FLUSH_SECONDS):
@@ -70,7 +72,7 @@ class Capture:
             )
             try:
                 self._storages[variant].put_bytes(("\n".join(lines) + "\n").encode(), target)
-            except DataError as error:
+            except (DataError, BotoCoreError) as error:
                 # As in AWS: the endpoint goes on, and its log tells.
                 _log.warning("Data capture of %s: %s", self._endpoint, error)
 

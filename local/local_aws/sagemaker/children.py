@@ -43,7 +43,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and what it started and left behind."""
     processes.end_group(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(5)
+        process.wait(60)
     with _lock:
         _running.discard(process)
 
@@ -79,7 +79,7 @@ def supervise(
                 processes.end_group(process.pid, signal.SIGKILL)
     finally:
         end(process)
-    reader.join(timeout=10)
+    reader.join(timeout=60)
     return reason, process.returncode
 
 

@@ -14,6 +14,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ from local_aws.sagemaker.capture import Capture
 from local_aws.sagemaker.errors import invalid, not_found
 from local_aws.sagemaker.paging import page
 from local_aws.sagemaker.queues import Queue
-from local_aws.sagemaker.serving import Served, ServingError
+from local_aws.sagemaker.serving import Gone, Served, ServingError
 from local_aws.sagemaker.storage import DataError
 
 _log = logging.getLogger("local_aws.sagemaker")
@@ -42,10 +43,10 @@ class Fleet:
     def end(self) -> None:
         if self.queue is not None:
             self.queue.end()
-        if self.capture is not None:
-            self.capture.close()
         for model in self.served.values():
             model.end()
+        if self.capture is not None:  # last: it takes what the models have still answered
+            self.capture.close()
 
 
 class Endpoint:
@@ -89,15 +90,28 @@ class Endpoint:
                 }
         return description
 
-    def choose(self, target: str | None) -> tuple[str, Served]:
-        """The variant that answers a call: the one that it names, or one by weight."""
+    @contextlib.contextmanager
+    def call(self, target: str | None) -> Iterator[tuple[Fleet, str, Served]]:
+        """The fleet and the variant that answer a call, which are there until it is answered."""
+        with contextlib.ExitStack() as stack:
+            while True:
+                fleet, variant, served = self.choose(target)
+                try:
+                    stack.enter_context(served.call())
+                    break
+                except Gone:
+                    continue  # another fleet has taken over between the choice and the call
+            yield fleet, variant, served
+
+    def choose(self, target: str | None) -> tuple[Fleet, str, Served]:
+        """The variant that answers a call: the one that it names, or one by weight; and its fleet."""
         fleet = self.fleet
         if fleet is None or self.status not in ("InService", "Updating", "RollingBack"):
             raise invalid(f"Endpoint {self.name} of account is not in service: it is {self.status}.")
         if target is not None:
             if target not in fleet.served:
                 raise invalid(f"Variant {target} not found in endpoint {self.name}.")
-            return target, fleet.served[target]
+            return fleet, target, fleet.served[target]
         if not fleet.served:
             raise invalid(f"Endpoint {self.name} has no model: components of endpoints do not run here.")
         names = list(fleet.weights)
@@ -105,7 +119,7 @@ class Endpoint:
         if not any(weights):
             raise invalid(f"Endpoint {self.name} has no variant with a weight above 0.")
         (name,) = random.choices(names, weights)  # noqa: S311 - traffic shares, not secrets
-        return name, fleet.served[name]
+        return fleet, name, fleet.served[name]
 
 
 _endpoints: dict[tuple[str, str], Endpoint] = {}
@@ -200,7 +214,8 @@ def find(name: str) -> Endpoint:
 
 
 def arns() -> set[str]:
-    return {endpoint.arn for endpoint in _endpoints.values()}
+    with _lock:
+        return {endpoint.arn for endpoint in _endpoints.values()}
 
 
 def count() -> int:

@@ -66,7 +66,8 @@ class Store:
         return item
 
     def arns(self) -> set[str]:
-        return {item[f"{self.noun}Arn"] for item in self.items.values()}
+        with self.lock:
+            return {item[f"{self.noun}Arn"] for item in self.items.values()}
 
 
 MODELS = Store("Model", "model")

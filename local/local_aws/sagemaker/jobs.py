@@ -56,33 +56,45 @@ class Job:
         self.extra = dict(kind.extra)
         self.stop_requested = threading.Event()
         self.done = threading.Event()
+        self._lock = threading.Lock()
 
     @property
     def root(self) -> Path:
         return context.settings().jobs_dir / f"{self.kind.arn}-{self.name}"
 
     def enter(self, status: str) -> None:
-        self.modified = time.time()
-        if status in FINAL:
-            self.ended = self.modified
-        self.status = status
+        """Go on to a status and tell EventBridge; what is over stays over."""
+        with self._lock:
+            if self.status in FINAL:
+                return
+            self.modified = time.time()
+            if status in FINAL:
+                self.ended = self.modified
+            self.status = status
         events.send(self.kind.event, self.arn, self.describe())
+
+    def tell(self, **extra: Any) -> None:
+        """Add to what is described."""
+        with self._lock:
+            self.extra.update(extra)
 
     def describe(self) -> dict[str, Any]:
         known = validation.members(f"Describe{self.kind.noun}")
         shown = {name: value for name, value in self.request.items() if name in known}
-        times = {"LastModifiedTime": self.modified, self.kind.end_member: self.ended}
-        if self.kind.start_member is not None:
-            times[self.kind.start_member] = self.started
+        with self._lock:
+            status, extra = self.status, dict(self.extra)
+            times = {"LastModifiedTime": self.modified, self.kind.end_member: self.ended}
+            if self.kind.start_member is not None:
+                times[self.kind.start_member] = self.started
         return (
             shown
             | {name: value for name, value in times.items() if value is not None and name in known}
             | {
                 f"{self.kind.noun}Arn": self.arn,
-                f"{self.kind.noun}Status": self.status,
+                f"{self.kind.noun}Status": status,
                 "CreationTime": self.created,
             }
-            | {name: value for name, value in self.extra.items() if name in known}
+            | {name: value for name, value in extra.items() if name in known}
         )
 
 
@@ -145,10 +157,12 @@ class Jobs:
         return job
 
     def arns(self) -> set[str]:
-        return {job.arn for job in self._jobs.values()}
+        with self._lock:
+            return {job.arn for job in self._jobs.values()}
 
     def counts(self) -> dict[str, int]:
-        return dict(Counter(job.status for job in self._jobs.values()))
+        with self._lock:
+            return dict(Counter(job.status for job in self._jobs.values()))
 
     def _summary(self, job: Job) -> dict[str, Any]:
         wanted = {
@@ -172,11 +186,11 @@ class Jobs:
         try:
             status = self._run_job(job)
         except JobFailed as error:
-            job.extra["FailureReason"] = str(error)[:1024]
+            job.tell(FailureReason=str(error)[:1024])
             status = "Failed"
         except Exception as error:  # noqa: BLE001
             _log.exception("%s %s ended by an error of the emulator", self.kind.noun, job.name)
-            job.extra["FailureReason"] = f"InternalServerError: {error}"[:1024]
+            job.tell(FailureReason=f"InternalServerError: {error}"[:1024])
             status = "Failed"
         finally:
             shutil.rmtree(job.root, ignore_errors=True)

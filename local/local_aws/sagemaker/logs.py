@@ -54,7 +54,7 @@ class JobLog:
 
     def close(self) -> None:
         self._closed.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=120)
         with self._lock:
             self._file.close()
 

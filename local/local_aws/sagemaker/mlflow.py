@@ -159,7 +159,7 @@ def open_server(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def arns() -> set[str]:
-    return set(_apps) | {str(server["TrackingServerArn"]) for server in _servers.values()}
+    return set(_apps) | {str(server["TrackingServerArn"]) for server in list(_servers.values())}
 
 
 OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

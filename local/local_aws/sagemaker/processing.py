@@ -71,7 +71,7 @@ class _Run:
         reason, code = children.supervise(
             [*self._program(command), *command[1:]], folder, self._variables(), self._log.write, self._wanted
         )
-        self._job.extra |= self._exit_message()
+        self._job.tell(**self._exit_message())
         if reason == "runtime":
             raise jobs.JobFailed("ClientError: the job exceeded its maximum run time")
         if reason is None and code != 0:

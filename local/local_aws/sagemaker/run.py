@@ -92,7 +92,7 @@ class Attempt:
             ending, code = self._run_script(python, program)
         if ending is Ending.INTERRUPTED:
             return ending
-        self._job.enter("Uploading", status=self._job.status)
+        self._job.enter("Uploading")
         self._upload(succeeded=code == 0 or ending is not Ending.COMPLETED)
         if ending is Ending.COMPLETED and code != 0:
             raise JobFailed(self._failure(code))

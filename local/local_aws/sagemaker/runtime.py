@@ -52,25 +52,24 @@ def _invoke(path: str, headers: dict[str, str], body: bytes) -> Answer:
         endpoint = endpoints.find(name)
         if endpoint.fleet is not None and endpoint.fleet.queue is not None:
             raise ApiError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
-        variant, served = endpoint.choose(headers.get("x-amzn-sagemaker-target-variant"))
         kind = headers.get("content-type") or "application/octet-stream"
         accept = headers.get("accept") or "*/*"
-        answer, answer_kind = served.invoke(body, kind, accept)
+        inference_id = headers.get("x-amzn-sagemaker-inference-id")
+        with endpoint.call(headers.get("x-amzn-sagemaker-target-variant")) as (fleet, variant, served):
+            answer, answer_kind = served.invoke(body, kind, accept)
+            if fleet.capture is not None:
+                fleet.capture.add(variant, (body, kind), (answer, answer_kind), inference_id)
     except ApiError as error:
         return _error(400, "ValidationError", {"Message": error.message})
     except ModelError as error:
         return _model_error(error, name)
-    fleet, inference_id = endpoint.fleet, headers.get("x-amzn-sagemaker-inference-id")
-    if fleet is not None and fleet.capture is not None:
-        fleet.capture.add(variant, (body, kind), (answer, answer_kind), inference_id)
     return 200, {"Content-Type": answer_kind, "x-Amzn-Invoked-Production-Variant": variant}, answer
 
 
 def _queue(name: str, headers: dict[str, str]) -> Answer:
     endpoint = endpoints.find(name)
-    _, served = endpoint.choose(None)
-    fleet = endpoint.fleet
-    if fleet is None or fleet.queue is None:
+    fleet, _, served = endpoint.choose(None)
+    if fleet.queue is None:
         raise ApiError("ValidationError", f"Endpoint {name} is not asynchronous: use InvokeEndpoint.")
     given = {key.removeprefix("x-amzn-sagemaker-"): value for key, value in headers.items()}
     try:

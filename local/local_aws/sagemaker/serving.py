@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import shutil
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,10 @@ _START_SECONDS = 300.0
 _ANSWER_SECONDS = 60.0
 _ATTEMPTS = 6
 _KEPT_CONNECTIONS = 64
+
+
+class Gone(Exception):
+    """The model is served no more: another one has taken over, or none."""
 
 
 class ServingError(Exception):
@@ -49,6 +55,9 @@ class Served:
         self._port = 0
         self._free: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
+        self._calls = 0
+        self._ended = False
+        self._quiet = threading.Condition(self._lock)
         self._layout.root.mkdir(parents=True)
         logs = context.client("logs", self._credentials, attempts=_ATTEMPTS)
         self._log = JobLog(logs, stream, self._layout.root / "server.log", [], group=group)
@@ -65,7 +74,7 @@ class Served:
         deadline = time.monotonic() + _START_SECONDS
         while not port_file.exists():
             if self._process.poll() is not None:
-                reader.join(timeout=5)
+                reader.join(timeout=60)
                 raise ServingError(
                     "The primary container for the production variant did not pass the ping health check. "
                     f"Please check CloudWatch logs for this endpoint. {self._last_words()}"
@@ -74,6 +83,20 @@ class Served:
                 raise ServingError("The model was not ready in time.")
             time.sleep(0.02)
         self._port = int(port_file.read_text())
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """Keep the model for the time of a call. Raises Gone where it has ended."""
+        with self._lock:
+            if self._ended:
+                raise Gone
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                self._quiet.notify_all()
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         connection = self._connection()
@@ -95,6 +118,10 @@ class Served:
         return answer, kind
 
     def end(self) -> None:
+        """End the model once the calls are answered that it has begun to answer."""
+        with self._lock:
+            self._ended = True
+            self._quiet.wait_for(lambda: self._calls == 0, _ANSWER_SECONDS)
         if self._process is not None:
             children.end(self._process)
         with self._lock:

@@ -128,7 +128,7 @@ def delete_profile(request: _Request) -> _Request:
     item = _profile(request)
     domain, name = item["DomainId"], item["UserProfileName"]
     with _lock:
-        owned = [n for (d, n), space in _spaces.items() if d == domain and owner(space) == name]
+        owned = [n for (d, n), space in list(_spaces.items()) if d == domain and owner(space) == name]
         if owned or any(_in(app, "UserProfileName", name) for app in _running(domain)):
             raise in_use(f"Unable to delete {name}: it has spaces {owned} or apps.")
         del _profiles[domain, name]
@@ -161,7 +161,7 @@ def list_spaces(request: _Request) -> _Request:
             "OwnershipSettingsSummary": space.get("OwnershipSettings", {}),
             "SpaceSharingSettingsSummary": space.get("SpaceSharingSettings", {}),
         }
-        for space in _spaces.values()
+        for space in list(_spaces.values())
     ]
     return _listed(summaries, request, _PLACE)
 
@@ -202,7 +202,7 @@ def describe_app(request: _Request) -> _Request:
 
 def list_apps(request: _Request) -> _Request:
     validation.check("ListApps", request)
-    apps = [app | {"Status": _status(app)} for app in _apps.values()]
+    apps = [app | {"Status": _status(app)} for app in list(_apps.values())]
     return _listed(apps, request, _APP)
 
 
@@ -224,10 +224,11 @@ def presigned_url(request: _Request) -> _Request:
 
 def arns() -> set[str]:
     """The ARNs of what is here."""
-    found = {each["DomainArn"] for each in _domains.values()}
-    found |= {each["UserProfileArn"] for each in _profiles.values()}
-    found |= {each["SpaceArn"] for each in _spaces.values()}
-    return found | {each["AppArn"] for each in _apps.values()}
+    with _lock:
+        found = {each["DomainArn"] for each in _domains.values()}
+        found |= {each["UserProfileArn"] for each in _profiles.values()}
+        found |= {each["SpaceArn"] for each in _spaces.values()}
+        return found | {each["AppArn"] for each in _apps.values()}
 
 
 def space_of(domain: str, name: str) -> _Item | None:
@@ -284,7 +285,7 @@ def _status(app: _Item) -> str:
 
 
 def _running(domain: str) -> list[_Item]:
-    return [app for app in _apps.values() if app["DomainId"] == domain and _status(app) != "Deleted"]
+    return [app for app in list(_apps.values()) if app["DomainId"] == domain and _status(app) != "Deleted"]
 
 
 def _in(app: _Item, member: str, name: str) -> bool:

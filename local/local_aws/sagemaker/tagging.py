@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from local_aws.sagemaker import (
@@ -35,13 +36,15 @@ _KNOWN = (
     mlflow.arns,
     feature_store.arns,
 )
+_lock = threading.Lock()
 _tags: dict[str, dict[str, str]] = {}
 
 
 def keep(answer: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """Keep the tags that a create request gave to what it created."""
     arn = next(value for name, value in answer.items() if name.endswith("Arn"))
-    _tags.setdefault(arn, {}).update({tag["Key"]: tag["Value"] for tag in request.get("Tags", [])})
+    with _lock:
+        _tags.setdefault(arn, {}).update({tag["Key"]: tag["Value"] for tag in request.get("Tags", [])})
     return answer
 
 
@@ -52,8 +55,9 @@ def is_ours(request: dict[str, Any]) -> bool:
 
 def add(request: dict[str, Any]) -> dict[str, Any]:
     validation.check("AddTags", request)
-    tags = _tags.setdefault(request["ResourceArn"], {})
-    tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+    with _lock:
+        tags = _tags.setdefault(request["ResourceArn"], {})
+        tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
     return {"Tags": _listed(request["ResourceArn"])}
 
 
@@ -64,10 +68,12 @@ def list_tags(request: dict[str, Any]) -> dict[str, Any]:
 
 def delete(request: dict[str, Any]) -> dict[str, Any]:
     validation.check("DeleteTags", request)
-    for key in request["TagKeys"]:
-        _tags.get(request["ResourceArn"], {}).pop(key, None)
+    with _lock:
+        for key in request["TagKeys"]:
+            _tags.get(request["ResourceArn"], {}).pop(key, None)
     return {}
 
 
 def _listed(arn: str) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in _tags.get(arn, {}).items()]
+    with _lock:
+        return [{"Key": key, "Value": value} for key, value in _tags.get(arn, {}).items()]

@@ -80,7 +80,7 @@ class TrainingJob:
         self.started: float | None = None
         self.ended: float | None = None
         self.status = "InProgress"
-        self.secondary = ""
+        self.secondary = "Starting"
         self.transitions: list[dict[str, Any]] = []
         self.failure: str | None = None
         self.artifacts = ""
@@ -95,6 +95,8 @@ class TrainingJob:
         """Move to a secondary status, close the one before, and tell EventBridge."""
         now = time.time()
         with self._lock:
+            if self.status in _FINAL:
+                return  # a stop that came too late
             if self.transitions:
                 self.transitions[-1].setdefault("EndTime", now)
             text = message or _MESSAGES.get(secondary, secondary)
@@ -108,6 +110,10 @@ class TrainingJob:
         events.training_job_changed(self.arn, self.describe())
 
     def describe(self) -> dict[str, Any]:
+        with self._lock:
+            return self._described()
+
+    def _described(self) -> dict[str, Any]:
         known = {name: self.request[name] for name in _KEPT_MEMBERS if name in self.request}
         return known | {
             "TrainingJobArn": self.arn,
@@ -224,7 +230,8 @@ def find(name: str) -> TrainingJob:
 
 def interrupt(name: str) -> None:
     """Take the Spot capacity of a running job away, as EC2 would."""
-    job = next((job for (_, known), job in _jobs.items() if known == name), None)
+    with _jobs_lock:
+        job = next((job for (_, known), job in _jobs.items() if known == name), None)
     if job is None:
         message = f"there is no training job {name!r}"
         raise ApiError("ValidationException", message)
@@ -243,7 +250,8 @@ def counts() -> dict[str, int]:
 
 
 def arns() -> set[str]:
-    return {job.arn for job in _jobs.values()}
+    with _jobs_lock:
+        return {job.arn for job in _jobs.values()}
 
 
 def _run(job: TrainingJob) -> None:

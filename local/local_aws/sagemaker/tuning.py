@@ -141,7 +141,7 @@ class _Search:
         ranked = self._ranked()
         if ranked:
             extra["BestTrainingJob"] = child_summary(self._job, ranked[0][1].name)
-        self._job.extra |= extra
+        self._job.tell(**extra)
 
 
 def child_summary(job: jobs.Job, name: str) -> dict[str, Any]:

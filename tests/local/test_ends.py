@@ -1,0 +1,137 @@
+"""What is seen of a thing while it ends, whoever looks at which moment: asked of the emulator itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local.conftest import COMMAND, LocalAws
+
+# Importing the emulator takes longest: all is asked of one process.
+ASK = """
+import json, sys, threading, time
+from pathlib import Path
+from local_aws import context, emulator
+from local_aws.settings import Settings
+
+context.configure(Settings(state_dir=Path(sys.argv[1])))
+emulator.install(schedules=False)
+told = {}
+
+from ministack.services import eventbridge, scheduler, stepfunctions as states
+from local_aws.emulator import injection
+from local_aws.sagemaker import processing, training
+
+# An execution that has got its status, and its output a moment later
+arn = "arn:aws:states:us-east-1:000000000000:execution:m:ending"
+known = dict.fromkeys(("stateMachineArn", "name", "startDate", "stopDate", "input", "output"))
+execution = states._executions[arn] = known | {"executionArn": arn, "status": "SUCCEEDED", "events": []}
+def end():
+    execution["output"] = '{"done": true}'
+    execution["stopDate"] = "2026-01-01T00:00:00.000Z"
+threading.Timer(0.1, end).start()
+told["output"] = json.loads(states._describe_execution({"executionArn": arn})[2])["output"]
+
+# Its history, to which a state that was interrupted wants to add
+for kind in ("WaitStateEntered", "ExecutionAborted", "WaitStateExited"):
+    states._add_event(execution, kind)
+told["history"] = [event["type"] for event in execution["events"]]
+
+# Jobs that end while somebody stops them
+role = "arn:aws:iam::000000000000:role/any"
+job = processing.jobs.Job(processing.JOBS.kind, {"ProcessingJobName": "p"}, "arn:p")
+trained = training.TrainingJob({"TrainingJobName": "t"}, "arn:t")
+told["first"] = trained.describe()["SecondaryStatus"]
+for each in ("Completed", "Stopping"):
+    job.enter(each)
+    trained.enter(each, status=each)
+told["jobs"] = [job.status, trained.status, trained.secondary]
+
+# A job that is described while more and more is told of it
+def tell():
+    for number in range(20_000):
+        job.tell(**{f"Member{number}": number})
+teller = threading.Thread(target=tell)
+teller.start()
+while teller.is_alive():
+    job.describe()
+
+# A kill that comes after the call
+class Worker:
+    _proc = None
+    asked = 0
+death = injection._Death(Worker(), 0.01)
+with death:
+    pass
+class Process:
+    killed = False
+    def poll(self): return None
+    def kill(self): self.killed = True
+Worker._proc = Process()
+death._kill()
+told["killed"] = Worker._proc.killed
+
+# Nothing that fires by the clock
+before = threading.active_count()
+eventbridge.start_scheduler()
+scheduler.start_scheduler()
+told["clocks"] = threading.active_count() - before
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    python, folder = COMMAND.with_name("python"), tmp_path_factory.mktemp("ends")
+    done = subprocess.run(
+        [str(python), "-c", ASK, str(folder)], capture_output=True, text=True, check=False, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def test_an_execution_is_over_with_its_output(told: dict[str, Any]) -> None:
+    assert told["output"] == '{"done": true}'
+
+
+def test_its_history_ends_with_its_end(told: dict[str, Any]) -> None:
+    assert told["history"] == ["WaitStateEntered", "ExecutionAborted"]
+
+
+def test_what_is_over_is_not_stopped_afterwards(told: dict[str, Any]) -> None:
+    assert told["jobs"] == ["Completed", "Completed", "Completed"]
+
+
+def test_a_job_has_a_status_from_the_first_moment_on(told: dict[str, Any]) -> None:
+    assert told["first"] == "Starting"
+
+
+def test_a_kill_that_comes_too_late_meets_no_other_call(told: dict[str, Any]) -> None:
+    assert told["killed"] is False
+
+
+def test_without_schedules_nothing_watches_the_clock(told: dict[str, Any]) -> None:
+    assert told["clocks"] == 0
+
+
+def test_an_instance_that_is_slow_to_answer_is_up(local_aws: LocalAws) -> None:
+    # GIVEN an emulator that has no time for anybody
+    emulator = int((Path(local_aws.state_dir) / "emulator.pid").read_text())
+    os.kill(emulator, signal.SIGSTOP)
+    try:
+        asked = subprocess.Popen(
+            [str(COMMAND), "status", "--state-dir", str(local_aws.state_dir)], stdout=subprocess.DEVNULL
+        )
+        time.sleep(4)  # longer than a port of whatever program is given to answer
+    finally:
+        os.kill(emulator, signal.SIGCONT)
+    # THEN whoever asks is answered when it has
+    assert asked.wait(300) == 0
