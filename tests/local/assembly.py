@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 
 from cdk_data_science import BUILD_FOR_HOST_CONTEXT
 from tests.constructs import support
-from tests.local.conftest import ACCOUNT, REGION, LocalAws, unique
+from tests.local.conftest import ACCOUNT, REGION, LocalAws, eventually, unique
 
 # Other tests bootstrap the account, under CDK's own qualifier.
 _QUALIFIER = "tests"
@@ -44,8 +45,9 @@ def deploy(aws: LocalAws, stack: cdk.Stack) -> dict[str, str]:
     s3.put_object(Bucket=bucket, Key=f"{name}.json", Body=template.encode())
     url = f"https://s3.{REGION}.amazonaws.com/{bucket}/{name}.json"
     client.create_stack(StackName=name, TemplateURL=url, Capabilities=["CAPABILITY_NAMED_IAM"])
+    status = settled(client, name)
     (described,) = client.describe_stacks(StackName=name)["Stacks"]
-    if described["StackStatus"] != "CREATE_COMPLETE":
+    if status != "CREATE_COMPLETE":
         events = client.describe_stack_events(StackName=name)["StackEvents"]
         raise AssertionError(
             "\n".join(
@@ -58,5 +60,18 @@ def deploy(aws: LocalAws, stack: cdk.Stack) -> dict[str, str]:
 
 
 def destroy(aws: LocalAws, stack: cdk.Stack) -> None:
-    """Delete the stack."""
-    aws.client("cloudformation").delete_stack(StackName=stack.stack_name)
+    """Delete the stack, so that nothing of it goes on under the tests that come after."""
+    client = aws.client("cloudformation")
+    number = client.describe_stacks(StackName=stack.stack_name)["Stacks"][0]["StackId"]
+    client.delete_stack(StackName=stack.stack_name)
+    settled(client, number)
+
+
+def settled(client: Any, stack: str) -> str:
+    """The status of a stack, by its name or id, once nothing is in progress: that may take long."""
+
+    def status() -> str:
+        return str(client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+
+    eventually(lambda: not status().endswith("_IN_PROGRESS"), 120, f"the end of what {stack} does")
+    return status()

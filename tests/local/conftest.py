@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import random
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -14,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import pytest
@@ -26,10 +30,17 @@ ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "local" / ".venv" / "bin" / "local-aws"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-SPOT_NOTICE = 1.5
+# Enough for every script that saves something on SIGTERM; who tests what comes then has its own instance.
+SPOT_NOTICE = 60.0
+# The machine is busy, not broken: nothing that a test asks for fails because its answer takes a while.
+_ANSWER_SECONDS = 300
+_LEAST_PATIENCE = 120.0
+# Below what the kernel hands out to whoever asks for any port.
+_PORTS = range(20_000, 32_000)
 TRUST: dict[str, Any] = {"Version": "2012-10-17"}
 _SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
 _CLIENTS: dict[tuple[str, str], Any] = {}
+_LOCKED_PORTS: list[IO[str]] = []
 
 
 @dataclass(frozen=True)
@@ -53,13 +64,13 @@ class LocalAws:
         request = urllib.request.Request(
             f"{self.endpoint}/_local_aws/credentials", data=json.dumps({"role": arn}).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:
             keys = json.loads(response.read())
         credentials = {name.lower(): value for name, value in keys.items()}
         return RoleSession(self, credentials)
 
     def _client(self, service: str, options: dict[str, Any]) -> Any:
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=_ANSWER_SECONDS)
         # One session: its service models are read once.
         client: Any = _SESSION.client(
             service, endpoint_url=self.endpoint, region_name=REGION, **({"config": config} | options)
@@ -75,7 +86,7 @@ class LocalAws:
         request = urllib.request.Request(
             f"{self.endpoint}/_local_aws/{route}", data=json.dumps(values).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:
             answer: dict[str, Any] = json.loads(response.read())
         return answer
 
@@ -120,7 +131,7 @@ class LocalAws:
         return url, arn
 
     def messages(self, url: str, count: int = 1, seconds: float = 10) -> list[dict[str, Any]]:
-        """The messages of a queue, once there are so many."""
+        """The messages of a queue, once there are so many; they are taken from it."""
         sqs = self.client("sqs")
         found: list[dict[str, Any]] = []
 
@@ -128,7 +139,9 @@ class LocalAws:
             answer = sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
             )
-            found.extend(answer.get("Messages", []))
+            for message in answer.get("Messages", []):
+                found.append(message)
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             return len(found) >= count
 
         eventually(enough, seconds, f"{count} messages")
@@ -145,7 +158,7 @@ class LocalAws:
                 "Runtime": runtime,
                 "Role": role,
                 "Handler": "app.handler",
-                "Timeout": 20,
+                "Timeout": 120,
                 "Code": {"ZipFile": zipped({"app.py": source})},
             }
             | options
@@ -154,7 +167,7 @@ class LocalAws:
         return name
 
     def wait_for_function(self, name: str, waiter: str = "function_updated_v2") -> None:
-        often = {"Delay": 0.1, "MaxAttempts": 200}
+        often = {"Delay": 0.1, "MaxAttempts": 1200}
         self.client("lambda").get_waiter(waiter).wait(FunctionName=name, WaiterConfig=often)
 
     def machine(self, role: str, states: dict[str, Any], start: str, **top: Any) -> str:
@@ -197,14 +210,27 @@ class RoleSession:
 
 
 def local_aws_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    values: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 90, "check": False} | options
+    values: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 600, "check": False} | options
     return subprocess.run([str(COMMAND), *arguments], **values)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that nobody else who asks here gets while this process lives."""
+    folder = Path(tempfile.gettempdir()) / f"local-aws-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for port in random.sample(_PORTS, len(_PORTS)):
+        lock = (folder / str(port)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _LOCKED_PORTS.append(lock)
+        return port
+    pytest.fail("there is no free port")
 
 
 def unique(prefix: str) -> str:
@@ -237,11 +263,15 @@ def alive(pid: int) -> bool:
 
 
 def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for what a machine that does nothing else shows within these seconds; a busy one has more."""
-    deadline = time.monotonic() + 3 * seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {3 * seconds} s")
+    """Wait for what a machine that does nothing else shows within these seconds; a busy one has far more."""
+    patience = max(3 * seconds, _LEAST_PATIENCE)
+    deadline = time.monotonic() + patience
+    while True:
+        late = time.monotonic() > deadline  # looked at before the look: the last one counts, however slow
+        if condition():
+            return
+        if late:
+            pytest.fail(f"{what}: not within {patience:.0f} s")
         time.sleep(0.1)
 
 
@@ -255,6 +285,7 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         str(free_port()),
         "--spot-notice",
         str(SPOT_NOTICE),
+        "--no-schedules",
         "--json",
         "--state-dir",
         str(state_dir),

@@ -39,8 +39,9 @@ class Workbench:
         return body
 
     def keys(self, prefix: str = "") -> list[str]:
-        listed = self.aws.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [found["Key"] for found in listed.get("Contents", [])]
+        pages = self.aws.client("s3").get_paginator("list_objects_v2")
+        listed = pages.paginate(Bucket=self.bucket, Prefix=prefix)
+        return [found["Key"] for page in listed for found in page.get("Contents", [])]
 
     def request(self, script: str, **changes: Any) -> dict[str, Any]:
         """A CreateTrainingJob request for a script."""
@@ -57,14 +58,14 @@ class Workbench:
             "HyperParameters": hyperparameters | changes.pop("hyperparameters", {}),
             "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/output"},
             "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         } | changes
 
     def spot_request(self, script: str, **changes: Any) -> dict[str, Any]:
         request = self.request(script)
         spot: dict[str, Any] = {
             "EnableManagedSpotTraining": True,
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200},
             "CheckpointConfig": {"S3Uri": f"s3://{self.bucket}/checkpoints/{request['TrainingJobName']}"},
         }
         return request | spot | changes
@@ -79,6 +80,10 @@ class Workbench:
     def describe(self, name: str) -> dict[str, Any]:
         described: dict[str, Any] = self.aws.client("sagemaker").describe_training_job(TrainingJobName=name)
         return described
+
+    def is_there(self, name: str) -> bool:
+        listed = self.aws.client("sagemaker").list_training_jobs(NameContains=name)
+        return bool(listed["TrainingJobSummaries"])
 
     def end_of(self, name: str, seconds: float = 30) -> dict[str, Any]:
         described: dict[str, Any] = {}

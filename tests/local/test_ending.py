@@ -50,7 +50,7 @@ def killed(state_dir: Path) -> set[int]:
     ]
     instance = LocalAws(endpoint, state_dir)
     instance.client("lakeformation").list_resources()  # starts moto
-    sleeps = "import time\ndef handler(event, context): time.sleep(600)"
+    sleeps = "import time\ndef handler(event, context): time.sleep(899)"
     name = instance.function(sleeps, instance.role("lambda"), Timeout=900)
     instance.client("lambda").invoke(FunctionName=name, InvocationType="Event")
     eventually(lambda: len(processes_of(state_dir)) == 3, 15, "the function")
@@ -104,14 +104,14 @@ def test_down_all_ends_the_instances_of_every_folder(
     python = COMMAND.with_name("python")
     folders = [str(state_dir), str(other)]
     done = subprocess.run(
-        [str(python), "-c", DOWN_ALL, *folders], capture_output=True, text=True, timeout=60, check=False
+        [str(python), "-c", DOWN_ALL, *folders], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     assert f"Ended 1 process of {other}." in done.stdout
     assert gone(killed)
     assert processes_of(other) == []
     again = subprocess.run(
-        [str(python), "-c", DOWN_ALL, *folders], capture_output=True, text=True, timeout=60, check=False
+        [str(python), "-c", DOWN_ALL, *folders], capture_output=True, text=True, timeout=600, check=False
     )
     assert again.stdout == "No local AWS was up.\n"
 
@@ -125,7 +125,7 @@ def test_down_tells_as_json_what_it_ended(state_dir: Path) -> None:
 
 
 def test_a_stale_pid_file_is_no_obstacle_and_its_process_is_not_touched(state_dir: Path) -> None:
-    bystander = subprocess.Popen(["sleep", "30"])
+    bystander = subprocess.Popen(["sleep", "3600"])
     try:
         state_dir.mkdir()
         (state_dir / "emulator.pid").write_text(f"{bystander.pid}\n")
@@ -140,16 +140,27 @@ def test_a_stale_pid_file_is_no_obstacle_and_its_process_is_not_touched(state_di
         bystander.wait()
 
 
+# `up` of an instance that is never ready: who is quick enough to interrupt the others is a matter of chance.
+NEVER_UP = """
+import sys, time
+from local_aws import cli, launcher
+launcher._wait_until_ready = lambda *_: time.sleep(3600)
+sys.argv = ["local-aws", "up", *sys.argv[1:]]
+sys.exit(cli.main())
+"""
+
+
 def test_interrupting_up_leaves_nothing_running(state_dir: Path) -> None:
+    python, port = COMMAND.with_name("python"), str(free_port())
     starting = subprocess.Popen(
-        [str(COMMAND), "up", "--port", str(free_port()), "--state-dir", str(state_dir)],
+        [str(python), "-c", NEVER_UP, "--port", port, "--state-dir", str(state_dir)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     eventually((state_dir / "emulator.pid").exists, 10, "the start of the emulator")
     starting.send_signal(signal.SIGINT)
-    _, error = starting.communicate(timeout=20)
+    _, error = starting.communicate(timeout=300)
     assert starting.returncode == 130
     assert "interrupted" in error
     assert processes_of(state_dir) == []

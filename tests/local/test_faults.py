@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -138,12 +137,23 @@ def test_an_upload_survives_a_failing_api(app: App, name: str) -> None:
 
 
 def test_an_upload_survives_a_function_that_is_killed_in_flight(app: App) -> None:
-    add(app, "s3:GetObject", delay=0.6, times=1)  # so that the call is surely in flight
-    killed = app.aws.admin("faults/add", kind="kill", resource=app.function, delay=0.3)
+    # GIVEN a call that is in the middle of its work until it is killed
+    held = add(app, "s3:GetObject", delay=3600)
     key = app.upload()
+    eventually(lambda: app.aws.fault_hits(held) == 1, 20, "the call")
+    # WHEN
+    assert app.aws.admin("faults/kill", function=app.function)["killed"] == 1
+    # THEN it is made again
     eventually(lambda: app.deliveries(key) == 1, 20, "the delivery")
     assert app.copy(key) == b"TEXT"
-    assert app.aws.fault_hits(killed["number"]) == 1
+
+
+def test_a_call_that_is_quicker_than_its_kill_is_killed_all_the_same(local_aws: LocalAws) -> None:
+    name = local_aws.function("def handler(event, context): return 1", local_aws.role("lambda"))
+    local_aws.admin("faults/add", kind="kill", resource=name, delay=3600)
+    answer = local_aws.client("lambda").invoke(FunctionName=name)
+    assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ExitError"
+    assert json.loads(local_aws.client("lambda").invoke(FunctionName=name)["Payload"].read()) == 1
 
 
 def test_an_event_that_is_delivered_twice_is_seen_twice_and_copied_once(app: App) -> None:
@@ -173,17 +183,19 @@ def test_a_job_survives_that_s3_throttles_its_channel_and_its_model(local_aws: L
 
 
 def test_a_running_call_is_killed_at_once(local_aws: LocalAws) -> None:
-    source = "import time\ndef handler(event, context): print('in flight', flush=True); time.sleep(30)"
-    name = local_aws.function(source, local_aws.role("lambda"), Timeout=60)
+    source = "import time\ndef handler(event, context): time.sleep(899)"
+    name = local_aws.function(source, local_aws.role("lambda"), Timeout=900)
     answers: list[dict[str, Any]] = []
     client = local_aws.client("lambda")
     call = threading.Thread(target=lambda: answers.append(client.invoke(FunctionName=name)))
     call.start()
-    began = time.monotonic()
-    eventually(lambda: local_aws.admin("faults/kill", function=name)["killed"] == 1, 20, "a running call")
-    while call.is_alive() and time.monotonic() - began < 20:
-        local_aws.admin("faults/kill", function=name)  # the process may have been starting
-        call.join(0.3)
+
+    def killed() -> bool:
+        local_aws.admin("faults/kill", function=name)  # its process may not be there yet
+        call.join(0.1)
+        return not call.is_alive()
+
+    eventually(killed, 20, "the end of a running call")
     assert answers[0]["FunctionError"] == "Unhandled"
     assert json.loads(answers[0]["Payload"].read())["errorType"] == "Runtime.ExitError"
 
@@ -249,15 +261,17 @@ def test_a_call_that_is_delayed_goes_on_once_the_faults_are_cleared(local_aws: L
     eventually(lambda: local_aws.fault_hits(number) == 1, 20, "the call")
     assert not ended.wait(0.3)
     local_aws.admin("faults/clear")
-    assert ended.wait(60)
+    assert ended.wait(300)
     assert local_aws.client("s3").get_object(Bucket=bucket, Key="a")["Body"].read() == b"late"
 
 
 def test_faults_are_added_listed_and_cleared_from_the_command_line(local_aws: LocalAws) -> None:
-    arguments = ("--api", "s3:PutObject", "--code", "SlowDown", "--times", "2")
+    local_aws.admin("faults/clear")  # those of other tests that are used up are listed, too
+    nobodys = ("--role", "nobody")
+    arguments = ("--api", "s3:PutObject", "--code", "SlowDown", "--times", "2", *nobodys)
     added = local_aws.run("faults", "add", *arguments)
     assert "s3:PutObject fails with SlowDown (503), 2 times." in added.stdout
-    slow = local_aws.run("faults", "add", "--api", "sqs:*", "--delay", "0.1")
+    slow = local_aws.run("faults", "add", "--api", "sqs:*", "--delay", "0.1", *nobodys)
     assert "sqs:* answers after 0.1 s, once." in slow.stdout
     listed = local_aws.run("faults", "list")
     assert "s3:PutObject fails with SlowDown (503)" in listed.stdout

@@ -290,8 +290,7 @@ def test_an_update_adds_a_column_and_keeps_rows_and_snapshots(tables: Tables) ->
     tables.aws.client("s3").put_object(**place, Body=json.dumps(template).encode())
     url = f"https://s3.{REGION}.amazonaws.com/{place['Bucket']}/{place['Key']}"
     client.update_stack(StackName=tables.stack, TemplateURL=url, Capabilities=["CAPABILITY_NAMED_IAM"])
-    (described,) = client.describe_stacks(StackName=tables.stack)["Stacks"]
-    assert described["StackStatus"] == "UPDATE_COMPLETE", described
+    assert assembly.settled(client, tables.stack) == "UPDATE_COMPLETE"
     # THEN rows have it, without a value, and the first snapshot is what it was
     counted = "SELECT count(*), count(language) FROM reviews"
     assert tables.rows(counted) == [["3", "0"]]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.assembly import settled
 from tests.local.conftest import ACCOUNT, LocalAws, allow, eventually, unique, zipped
 from tests.local.jobs import Workbench
 from tests.local.test_resource_types import Stack, resource
@@ -120,12 +121,12 @@ def test_a_stacks_role_must_be_allowed_to_pass_what_the_stack_creates(local_aws:
     cloudformation = local_aws.client("cloudformation")
     deployer = local_aws.role("cloudformation", allow("states:*"))
     cloudformation.create_stack(StackName=stack.name, TemplateBody=template, RoleARN=deployer)
+    settled(cloudformation, stack.name)
     assert "iam:PassRole on resource: " + role in stack.reasons()
     second = Stack(local_aws)
     able = local_aws.role("cloudformation", allow("states:*", "iam:PassRole"))
     cloudformation.create_stack(StackName=second.name, TemplateBody=template, RoleARN=able)
-    (described,) = cloudformation.describe_stacks(StackName=second.name)["Stacks"]
-    assert described["StackStatus"] == "CREATE_COMPLETE"
+    assert settled(cloudformation, second.name) == "CREATE_COMPLETE"
 
 
 def test_a_role_for_a_log_group_needs_its_streams_in_the_policy(local_aws: LocalAws) -> None:

@@ -49,7 +49,7 @@ from tests.local.conftest import LocalAws, unique
 from tests.local.jobs import archive
 from tests.local.test_hosting import IMAGE, Host
 
-MINUTE = cdk.Duration.minutes(1)
+LONG = cdk.Duration.hours(1)
 BASE = "/opt/ml/processing"
 # Parts the rows by their sign, and leaves an output empty for which there are none.
 CLEANS = """
@@ -171,7 +171,7 @@ class Machines:
                 image=IMAGE,
                 code=ProcessingCode(uri=self.uri("code/clean.py"), file="clean.py"),
                 arguments=[f"{BASE}/input/raw", f"{BASE}/output"],
-                max_runtime=MINUTE,
+                max_runtime=LONG,
             ),
             job_name=RunName(self.name),
             inputs=[ProcessingInput(name="raw", uri="{% $states.context.Execution.Input.raw %}")],
@@ -189,8 +189,8 @@ class Machines:
         job = TrainingJob(
             role=self._roles[JobKind.TRAINING],
             image=IMAGE,
-            max_runtime=MINUTE,
-            max_wait=MINUTE,
+            max_runtime=LONG,
+            max_wait=LONG,
             metrics={"auroc": r"auroc=([0-9.]+)"},
             hyperparameters={
                 "sagemaker_program": "train.py",
@@ -213,7 +213,7 @@ class Machines:
                     checkpoint_uri=self.uri("checkpoints/"),
                 )
             ],
-            search=Search(trials=8, parallel=2, max_runtime=cdk.Duration.minutes(5), random_seed=3),
+            search=Search(trials=8, parallel=2, max_runtime=LONG, random_seed=3),
             job_name=RunName(self.name),
             assign={"result": TUNING_REPORT},
             assign_best={
@@ -230,7 +230,7 @@ class Machines:
             scope,
             "Predict",
             job=TransformJob(
-                max_runtime=cdk.Duration.minutes(2),
+                max_runtime=LONG,
                 content_type="text/csv",
                 accept="text/csv",
                 split="Line",
@@ -263,7 +263,7 @@ class Machines:
             "Start",
             pipeline_name=self.name,
             parameters={"Data": "{% $states.input.data %}"},
-            max_runtime=MINUTE,
+            max_runtime=LONG,
             assign={"result": "{% $states.result.PipelineExecutionArn %}"},
         )
 
@@ -362,6 +362,7 @@ def test_a_job_whose_answer_was_lost_is_waited_for_and_not_made_twice(machines: 
     done = machines.run("Clean", {"raw": machines.uri("raw/")}, name=name)
     assert done["status"] == "SUCCEEDED", done.get("cause")
     assert machines.aws.fault_hits(fault) == 1
+    machines.aws.admin("faults/clear")
     listed = machines.aws.client("sagemaker").list_processing_jobs(NameContains=name)
     assert len(listed["ProcessingJobSummaries"]) == 1
 

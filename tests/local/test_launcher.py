@@ -140,7 +140,7 @@ def test_following_the_log_shows_what_is_added_and_ends_quietly(tmp_path: Path) 
         file.write("second\n")
     assert following.stdout.readline() == "second\n"
     following.send_signal(signal.SIGINT)
-    _, error = following.communicate(timeout=20)
+    _, error = following.communicate(timeout=300)
     assert (following.returncode, error) == (0, "")
 
 

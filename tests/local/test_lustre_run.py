@@ -20,7 +20,7 @@ from tests.local.training_machine import IMAGE
 SCRIPT = """
 import os, pathlib, time
 read = pathlib.Path(os.environ["SM_CHANNEL_TRAIN"], "rows.csv").read_text()
-time.sleep(60 if read == "wait" else 0)
+time.sleep(3600 if read == "wait" else 0)
 pathlib.Path(os.environ["SM_MODEL_DIR"], "read.txt").write_text(str(1 / len(read)))
 """
 
@@ -57,8 +57,8 @@ class Runs:
             source=SourceCode(zone=zone, key="source.tar.gz", entry_point="train.py"),
             checkpoints=zone,
             output=zone,
-            max_runtime=cdk.Duration.minutes(1),
-            max_wait=cdk.Duration.minutes(1),
+            max_runtime=cdk.Duration.hours(1),
+            max_wait=cdk.Duration.hours(1),
             vpc=vpc,
             job_name_prefix=unique("t")[:14],
         )

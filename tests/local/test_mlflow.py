@@ -109,7 +109,7 @@ def test_both_are_deployed_and_changed(local_aws: LocalAws, role: str) -> None:
         template = json.dumps({"Resources": resources, "Outputs": outputs})
         getattr(cloudformation, f"{operation}_stack")(StackName=name, TemplateBody=template)
         waiter = cloudformation.get_waiter(f"stack_{operation}_complete")
-        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
         (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
@@ -156,7 +156,7 @@ def test_a_job_finds_the_mlflow_of_this_machine(
         cwd=ROOT / "local",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     variables, said = json.loads(asked.stdout)

@@ -198,7 +198,7 @@ def test_a_policy_is_deployed_changed_and_taken_away(sagemaker: Any, local_aws: 
         body = json.dumps({"Resources": {"Group": group}})
         getattr(cloudformation, f"{operation}_stack")(StackName=name, TemplateBody=body)
         waiter = cloudformation.get_waiter(f"stack_{operation}_complete")
-        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
 
     for operation, account in (("create", "444455556666"), ("update", "777788889999")):
         deploy(operation, account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import aws_cdk as cdk
@@ -73,9 +74,10 @@ class Deployed:
             # The list comes in pages, however few there are in a test.
             states[name]["Arguments"]["MaxResults"] = 1
             states[name]["Arguments"]["StatusFilter"] = listed
-        self.machine = aws.machine(role, states, parsed["StartAt"], TimeoutSeconds=120)
+        self.machine = aws.machine(role, states, parsed["StartAt"], TimeoutSeconds=3600)
 
     def start(self, name: str, **given: Any) -> str:
+        time.sleep(0.002)  # the service tells runs apart by the millisecond of their start
         started = self.aws.client("stepfunctions").start_execution(
             stateMachineArn=self.machine,
             name=name,
@@ -126,7 +128,7 @@ def test_runs_take_turns_the_oldest_first(deployed: Deployed) -> None:
 
 
 def test_a_run_that_was_stopped_gives_its_turn_back(deployed: Deployed) -> None:
-    stuck = deployed.start("stuck", seconds=100)
+    stuck = deployed.start("stuck", seconds=3000)
     waiting = deployed.start("waiting")
     deployed.aws.client("stepfunctions").stop_execution(executionArn=stuck)
     assert deployed.aws.execution_end(waiting)["status"] == "SUCCEEDED"
@@ -144,7 +146,7 @@ def test_a_run_that_the_list_does_not_know_asks_a_few_times_more_and_goes_on(
 
 def test_a_run_that_waits_too_long_fails_under_a_name_of_its_own(local_aws: LocalAws, written: str) -> None:
     deployed = Deployed(local_aws, written, wait=0)
-    stuck = deployed.start("stuck", seconds=100)
+    stuck = deployed.start("stuck", seconds=3000)
     try:
         end = local_aws.execution_end(deployed.start("impatient"))
     finally:

@@ -25,16 +25,17 @@ class Example:
         self.aws, self._folder = aws, folder
         place = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
         environment = os.environ | place | {"CDK_OUTDIR": str(folder / "cdk.out")}
-        subprocess.run([sys.executable, str(EXAMPLE / "app.py")], env=environment, check=True, timeout=300)
+        subprocess.run([sys.executable, str(EXAMPLE / "app.py")], env=environment, check=True, timeout=1800)
 
     def cdk(self, *arguments: str) -> None:
-        watched = (str(COMMAND), "deploy-watch", "--state-dir", str(self.aws.state_dir), "--")
+        state = ("--state-dir", str(self.aws.state_dir))
+        watched = (str(COMMAND), "deploy-watch", *state, "--timeout", "600", "--")
         done = subprocess.run(
             [*watched, str(CDK), *arguments],
             cwd=self._folder,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1800,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -51,7 +52,7 @@ class Example:
         exports = self.aws.run("env").stdout
         command = shlex.join([sys.executable, str(EXAMPLE / "try_it.py"), *arguments])
         done = subprocess.run(
-            ["sh", "-c", f"{exports}\n{command}"], capture_output=True, text=True, timeout=300, check=False
+            ["sh", "-c", f"{exports}\n{command}"], capture_output=True, text=True, timeout=1800, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

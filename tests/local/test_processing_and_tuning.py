@@ -103,10 +103,14 @@ def ended(sagemaker: Any, noun: str, name: str) -> dict[str, Any]:
 def test_a_processing_job_reads_and_writes_s3(bench: Workbench, sagemaker: Any) -> None:
     url, queue = bench.aws.queue("events")
     events, rule = bench.aws.client("events"), unique("rule")
-    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Processing Job State Change"]}
+    request = processing(bench, Tags=[{"Key": "team", "Value": "reviews"}])
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Processing Job State Change"],
+        "detail": {"ProcessingJobName": [request["ProcessingJobName"]]},
+    }
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": queue}])
-    request = processing(bench, Tags=[{"Key": "team", "Value": "reviews"}])
     arn = sagemaker.create_processing_job(**request)["ProcessingJobArn"]
     name = request["ProcessingJobName"]
     described = ended(sagemaker, "ProcessingJob", name)
@@ -149,7 +153,7 @@ def test_what_processing_cannot_do_here_fails_by_name(bench: Workbench, sagemake
 
 
 def test_a_processing_job_is_stopped(bench: Workbench, sagemaker: Any) -> None:
-    request = processing(bench, "import time; print('started', flush=True); time.sleep(60)")
+    request = processing(bench, "import time; print('started', flush=True); time.sleep(3600)")
     name = request["ProcessingJobName"]
     sagemaker.create_processing_job(**request)
     eventually(
@@ -310,7 +314,7 @@ def test_what_a_search_cannot_do_here_fails_by_name(
 
 def test_a_search_that_is_stopped_stops_its_children(bench: Workbench, sagemaker: Any) -> None:
     request = tuning(bench)
-    sleeps = bench.request("import time; print('score=1.0', flush=True); time.sleep(60)")
+    sleeps = bench.request("import time; print('score=1.0', flush=True); time.sleep(3600)")
     request["TrainingJobDefinition"]["StaticHyperParameters"] = sleeps["HyperParameters"]
     name = request["HyperParameterTuningJobName"]
     sagemaker.create_hyper_parameter_tuning_job(**request)

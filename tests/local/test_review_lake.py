@@ -48,7 +48,7 @@ def lake(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Itera
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         made = Lake(local_aws, assembly.deploy(local_aws, stack))
         explore.upload(made.owner, made.deployed, Path(fetch_reviews().path), "amazon.csv")
-        explore.gate_ends(made.owner, made.deployed, 1)
+        explore.gate_ends(made.owner, made.deployed, 1, seconds=900)
         yield made
     assembly.destroy(local_aws, stack)
 
@@ -93,7 +93,7 @@ def test_the_profile_is_that_of_the_file(lake: Lake) -> None:
 def test_the_gate_judges_each_upload_and_its_outcomes_can_be_queried(lake: Lake, tmp_path: Path) -> None:
     # GIVEN the reviews, which have passed; WHEN a spoiled copy arrives
     explore.upload(lake.owner, lake.deployed, spoiled(tmp_path), "spoiled.csv")
-    runs = explore.gate_ends(lake.owner, lake.deployed, 2)
+    runs = explore.gate_ends(lake.owner, lake.deployed, 2, seconds=900)
     # THEN it is refused
     assert sorted((run["status"], run.get("error")) for run in runs) == [
         ("FAILED", "QualityGateFailed"),

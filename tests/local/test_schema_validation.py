@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.assembly import settled
 from tests.local.conftest import LocalAws, unique
 from tests.local.test_resource_types import Stack, resource
 
@@ -119,6 +120,7 @@ def test_a_condition_on_a_joined_list_sees_its_text(stack: Stack) -> None:
     }
     client = stack.aws.client("cloudformation")
     client.create_stack(StackName=stack.name, TemplateBody=json.dumps(template))
+    settled(client, stack.name)
     found = client.describe_stack_resources(StackName=stack.name)["StackResources"]
     assert [resource["LogicalResourceId"] for resource in found] == ["Always"]
 
@@ -134,4 +136,4 @@ def test_only_the_chosen_branch_of_a_condition_is_checked(stack: Stack) -> None:
     }
     client = stack.aws.client("cloudformation")
     client.create_stack(StackName=stack.name, TemplateBody=json.dumps(template))
-    assert client.describe_stacks(StackName=stack.name)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+    assert settled(client, stack.name) == "CREATE_COMPLETE"

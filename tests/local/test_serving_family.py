@@ -73,7 +73,8 @@ def deploy(stack: cdk.Stack, host: Host) -> tuple[Stack, dict[str, str]]:
 
 
 def test_each_days_rows_are_predicted_into_a_folder_of_the_day(host: Host) -> None:
-    # GIVEN rows of today, and a machine that predicts them in the model's own role
+    # GIVEN rows of today (and of tomorrow: midnight may come between), and a machine that predicts them in
+    # the model's own role
     stack = new_stack("Batch")
     zone = zone_of(stack, host)
     batch = BatchTransform(
@@ -97,8 +98,9 @@ def test_each_days_rows_are_predicted_into_a_folder_of_the_day(host: Host) -> No
     cdk.CfnOutput(stack, "Machine", value=batch.state_machine.state_machine_arn)
     deployed, outputs = deploy(stack, host)
     states = host.aws.client("stepfunctions")
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    host.bench.put(f"batch/rows/day={today}/a.csv", "1\n2\n3\n")
+    today = datetime.datetime.now(datetime.UTC).date()
+    for day in (today, today + datetime.timedelta(1)):
+        host.bench.put(f"batch/rows/day={day.isoformat()}/a.csv", "1\n2\n3\n")
     # WHEN it is started
     arn = states.start_execution(stateMachineArn=outputs["Machine"], input="{}")["executionArn"]
     described: dict[str, Any] = {}
@@ -110,9 +112,12 @@ def test_each_days_rows_are_predicted_into_a_folder_of_the_day(host: Host) -> No
     eventually(over, 60, "the end of the run")
     # THEN the predictions are in the folder of the day
     assert described["status"] == "SUCCEEDED", described
-    assert host.bench.get(f"batch/predicted/day={today}/a.csv.out") == b"2.0\n4.0\n6.0\n"
+    (predicted,) = host.bench.keys("batch/predicted/")
+    began = described["startDate"].astimezone(datetime.UTC).date()
+    assert predicted == f"batch/predicted/day={began.isoformat()}/a.csv.out"
+    assert host.bench.get(predicted) == b"2.0\n4.0\n6.0\n"
     # AND a run without data fails with the reason
-    for key in host.bench.keys(f"batch/rows/day={today}/"):
+    for key in host.bench.keys("batch/rows/"):
         host.aws.client("s3").delete_object(Bucket=host.bench.bucket, Key=key)
     arn = states.start_execution(stateMachineArn=outputs["Machine"], input="{}")["executionArn"]
     eventually(over, 60, "the end of the run")

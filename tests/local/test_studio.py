@@ -335,7 +335,10 @@ def test_an_end_that_is_throttled_and_delivered_late_leaves_nothing(office: Offi
     for api in ("DeleteApp", "ListSpaces", "DeleteSpace", "DeleteUserProfile", "DeleteDomain"):
         office.aws.admin("faults/add", api=f"sagemaker:{api}", role="*Ending*", throttle=True, times=1)
     # WHEN
-    status = office.delete()
+    try:
+        status = office.delete()
+    finally:
+        office.aws.admin("faults/clear")
     # THEN
     assert status == "DELETE_COMPLETE", office.reasons()
     with pytest.raises(ClientError, match="ResourceNotFound"):

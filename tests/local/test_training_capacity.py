@@ -18,7 +18,7 @@ FAILS = "raise RuntimeError('the script was asked to fail')"
 # Too slow on the first type, and quick on the other.
 SLOW_ON = """
 import os, time
-time.sleep(60 if os.environ["SM_CURRENT_INSTANCE_TYPE"] == "ml.c4.xlarge" else 0)
+time.sleep(3600 if os.environ["SM_CURRENT_INSTANCE_TYPE"] == "ml.c4.xlarge" else 0)
 """
 # Four steps, each with a checkpoint. After all but the last it waits to be interrupted, if it is told so.
 STEPS = """
@@ -33,7 +33,7 @@ while len(steps) < 4:
     checkpoint.write_text(json.dumps(steps))
     print(f"step={len(steps)}", flush=True)
     if len(steps) < 4 and "INTERRUPTED" in os.environ:
-        time.sleep(60)
+        time.sleep(3600)
 pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps(steps))
 """
 
@@ -108,7 +108,7 @@ def test_without_spot_capacity_the_last_resort_is_on_demand(local_aws: LocalAws)
     spot, on_demand = machine.jobs()
     assert spot["EnableManagedSpotTraining"] is True
     assert on_demand["EnableManagedSpotTraining"] is False
-    assert on_demand["StoppingCondition"] == {"MaxRuntimeInSeconds": 60}
+    assert on_demand["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
     assert done["output"]["report"]["spot"] is False
 
 
@@ -137,7 +137,7 @@ def test_a_job_that_used_up_its_waiting_time_goes_on_on_another_type_and_not_on_
     alone = TrainingMachine.of(local_aws, SLOW_ON, instance_type="ml.c4.xlarge", **times)
     retry = CapacityRetry(fallback_types=["ml.c5.2xlarge"])
     other = TrainingMachine.of(
-        local_aws, SLOW_ON, instance_type="ml.c4.xlarge", capacity_retry=retry, **times
+        local_aws, SLOW_ON, instance_type="ml.c4.xlarge", capacity_retry=retry, first_try_seconds=3
     )
     runs = [alone.start(), other.start()]
     failed, succeeded = (local_aws.execution_end(run, 60) for run in runs)

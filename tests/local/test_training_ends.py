@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import LocalAws, alive, eventually
+from tests.local.conftest import LocalAws, alive, eventually, free_port
+from tests.local.instances import up
 from tests.local.jobs import Workbench
 
+# Goes on after its second epoch when the file GO_ON is there, or is interrupted in it.
 COUNTS = """
-    import os, pathlib, signal, sys, time
+    import os, pathlib, time
     folder = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "checkpoints")
+    go_on = pathlib.Path(os.environ["GO_ON"])
     start = int((folder / "epoch").read_text()) if (folder / "epoch").exists() else 0
     print(f"start={start}", flush=True)
     for epoch in range(start, 6):
         (folder / "epoch").write_text(str(epoch + 1))
         print(f"epoch={epoch} loss={1 / (epoch + 1):.3f}", flush=True)
-        time.sleep(0.4)
+        while epoch == 1 and not go_on.exists():
+            time.sleep(0.05)
     pathlib.Path(os.environ["SM_MODEL_DIR"], "model").write_text(str(start))
 """
 SLEEPS = """
     import time
     print("sleeping", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -70,7 +76,7 @@ def test_stopping_a_job_keeps_what_it_has_made(bench: Workbench) -> None:
             sys.exit(0)
         signal.signal(signal.SIGTERM, save)
         print("training", flush=True)
-        time.sleep(60)
+        time.sleep(3600)
     """
     name = bench.start(bench.request(script))
     bench.wait_for_log(name, "training")
@@ -83,13 +89,22 @@ def test_stopping_a_job_keeps_what_it_has_made(bench: Workbench) -> None:
         bench.aws.client("sagemaker").stop_training_job(TrainingJobName=name)
 
 
-def test_a_script_that_ignores_sigterm_is_killed_with_its_children(bench: Workbench) -> None:
+@pytest.fixture
+def hasty(state_dir: Path) -> Workbench:
+    """An instance that kills what does not end by itself a second after SIGTERM."""
+    started = up(state_dir, "--port", str(free_port()), "--spot-notice", "1.5", "--no-schedules", "--json")
+    assert started.returncode == 0, started.stderr
+    return Workbench.of(LocalAws(json.loads(started.stdout)["endpoint"], state_dir))
+
+
+def test_a_script_that_ignores_sigterm_is_killed_with_its_children(hasty: Workbench) -> None:
+    bench = hasty
     script = """
         import signal, subprocess, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen(["sleep", "600"])  # inherits what is ignored
+        child = subprocess.Popen(["sleep", "3600"])  # inherits what is ignored
         print(f"child={child.pid}", flush=True)
-        time.sleep(60)
+        time.sleep(3600)
     """
     name = bench.start(bench.request(script))
     bench.wait_for_log(name, "child=")
@@ -107,20 +122,24 @@ def test_the_maximum_run_time_ends_a_job_as_stopped(bench: Workbench) -> None:
     assert described["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
-def test_checkpoints_are_restored_at_the_start_and_copied_while_it_runs(bench: Workbench) -> None:
-    request = bench.spot_request(COUNTS)
+def test_checkpoints_are_restored_at_the_start_and_copied_while_it_runs(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go-on"
+    request = bench.spot_request(COUNTS, Environment={"GO_ON": str(go_on)})
     name = request["TrainingJobName"]
     bench.put(f"checkpoints/{name}/epoch", "1")
     bench.start(request)
     eventually(lambda: bench.get(f"checkpoints/{name}/epoch") != b"1", 10, "a copied checkpoint")
     assert bench.describe(name)["TrainingJobStatus"] == "InProgress"
+    go_on.touch()
     bench.end_of(name)
     assert bench.log(name)[0] == "start=1"
     assert bench.get(f"checkpoints/{name}/epoch") == b"6"
 
 
-def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(bench: Workbench) -> None:
-    request = bench.spot_request(COUNTS)
+def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(bench: Workbench, tmp_path: Path) -> None:
+    request = bench.spot_request(COUNTS, Environment={"GO_ON": str(tmp_path / "never")})
     name = bench.start(request)
     bench.wait_for_log(name, "epoch=1")
     done = bench.aws.run("faults", "interrupt", name)

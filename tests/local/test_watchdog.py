@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.local.conftest import COMMAND, LocalAws, eventually, local_aws_command, unique
+from tests.local.test_resource_types import LONGEST_ANSWER
 
 # Starts a stack whose custom resource never answers, and waits for it as a deploy command does.
 HANGS = """
@@ -21,7 +22,7 @@ cloudformation = boto3.client("cloudformation")
 name, function = sys.argv[1:]
 resources = {"Never": {"Type": "Custom::Never", "Properties": {"ServiceToken": function}}}
 cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
-time.sleep(300)
+time.sleep(3600)
 """
 
 
@@ -49,8 +50,7 @@ def test_a_hang_is_ended_and_tells_what_was_in_progress(local_aws: LocalAws, han
     assert "No event for 3 s. In progress: " in done.stdout
     assert f"{hanging[2]}/Never" in done.stdout
     # AND what hangs holds other stacks back for a while, and not for ever
-    seconds = [stack_seconds(local_aws) for _ in range(2)]
-    assert seconds[1] < 3, seconds
+    eventually(lambda: stack_seconds(local_aws) < LONGEST_ANSWER, 30, "a stack that is not held back")
 
 
 def stack_seconds(aws: LocalAws) -> float:
@@ -63,7 +63,7 @@ def stack_seconds(aws: LocalAws) -> float:
 
 def test_interrupting_the_watch_ends_the_command(local_aws: LocalAws, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    script = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+    script = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(3600)"
     watching = subprocess.Popen(
         [
             *(str(COMMAND), "deploy-watch", "--state-dir", str(local_aws.state_dir), "--"),
@@ -74,7 +74,7 @@ def test_interrupting_the_watch_ends_the_command(local_aws: LocalAws, tmp_path: 
     )
     eventually(lambda: pid_file.exists() and pid_file.read_text() != "", 20, "the start of the command")
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(20) == 130
+    assert watching.wait(300) == 130
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
 

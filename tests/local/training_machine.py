@@ -32,8 +32,14 @@ class TrainingMachine:
     prefix: str
 
     @classmethod
-    def of(cls, aws: LocalAws, script: str, **options: Any) -> TrainingMachine:
-        """The machine for a script, with these options of SpotTraining."""
+    def of(
+        cls, aws: LocalAws, script: str, *, first_try_seconds: int | None = None, **options: Any
+    ) -> TrainingMachine:
+        """The machine for a script, with these options of SpotTraining.
+
+        The first of several tries may be given less time than the options say: it is to run out of it, and
+        the others are not, however busy the machine is.
+        """
         bucket, prefix = aws.bucket(), unique("t")[:14]
         aws.client("s3").put_object(Bucket=bucket, Key="source.tar.gz", Body=archive({"train.py": script}))
         template = _template(bucket, prefix, options)
@@ -42,6 +48,13 @@ class TrainingMachine:
         (machine,) = _of_type(template, "AWS::StepFunctions::StateMachine").values()
         definition = json.loads(_text(machine["Properties"]["DefinitionString"], roles))
         definition["States"]["Train: look again later"]["Seconds"] = 1
+        if first_try_seconds is not None:
+            arguments = definition["States"]["Train"]["Arguments"]
+            given = arguments["StoppingCondition"]
+            less = dict.fromkeys(given, first_try_seconds)
+            arguments["StoppingCondition"] = (
+                f"{{% $capacityTries > 0 ? {json.dumps(given)} : {json.dumps(less)} %}}"
+            )
         role = _text(machine["Properties"]["RoleArn"], roles)
         made = aws.client("stepfunctions").create_state_machine(
             name=unique("machine"), roleArn=role, definition=json.dumps(definition)
@@ -86,12 +99,11 @@ class TrainingMachine:
 
     def states_of(self, execution: str) -> list[str]:
         """The names of the states that a run entered, in order."""
-        pages = self.aws.client("stepfunctions").get_execution_history(
-            executionArn=execution, maxResults=1000
-        )
+        pages = self.aws.client("stepfunctions").get_paginator("get_execution_history")
         return [
             event["stateEnteredEventDetails"]["name"]
-            for event in pages["events"]
+            for page in pages.paginate(executionArn=execution)
+            for event in page["events"]
             if "stateEnteredEventDetails" in event
         ]
 
@@ -110,8 +122,8 @@ def _template(bucket: str, prefix: str, options: dict[str, Any]) -> dict[str, An
         "source": SourceCode(zone=zone, key="source.tar.gz", entry_point="train.py"),
         "checkpoints": zone,
         "output": zone,
-        "max_runtime": cdk.Duration.seconds(60),
-        "max_wait": cdk.Duration.seconds(60),
+        "max_runtime": cdk.Duration.hours(1),
+        "max_wait": cdk.Duration.hours(1),
         "job_name_prefix": prefix,
     }
     training = SpotTraining(stack, "Training", **{**defaults, **options})
