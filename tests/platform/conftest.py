@@ -20,7 +20,7 @@ from tests.platform.deployed import Deployed, Run
 from tests.platform.training_sources import Model
 
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
-SPOT_NOTICE = 2.0
+SPOT_NOTICE = 60.0
 SOURCE_KEY = "source/sourcedir.tar.gz"
 DATA_NAME = "amazon-reviews.csv"
 # Each name is a model of its own for the stand-in; a test that needs a new model takes one that no other has.
@@ -43,7 +43,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, assemblies: Path) -> Iter
     state_dir = tmp_path_factory.mktemp("platform-aws")
     up = local_aws_command(
         *("up", "--port", str(free_port()), "--spot-notice", str(SPOT_NOTICE)),
-        *("--json", "--state-dir", str(state_dir)),
+        *("--no-schedules", "--json", "--state-dir", str(state_dir)),
     )
     assert up.returncode == 0, up.stderr
     aws = LocalAws(json.loads(up.stdout)["endpoint"], state_dir)
@@ -60,9 +60,9 @@ def deploy(aws: LocalAws, folder: Path) -> None:
         [str(CDK), "bootstrap", *quiet, f"aws://{ACCOUNT}/{REGION}"],
         [str(CDK), "deploy", "--all", *quiet, "--require-approval", "never", "--concurrency", "4"],
     ):
-        watched = [str(COMMAND), "deploy-watch", "--state-dir", str(aws.state_dir), "--", *command]
+        watch = [str(COMMAND), "deploy-watch", "--state-dir", str(aws.state_dir), "--timeout", "600", "--"]
         done = subprocess.run(
-            watched, cwd=aws.state_dir, capture_output=True, text=True, timeout=300, check=False
+            [*watch, *command], cwd=aws.state_dir, capture_output=True, text=True, timeout=1800, check=False
         )
         assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
 

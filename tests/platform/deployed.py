@@ -209,10 +209,11 @@ class Deployed:
 
     def recorded(self) -> list[str]:
         """The names of all runs whose failure was recorded."""
-        listed = self.aws.client("s3").list_object_versions(Bucket=self.features, Prefix="failures/")
+        pages = self.aws.client("s3").get_paginator("list_object_versions")
         return [
             entry["Key"].removeprefix("failures/").removesuffix(".json")
-            for entry in listed.get("Versions", [])
+            for page in pages.paginate(Bucket=self.features, Prefix="failures/")
+            for entry in page.get("Versions", [])
         ]
 
     def notifications(self, run: Run) -> list[dict[str, str]]:
@@ -308,7 +309,7 @@ class Deployed:
             root = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test").get_credentials()
             SigV4Auth(credentials or root, service, REGION).add_auth(request)
         # The local AWS has the URLs of the real one, and serves them by their Host header.
-        connection = http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=LONGEST_RUN)
         try:
             connection.request(method, path, request.data, dict(request.headers.items()))
             response = connection.getresponse()
@@ -322,6 +323,14 @@ class Deployed:
         """The JSON lines in the log of a function."""
         group = self.functions[handler]["LoggingConfig"]["LogGroup"]
         return [json.loads(line) for line in self.log_text(group) if line.startswith("{")]
+
+    def answers_of_start(self, run: str) -> list[dict[str, Any]]:
+        """What the start function made of each event of the upload that a run is named after."""
+        return [
+            line
+            for line in self.log_lines("start.handler")
+            if line.get("run") == run and line.get("message") in ("started", "not started")
+        ]
 
     def log_text(self, group: str) -> list[str]:
         logs = self.aws.client("logs")
@@ -351,7 +360,7 @@ class Deployed:
             "lambda:InvokeFunction",
             role=self.machine_role,
             resource=f"*:function:{name}*",
-            delay=LONGEST_RUN,
+            delay=3600,
         )
         try:
             yield lambda: self.aws.fault_hits(number) == 1
@@ -378,7 +387,7 @@ class Deployed:
 
     def _download(self, location: str) -> bytes:
         url = urlsplit(location)
-        connection = http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=LONGEST_RUN)
         try:
             connection.request("GET", f"{url.path}?{url.query}" if url.query else url.path)
             content = connection.getresponse().read()

@@ -57,7 +57,7 @@ class Caller:
         finally:
             self._over.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(LONGEST_RUN)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def watching(platform: Deployed) -> Iterator[list[dict[str, float]]]:
         yield seen
     finally:
         over.set()
-        thread.join(30)
+        thread.join(LONGEST_RUN)
 
 
 def alarm_on(platform: Deployed, metric: str) -> str:

@@ -92,37 +92,44 @@ def test_an_object_elsewhere_or_nowhere_is_refused(platform: Deployed, first_run
 
 
 @contextlib.contextmanager
-def impatient(platform: Deployed) -> Iterator[str]:
-    """A queue that gives back after a second what failed."""
-    sqs, url = platform.aws.client("sqs"), platform.outputs["PredictionQueueUrl"]
-    name = "VisibilityTimeout"
+def impatient(platform: Deployed, url: str) -> Iterator[None]:
+    """The queue gives back after a second what failed."""
+    sqs, name = platform.aws.client("sqs"), "VisibilityTimeout"
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "1"})
     try:
-        yield url
+        yield
     finally:
         sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+def is_empty(platform: Deployed, url: str) -> bool:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counts = platform.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return all(counts["Attributes"][name] == "0" for name in names)
 
 
 def test_messages_are_predicted_and_a_poison_one_ends_in_the_dead_letters(
     platform: Deployed, expected: dict[str, Any]
 ) -> None:
-    # GIVEN two messages, of which one can never be predicted
-    sqs = platform.aws.client("sqs")
-    with impatient(platform) as url:
-        good = sqs.send_message(QueueUrl=url, MessageBody=BODY)["MessageId"]
+    # GIVEN a message
+    sqs, url = platform.aws.client("sqs"), platform.outputs["PredictionQueueUrl"]
+    good = sqs.send_message(QueueUrl=url, MessageBody=BODY)["MessageId"]
+    # WHEN Lambda has read it THEN its predictions lie in the lake
+    found: dict[str, Any] = {}
+
+    def predicted() -> bool:
+        found.update(predictions(platform))
+        return good in found
+
+    eventually(predicted, 30, "the predictions of a message")
+    assert found[good]["predictions"] == expected["predictions"]
+    assert found[good]["model"] == expected["model"]["sha256"]
+    # AND it is gone from the queue: an impatient one would give it back to be predicted again
+    eventually(lambda: is_empty(platform, url), 30, "an empty queue")
+    with impatient(platform, url):
+        # AND one that can never be predicted is, after three tries, in the dead letters, as it came
         sqs.send_message(QueueUrl=url, MessageBody='{"instances": [{"text": 5}]}')
-        # WHEN Lambda has read them THEN the predictions of the good one lie in the lake
-        found: dict[str, Any] = {}
-
-        def predicted() -> bool:
-            found.update(predictions(platform))
-            return good in found
-
-        eventually(predicted, 30, "the predictions of a message")
-        assert found[good]["predictions"] == expected["predictions"]
-        assert found[good]["model"] == expected["model"]["sha256"]
-        # AND the other one, after three tries, in the dead letters, as it came
         redrive = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
         name = json.loads(redrive["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
         letters = sqs.get_queue_url(QueueName=name)["QueueUrl"]
@@ -135,7 +142,7 @@ def test_messages_are_predicted_and_a_poison_one_ends_in_the_dead_letters(
 
         eventually(given_up, 60, "a dead letter")
     assert bodies == ['{"instances": [{"text": 5}]}']
-    assert set(found) == {good}
+    assert set(predictions(platform)) == {good}
 
 
 def predictions(platform: Deployed) -> dict[str, Any]:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 @pytest.fixture(scope="module")
 def interrupted(platform: Deployed, first_run: Run, content: bytes) -> Run:
     """The data of the first run again, under another name; its training loses its machine after a fold."""
-    with source_of_training(platform, training_sources.slow()):
+    with source_of_training(platform, training_sources.interruptible()):
         (arn,) = platform.started(platform.upload("interrupted.csv", content))
         name = job_of(platform, arn)
         checkpoint = f"checkpoints/{name}/cross-validation.json"

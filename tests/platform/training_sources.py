@@ -1,4 +1,5 @@
-"""Source archives for training jobs: the real one, a slow one, and a stand-in that is quick and can fail."""
+"""Source archives for training jobs: the real one, one that waits to be interrupted, and a stand-in that is
+quick and can fail."""
 
 from __future__ import annotations
 
@@ -27,20 +28,27 @@ print("cv_auroc=0.81")
 models = pathlib.Path(__file__).parent / "models"
 shutil.copytree(models / mark, os.environ["SM_MODEL_DIR"], dirs_exist_ok=True)
 """
-# The real script, with time between its folds to take the machine away.
-SLOW = """
+# The real script, which waits after its first fold until its machine is taken away.
+INTERRUPTIBLE = """
 import sys, time
 import real
 
-add = real.Checkpoint.add
+add, on_sigterm = real.Checkpoint.add, real._on_sigterm
+
+
+def watched():
+    global terminated
+    terminated = on_sigterm()
+    return terminated
 
 
 def add_and_wait(self, fold):
     add(self, fold)
-    time.sleep(0.6)
+    while len(self.folds) == 1 and not terminated():
+        time.sleep(0.05)
 
 
-real.Checkpoint.add = add_and_wait
+real._on_sigterm, real.Checkpoint.add = watched, add_and_wait
 sys.exit(real.main())
 """
 
@@ -101,9 +109,9 @@ def real() -> bytes:
     return source_archive()
 
 
-def slow() -> bytes:
+def interruptible() -> bytes:
     files: dict[str, str | bytes] = {name: (SOURCE / name).read_bytes() for name in SOURCE_FILES}
-    return archive(files | {"real.py": files["train.py"], "train.py": SLOW})
+    return archive(files | {"real.py": files["train.py"], "train.py": INTERRUPTIBLE})
 
 
 def stand_in(model: Model, variants: Iterable[str]) -> bytes:
