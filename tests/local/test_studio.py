@@ -194,16 +194,24 @@ def test_a_domain_has_its_profiles_spaces_and_home_directories(office: Office) -
     assert len(office.left()) == 5  # two groups, an interface, two mount targets
 
 
-def test_a_person_works_in_places_of_their_own(office: Office) -> None:
+@pytest.fixture(scope="module")
+def at_work(office: Office) -> Any:
+    """SageMaker in the name of ann, who has a space of her own and runs an app in it and in the team's."""
     ann = office.studio_of("ann")
     office.space(ann, "ann-notes", "ann")
     office.app(ann, "ann-notes", ResourceSpec={"InstanceType": "ml.t3.medium"})
-    url = ann.create_presigned_domain_url(DomainId=office.domain, UserProfileName="ann")
-    assert url["AuthorizedUrl"].startswith("https://")
     office.app(ann, "reviews-board")  # the team's
+    return ann
 
 
-def test_a_person_cannot_open_the_places_of_another(office: Office) -> None:
+def test_a_person_works_in_places_of_their_own(office: Office, at_work: Any) -> None:
+    url = at_work.create_presigned_domain_url(DomainId=office.domain, UserProfileName="ann")
+    assert url["AuthorizedUrl"].startswith("https://")
+    apps = office.sagemaker.list_apps(DomainIdEquals=office.domain)["Apps"]
+    assert {app["SpaceName"] for app in apps} == {"ann-notes", "reviews-board"}
+
+
+def test_a_person_cannot_open_the_places_of_another(office: Office, at_work: Any) -> None:
     ann, here = office.studio_of("ann"), {"DomainId": office.domain}
     tried = {
         "open another's place": lambda: ann.create_presigned_domain_url(**here, UserProfileName="ben"),
@@ -259,7 +267,7 @@ def test_people_enter_by_their_own_tag(office: Office) -> None:
         iam.delete_user(UserName=name)
 
 
-def test_the_log_tells_who_runs_what(office: Office) -> None:
+def test_the_log_tells_who_runs_what(office: Office, at_work: Any) -> None:
     answer = office.aws.client("lambda").invoke(FunctionName=office.outputs["Listing"], Payload="{}")
     told = answer["Payload"].read()
     assert "FunctionError" not in answer, told

@@ -157,7 +157,9 @@ def test_state_changes_are_events(bench: Workbench) -> None:
     event = json.loads(message["Body"])
     assert event["resources"] == [described["TrainingJobArn"]]
     assert event["detail"]["SecondaryStatus"] == "Completed"
-    assert event["detail"]["TrainingEndTime"] == int(described["TrainingEndTime"].timestamp() * 1000)
+    # The event's milliseconds are cut off, and the description's microseconds are rounded.
+    ended = described["TrainingEndTime"].timestamp() * 1000
+    assert event["detail"]["TrainingEndTime"] == pytest.approx(ended, rel=0, abs=1)
 
 
 def test_tags_of_a_job_are_kept(bench: Workbench) -> None:
