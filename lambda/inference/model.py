@@ -157,7 +157,9 @@ def _refuse_misfit(manifest: Manifest, session: ort.Session) -> None:
         expected = {manifest.tensor: ("float", len(manifest.inputs))}
     else:
         expected = {field.name: (field.type, 1) for field in manifest.inputs}
-    faults = [f"the model has an input {name!r} that model.json lacks" for name in inputs.keys() - expected]
+    faults = [
+        f"the model has an input {name!r} that model.json lacks" for name in sorted(inputs.keys() - expected)
+    ]
     for name, (kind, width) in expected.items():
         if name not in inputs:
             faults.append(f"model.json has an input {name!r} that the model lacks")
