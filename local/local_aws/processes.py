@@ -20,6 +20,7 @@ from local_aws.settings import MARKER, STATE_DIR_VARIABLE
 
 _PROC = Path("/proc")
 _SERVER = "local_aws.server"
+_KILLED_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -55,11 +56,10 @@ def end_all(instance: str, grace_seconds: float = 5.0) -> int:
     ended = carrying(instance)
     _signal(ended, signal.SIGTERM)
     if not wait_until(lambda: not carrying(instance), grace_seconds):
-        # A process that is starting while we look can fork once more: look until none is left.
-        for _ in range(20):
-            left = carrying(instance)
-            if not left:
-                break
+        # A process that is starting while we look can fork once more, and on a busy machine one that was
+        # killed takes a while to be gone: look until none is left.
+        deadline = time.monotonic() + _KILLED_SECONDS
+        while (left := carrying(instance)) and time.monotonic() < deadline:
             ended |= left
             _signal(left, signal.SIGKILL)
             time.sleep(0.05)

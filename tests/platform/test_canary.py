@@ -269,7 +269,7 @@ def test_a_model_of_older_data_comes_back_only_if_that_is_meant(
     platform: Deployed, rollout: Rollout, first_run: Run, quick: Quick
 ) -> None:
     """That of the first run, which another one has replaced; its version is there already."""
-    before, live = rollout.before, platform.serving()
+    first, live = first_run.output["sha256"], platform.serving()
     key, version = (first_run.output["data"][name] for name in ("key", "versionId"))
     refused = platform.end_of(platform.start_by_hand(key, "back-unasked", version=version))
     assert_failed_once(
@@ -278,8 +278,8 @@ def test_a_model_of_older_data_comes_back_only_if_that_is_meant(
     assert platform.serving() == live
     run = platform.end_of(platform.start_by_hand(key, "back", version=version, allowOlderData=True))
     assert run.status == "SUCCEEDED", run
-    assert run.output["sha256"] == before.sha256
+    assert run.output["sha256"] == first
     serving = platform.serving()
-    assert (serving.sha256, serving.weights) == (before.sha256, {})
+    assert (serving.sha256, serving.weights) == (first, {})
     digests = [each["CustomerMetadataProperties"]["sha256"] for each in platform.packages()]
-    assert digests.count(before.sha256) == 1
+    assert digests.count(first) == 1

@@ -73,9 +73,9 @@ def supervise(
             if reason is None:
                 reason = wanted()
                 if reason is not None:
-                    kill_at = time.time() + context.settings().spot_notice_seconds
+                    kill_at = time.monotonic() + context.settings().spot_notice_seconds
                     processes.end_group(process.pid, signal.SIGTERM)
-            elif time.time() > kill_at:
+            elif time.monotonic() > kill_at:
                 processes.end_group(process.pid, signal.SIGKILL)
     finally:
         end(process)
