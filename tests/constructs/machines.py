@@ -12,7 +12,7 @@ from tests.constructs import support
 
 def definition(stack: cdk.Stack) -> dict[str, Any]:
     """The one state machine's parsed definition, with a mark for what is known only at deployment."""
-    (found,) = task_parameters.definitions(support.synth(stack).to_json()).values()
+    (found,) = task_parameters.definitions(support.document(stack)).values()
     return found
 
 

@@ -92,5 +92,5 @@ class FileSystemTraining:
             query_language=sfn.QueryLanguage.JSONATA,
         )
         cdk.CfnOutput(stack, "Arn", value=machine.state_machine_arn)
-        document: dict[str, Any] = support.synth(stack).to_json()
+        document: dict[str, Any] = support.document(stack)
         return document

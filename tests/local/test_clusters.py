@@ -42,7 +42,7 @@ def template(bucket: str) -> dict[str, Any]:
     )
     image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/train:1"
     BatchCluster(stack, "Batch", network=network, image=image, instance_type="p4d.24xlarge", nodes=2)
-    document: dict[str, Any] = support.synth(stack).to_json()
+    document: dict[str, Any] = support.document(stack)
     return document
 
 

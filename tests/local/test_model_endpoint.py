@@ -63,7 +63,7 @@ def template(host: Host) -> dict[str, Any]:
     endpoint.grant_invoke(caller)
     for name, value in (("Name", endpoint.endpoint_name), ("Role", caller.role_arn)):
         cdk.CfnOutput(stack, name, value=value)
-    document = support.synth(stack).to_json()
+    document = support.document(stack)
     return {part: document[part] for part in ("Resources", "Outputs")}
 
 

@@ -66,7 +66,7 @@ def model_of(stack: cdk.Stack, host: Host, zone: ZoneBase, id: str, factor: int)
 
 
 def deploy(stack: cdk.Stack, host: Host) -> tuple[Stack, dict[str, str]]:
-    document = support.synth(stack).to_json()
+    document = support.document(stack)
     deployed = Stack(host.aws)
     outputs = {name: each["Value"] for name, each in document.get("Outputs", {}).items()}
     return deployed, deployed.deploy(document["Resources"], outputs)

@@ -135,7 +135,7 @@ def _template(bucket: str, prefix: str, options: dict[str, Any]) -> dict[str, An
         definition_body=sfn.DefinitionBody.from_chainable(sfn.Chain.start(step).next(done)),
         query_language=sfn.QueryLanguage.JSONATA,
     )
-    document: dict[str, Any] = support.synth(stack).to_json()
+    document: dict[str, Any] = support.document(stack)
     return document
 
 

@@ -45,7 +45,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     settings = load("dev").model_copy(update={**others, "inference": FULL})
     stacks = compose(support.app(outdir=tmp_path_factory.mktemp("inference")), settings)
     [found] = [stack for stack in stacks if stack.stack_name.endswith("-serving")]
-    template: dict[str, Any] = support.synth(found).to_json()
+    template: dict[str, Any] = support.document(found)
     return template
 
 

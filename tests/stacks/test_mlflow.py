@@ -89,6 +89,6 @@ def test_a_person_decides_where_the_settings_say_so(tmp_path: Path) -> None:
     others = dict.fromkeys(("cost", "security", "audit", "endpoint", "etl"))
     stacks = composed(settings.model_copy(update={"pipeline": pipeline, **others}), tmp_path)
     # THEN its pipeline asks before it deploys
-    (machine,) = task_parameters.definitions(support.synth(stacks["pipeline"]).to_json()).values()
+    (machine,) = task_parameters.definitions(support.document(stacks["pipeline"])).values()
     assert machine["States"]["Register"]["Arguments"]["Payload"]["approval"] == "PendingManualApproval"
     assert machine["States"]["Approve: done"]["Next"].startswith("Deploy")

@@ -89,7 +89,8 @@ class DataLake(DataLakeBase[Zone]):
     ```
 
     Args:
-        zones: Names, or definitions where the defaults do not fit. Default: raw, curated, features, models.
+        zones: Names, or definitions where the defaults do not fit. A name of the default zones has that
+            zone's definition. Default: raw, curated, features, models.
         key: Encrypts all zones. Default: a new key with yearly rotation.
         access_logs: Receives the zones' access logs below ``s3/<zone>/``; it has to admit S3's log delivery.
             Default: a new bucket that keeps them for 365 days.
@@ -132,7 +133,7 @@ class DataLake(DataLakeBase[Zone]):
         for given in zones:
             problems.check_kind("a zone", given, (str, ZoneDefinition), write='ZoneDefinition(name="raw")')
         problems.raise_if_any()
-        definitions = [ZoneDefinition(name=zone) if isinstance(zone, str) else zone for zone in zones]
+        definitions = [_defined(zone) if isinstance(zone, str) else zone for zone in zones]
         _check_names(problems, [definition.name for definition in definitions])
         for definition in definitions:
             definition.check(problems, destroy=destroy)
@@ -216,6 +217,10 @@ class ImportedDataLake(DataLakeBase[ZoneBase]):
         self.zones = MappingProxyType(
             {zone.name: Zone.from_attributes(self, _construct_id(zone.name), zone) for zone in zones}
         )
+
+
+def _defined(name: str) -> ZoneDefinition:
+    return next((zone for zone in DEFAULT_ZONES if zone.name == name), ZoneDefinition(name=name))
 
 
 def _check_names(problems: Problems, names: Sequence[str]) -> None:

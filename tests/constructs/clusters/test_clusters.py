@@ -462,7 +462,7 @@ def test_one_node_needs_no_fabric() -> None:
 
 
 def at_rest_of(stack: cdk.Stack, kind: str) -> list[at_rest.Line]:
-    found = at_rest.lines("Test", support.synth(stack).to_json())
+    found = at_rest.lines("Test", support.document(stack))
     return [line for line in found if line.type == kind]
 
 

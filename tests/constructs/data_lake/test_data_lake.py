@@ -191,6 +191,16 @@ def test_zones_are_found_by_name_and_by_attribute() -> None:
     assert lake.zone("curated") is lake.curated
 
 
+def test_a_name_of_a_default_zone_has_its_definition() -> None:
+    every, one = support.stack(), support.stack()
+    DataLake(every, "Lake")
+    DataLake(one, "Lake", zones=["models"])
+    for kind in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::Glue::Database"):
+        defined = {name: found for name, found in support.resources(every, kind).items() if "Models" in name}
+        assert defined
+        assert support.resources(one, kind).items() >= defined.items()
+
+
 def test_an_unknown_zone_is_answered_with_those_that_exist() -> None:
     lake = DataLake(support.stack(), "Lake", zones=["landing", "gold"])
     with pytest.raises(ConfigurationError, match=r"zone 'raw'; allowed: 'landing', 'gold'; write: DataLake"):

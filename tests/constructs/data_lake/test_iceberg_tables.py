@@ -285,7 +285,7 @@ def test_a_namespace_that_s3_would_refuse_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def machine(stack: cdk.Stack) -> dict[str, Any]:
-    template = support.synth(stack).to_json()
+    template = support.document(stack)
     (found,) = task_parameters.definitions(template).values()
     return found
 

@@ -56,7 +56,7 @@ def deployment_in_vpc(stack: cdk.Stack) -> cdk.Stack:
 
 
 def deployment(stack: cdk.Stack, **inference_options: Any) -> cdk.Stack:
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     inference = ServerlessInference(stack, "Inference", models=lake.models, **inference_options)
     Pipeline(
         stack,

@@ -44,7 +44,7 @@ SPLIT = Split(
 
 
 def pipeline(stack: cdk.Stack, **options: Any) -> Pipeline:
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     repository = "arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
     jobs = JobRole(stack, "Jobs", kind=JobKind.PROCESSING, name_prefix="clean-", images=[repository])
     model_role = iam.Role(stack, "ModelRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
@@ -122,7 +122,7 @@ def test_the_parameters_are_those_of_the_apis(built: cdk.Stack) -> None:
 
 
 def test_the_role_of_the_machine_fits_its_tasks(built: cdk.Stack) -> None:
-    platform = Platform({"Test": support.synth(built).to_json()})
+    platform = Platform({"Test": support.document(built)})
     assert list(rules.missing_permissions(platform)) == []
     assert [each for each in rules.unused_permissions(platform) if "xray" not in each] == []
 

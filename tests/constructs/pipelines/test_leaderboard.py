@@ -67,7 +67,7 @@ def test_every_call_is_tried_again_and_its_failure_is_caught(built: cdk.Stack) -
 
 
 def test_the_machine_adds_versions_to_this_group_and_lists_these_jobs_alone(built: cdk.Stack) -> None:
-    assert list(rules.missing_permissions(Platform({"Test": support.synth(built).to_json()}))) == []
+    assert list(rules.missing_permissions(Platform({"Test": support.document(built)}))) == []
     allowed: dict[str, str] = {}
     for statement in machines.statements(built, "MachineRole"):
         for action in machines.actions([statement]):

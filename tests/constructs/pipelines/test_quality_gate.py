@@ -37,7 +37,7 @@ def stack() -> cdk.Stack:
 
 @pytest.fixture(scope="module")
 def states(stack: cdk.Stack) -> dict[str, Any]:
-    (definition,) = task_parameters.definitions(support.synth(stack).to_json()).values()
+    (definition,) = task_parameters.definitions(support.document(stack)).values()
     assert task_parameters.faults(definition) == []
     found: dict[str, Any] = definition["States"]
     return found

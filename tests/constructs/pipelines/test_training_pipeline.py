@@ -56,7 +56,7 @@ SPLIT = Split(
 
 
 def pipeline(stack: cdk.Stack, **options: Any) -> TrainingPipeline:
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     training = SpotTraining(
         stack,
         "Training",
@@ -475,7 +475,7 @@ def test_a_step_can_be_left_out_and_another_one_added() -> None:
             return States(publish, [publish])
 
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     built = Pipeline(
         stack,
         "Pipeline",
@@ -509,7 +509,7 @@ def test_a_step_can_be_left_out_and_another_one_added() -> None:
 )
 def test_steps_that_do_not_fit_are_refused(steps: Sequence[Step], message: str) -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     with pytest.raises(ConfigurationError, match=message):
         Pipeline(stack, "Pipeline", data=lake.raw, prefix="reviews/", work=lake.features, steps=steps)
 
@@ -548,7 +548,7 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], message: 
 
 def test_a_partition_may_start_a_pipeline() -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     Pipeline(
         stack, "P", data=lake.raw, prefix="reviews/day=1/", work=lake.features, steps=[QualityGate(RULES)]
     )
@@ -600,7 +600,7 @@ def test_an_output_is_read_by_its_variable() -> None:
 
 def test_training_alone_needs_its_rows() -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features", "models"])
     training = SpotTraining(
         stack,
         "Training",

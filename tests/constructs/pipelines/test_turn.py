@@ -16,7 +16,7 @@ from tests.constructs import machines, support
 
 def pipeline(options: PipelineOptions | None = None) -> cdk.Stack:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "features"])
     steps = [QualityGate(QualityRules("Rules = [ RowCount > 0 ]"))]
     Pipeline(
         stack, "Pipeline", data=lake.raw, prefix="reviews/", work=lake.features, steps=steps, options=options

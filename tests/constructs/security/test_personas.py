@@ -288,7 +288,11 @@ def test_an_identity_provider_writes_the_tags_that_open_rows() -> None:
         "People",
         team="reviews",
         people={Persona.DATA_SCIENTIST: federated},
-        data=[DataAccess(zone=DataLake(stack, "Lake").raw, prefix="reviews/", rows_by_tag="country")],
+        data=[
+            DataAccess(
+                zone=DataLake(stack, "Lake", zones=["raw"]).raw, prefix="reviews/", rows_by_tag="country"
+            )
+        ],
     )
     (role,) = (r for k, r in support.resources(stack).items() if k[:-8] == "PeopleDataScientist")
     (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]

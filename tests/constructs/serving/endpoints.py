@@ -19,7 +19,7 @@ REPOSITORY = ":ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
 
 def lake(stack: cdk.Stack) -> DataLake:
     found: Any = stack.node.try_find_child("Lake")
-    return found if found is not None else DataLake(stack, "Lake")
+    return found if found is not None else DataLake(stack, "Lake", zones=["raw", "curated", "models"])
 
 
 def model(stack: cdk.Stack, id: str = "Model", **changes: Any) -> Model:

@@ -109,7 +109,7 @@ def test_instances_are_of_a_reservation_with_drivers_of_ones_choice() -> None:
         "MlReservationArn": plan,
     }
     assert main["InferenceAmiVersion"] == drivers
-    assert problems(support.synth(stack).to_json()) == []
+    assert problems(support.document(stack)) == []
 
 
 def test_a_weight_of_zero_stays_zero(stack: cdk.Stack) -> None:

@@ -294,4 +294,4 @@ def test_legal_combinations_lint_and_all_others_are_refused_with_their_reasons()
         built=20,
         refused=20,
     )
-    assert problems(support.synth(workshop.stack).to_json()) == []
+    assert problems(support.document(workshop.stack)) == []

@@ -19,7 +19,7 @@ from tests.constructs import machines, nag, support
 def deployed() -> cdk.Stack:
     # GIVEN a function with everything by default, and a caller
     stack = support.stack()
-    inference = ServerlessInference(stack, "Reviews", models=DataLake(stack, "Lake").models)
+    inference = ServerlessInference(stack, "Reviews", models=DataLake(stack, "Lake", zones=["models"]).models)
     inference.grant_invoke(
         iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     )
@@ -118,7 +118,7 @@ def test_the_metric_of_the_function_has_the_dimension_of_its_alarm(deployed: cdk
 def test_no_rule_pack_finds_anything_that_is_not_acknowledged() -> None:
     app = support.app()
     stack = support.stack(app)
-    ServerlessInference(stack, "Reviews", models=DataLake(stack, "Lake").models)
+    ServerlessInference(stack, "Reviews", models=DataLake(stack, "Lake", zones=["models"]).models)
     assert nag.unacknowledged(app) == []
 
 
@@ -128,7 +128,7 @@ def test_it_can_be_attached_to_a_vpc_and_bounded() -> None:
     ServerlessInference(
         stack,
         "Reviews",
-        models=DataLake(stack, "Lake").models,
+        models=DataLake(stack, "Lake", zones=["models"]).models,
         network=FunctionNetwork(vpc=vpc),
         reserved_concurrency=5,
         architecture=lambda_.Architecture.X86_64,
@@ -156,6 +156,6 @@ def test_it_can_be_attached_to_a_vpc_and_bounded() -> None:
 )
 def test_what_lambda_would_refuse_is_refused_at_construction(options: dict[str, Any], message: str) -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["models"])
     with pytest.raises(ConfigurationError, match=message):
         ServerlessInference(stack, "Reviews", models=lake.models, **options)

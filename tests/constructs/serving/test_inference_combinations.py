@@ -228,7 +228,7 @@ def test_legal_functions_lint_and_all_others_are_refused_with_their_reasons() ->
         built=10,
         refused=14,
     )
-    assert problems(support.synth(stack).to_json()) == []
+    assert problems(support.document(stack)) == []
 
 
 def seldom(legal: list[Any], illegal: list[Any]) -> st.SearchStrategy[Any]:
@@ -309,4 +309,4 @@ def test_legal_queues_and_streams_lint_and_all_others_are_refused_with_their_rea
 
     either = st.one_of(st.tuples(st.just("queue"), QUEUES), st.tuples(st.just("stream"), STREAMS))
     built_or_refused(either, either, reasons=said, build=make, built=18, refused=22)
-    assert problems(support.synth(stack).to_json()) == []
+    assert problems(support.document(stack)) == []

@@ -61,7 +61,7 @@ OURS = ("First/Reviews", "First/Incoming", "First/OfClicks", "Second/Tokens")
 def both() -> Synthesized:
     app = support.app()
     first, second = support.stack(app, "First"), support.stack(app, "Second")
-    lake = DataLake(first, "Lake")
+    lake = DataLake(first, "Lake", zones=["raw", "curated", "models"])
     caller = iam.Role(first, "Caller", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     trainer = iam.Role(first, "Trainer", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     reviews = ServerlessInference(
@@ -89,7 +89,7 @@ def both() -> Synthesized:
     stream = kinesis.Stream(first, "Clicks", stream_mode=kinesis.StreamMode.ON_DEMAND)
     PredictionStream(first, "OfClicks", inference=reviews, stream=stream, parallel=2)
 
-    other = DataLake(second, "Lake")
+    other = DataLake(second, "Lake", zones=["models"])
     answers = sqs.Queue(second, "Answers", encryption=sqs.QueueEncryption.KMS, enforce_ssl=True)
     tokens = ServerlessInference(
         second,
@@ -267,7 +267,10 @@ def test_attempts_at_a_request_end_before_the_function_does(first: Template) -> 
     assert float(variables(first)["REQUEST_TIMEOUT_SECONDS"]) == 5
     stack = support.stack()
     ServerlessInference(
-        stack, "Quick", models=DataLake(stack, "Lake").models, timeout=cdk.Duration.seconds(3)
+        stack,
+        "Quick",
+        models=DataLake(stack, "Lake", zones=["models"]).models,
+        timeout=cdk.Duration.seconds(3),
     )
     assert float(variables(stack)["REQUEST_TIMEOUT_SECONDS"]) == pytest.approx(0.6)
 
@@ -362,7 +365,7 @@ def test_predictions_go_to_a_delivery_stream_by_one_action() -> None:
     ServerlessInference(
         stack,
         "Reviews",
-        models=DataLake(stack, "Lake").models,
+        models=DataLake(stack, "Lake", zones=["models"]).models,
         predictions=Predictions.to_delivery_stream(stream),
     )
     assert variables(stack)["RESULTS_TO"] == {"Fn::Join": ["", ["firehose:", {"Ref": "Stream"}]]}
@@ -375,7 +378,7 @@ def test_predictions_go_to_a_delivery_stream_by_one_action() -> None:
 
 def refused(message: str, **options: Any) -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["models"])
     with pytest.raises(ConfigurationError, match=message):
         ServerlessInference(stack, "Reviews", models=lake.models, **options)
 
@@ -440,7 +443,7 @@ def test_what_lambda_or_its_neighbours_would_refuse(options: dict[str, Any], mes
 
 def test_wrong_payloads_are_told_with_everything_else_at_once() -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["raw", "models"])
     payloads = PayloadsInS3(zone=lake.raw, requests_prefix="requests", max_rows=0, max_mib=64)
     with pytest.raises(ConfigurationError, match="ServerlessInference at Test/Reviews: 4 problems") as caught:
         ServerlessInference(
@@ -453,7 +456,7 @@ def test_wrong_payloads_are_told_with_everything_else_at_once() -> None:
 def test_a_url_that_was_left_out_is_not_to_be_had() -> None:
     stack = support.stack()
     inference = ServerlessInference(
-        stack, "Reviews", models=DataLake(stack, "Lake").models, function_url=False
+        stack, "Reviews", models=DataLake(stack, "Lake", zones=["models"]).models, function_url=False
     )
     with pytest.raises(ConfigurationError, match="write: function_url=True"):
         _ = inference.url
@@ -464,7 +467,7 @@ def test_a_url_that_was_left_out_is_not_to_be_had() -> None:
 @pytest.fixture(scope="module")
 def batches() -> tuple[cdk.Stack, ServerlessInference]:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["curated", "models"])
     return stack, ServerlessInference(
         stack, "Reviews", models=lake.models, predictions=Predictions.to_zone(lake.curated)
     )
@@ -516,7 +519,7 @@ def test_numbers_that_are_known_only_at_deployment_reach_the_function_as_they_ar
     ServerlessInference(
         stack,
         "Reviews",
-        models=DataLake(stack, "Lake").models,
+        models=DataLake(stack, "Lake", zones=["models"]).models,
         max_rows=rows.value_as_number,  # type: ignore[arg-type]
         refresh=cdk.Duration.seconds(pause.value_as_number),
         timeout=cdk.Duration.seconds(pause.value_as_number),
@@ -530,7 +533,7 @@ def test_numbers_that_are_known_only_at_deployment_reach_the_function_as_they_ar
         ServerlessInference(
             stack,
             "Other",
-            models=DataLake(stack, "OtherLake").models,
+            models=DataLake(stack, "OtherLake", zones=["models"]).models,
             timeout=cdk.Duration.seconds(pause.value_as_number),
         )
 
@@ -556,8 +559,8 @@ def test_a_stream_that_lambda_would_refuse(
 
 def test_batches_need_a_place_for_their_predictions() -> None:
     stack = support.stack()
-    inference = ServerlessInference(stack, "Reviews", models=DataLake(stack, "Lake").models)
+    inference = ServerlessInference(stack, "Reviews", models=DataLake(stack, "Lake", zones=["models"]).models)
     with pytest.raises(ConfigurationError, match="a place for the predictions"):
         PredictionQueue(stack, "Queue", inference=inference)
     with pytest.raises(ConfigurationError, match="a folder of the zone"):
-        Predictions.to_zone(DataLake(stack, "Other").curated, "nofolder")
+        Predictions.to_zone(DataLake(stack, "Other", zones=["curated"]).curated, "nofolder")

@@ -89,7 +89,7 @@ def test_what_was_recorded_is_kept_with_the_role_that_reaches_its_files(
 def test_both_keys_let_it_go() -> None:
     # GIVEN an app whose owner asks for deletion in both places
     stack = support.stack(context={"cdk-data-science:destroyData": True})
-    Mlflow(stack, "Mlflow", artifacts=DataLake(stack, "Lake").models, destroy=True)
+    Mlflow(stack, "Mlflow", artifacts=DataLake(stack, "Lake", zones=["models"]).models, destroy=True)
     # THEN CloudFormation deletes it
     app = support.only(support.resources(stack, "AWS::SageMaker::MlflowApp"))
     assert app.get("DeletionPolicy", "Delete") == "Delete"
@@ -198,7 +198,7 @@ def test_what_sagemaker_would_refuse_is_told(options: dict[str, Any], told: str)
 def test_only_mlflow_is_imported(arn: str) -> None:
     stack = support.stack()
     with pytest.raises(ConfigurationError, match="the ARN of an mlflow-app or an mlflow-tracking-server"):
-        Mlflow.from_arn(stack, "Known", arn, artifacts=DataLake(stack, "Lake").models)
+        Mlflow.from_arn(stack, "Known", arn, artifacts=DataLake(stack, "Lake", zones=["models"]).models)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2
 
 def training(stack: cdk.Stack, lake: DataLake | None = None, **options: Any) -> SpotTraining:
     """A training with only what it must be told, and these options."""
-    lake = lake if lake is not None else DataLake(stack, "Lake")
+    lake = lake if lake is not None else DataLake(stack, "Lake", zones=["models"])
     defaults: dict[str, Any] = {
         "image": IMAGE,
         "checkpoints": lake.models,

@@ -123,7 +123,7 @@ def platform() -> Platform:
             definition_body=sfn.DefinitionBody.from_chainable(maker(own, role)),
             query_language=sfn.QueryLanguage.JSONATA,
         )
-    return Platform({"Test": support.synth(stack).to_json()})
+    return Platform({"Test": support.document(stack)})
 
 
 def test_each_may_do_what_its_tasks_do(platform: Platform) -> None:

@@ -24,7 +24,7 @@ PORTS = {(988, 988), (1018, 1023)}
 def deployed() -> cdk.Stack:
     # GIVEN a scratch file system over two zones, and a training that reads from it
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["features", "models"])
     vpc = ec2.Vpc(stack, "Vpc", max_azs=2)
     lustre = LustreScratch(
         stack,
@@ -127,7 +127,7 @@ def test_a_notebook_mounts_it_by_its_own_name() -> None:
     stack = support.stack()
     lustre = LustreScratch(stack, "Scratch", vpc=ec2.Vpc(stack, "Vpc", max_azs=1))
     cdk.CfnOutput(stack, "Mount", value=lustre.mount_command(at="/mnt/scratch"))
-    command = json.dumps(support.synth(stack).to_json()["Outputs"]["Mount"]["Value"])
+    command = json.dumps(support.document(stack)["Outputs"]["Mount"]["Value"])
     assert "mount -t lustre -o relatime,flock " in command
     assert "DNSName" in command
     assert "LustreMountName" in command
@@ -206,7 +206,7 @@ def test_what_fsx_would_refuse_is_refused_at_construction(options: dict[str, Any
 )
 def test_links_that_fsx_would_refuse_are_refused(directories: list[str], prefix: str, message: str) -> None:
     stack = support.stack()
-    zone = DataLake(stack, "Lake").features
+    zone = DataLake(stack, "Lake", zones=["features", "models"]).features
     links = [LustreLink(zone=zone, directory=directory, prefix=prefix) for directory in directories]
     with pytest.raises(ConfigurationError, match=message):
         LustreScratch(stack, "Scratch", vpc=ec2.Vpc(stack, "Vpc", max_azs=1), links=links)

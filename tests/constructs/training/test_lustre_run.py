@@ -36,7 +36,7 @@ def vpc_of(stack: cdk.Stack) -> ec2.IVpc:
 def stack() -> cdk.Stack:
     # GIVEN a training in a file system of its own, over two folders
     stack = support.stack()
-    lake, vpc = DataLake(stack, "Lake"), vpc_of(stack)
+    lake, vpc = DataLake(stack, "Lake", zones=["raw", "features", "models"]), vpc_of(stack)
     spot = training(stack, lake, vpc=vpc)
     lustre = LustreForRuns(
         stack,
@@ -190,7 +190,7 @@ def test_executions_that_end_in_no_state_of_their_own_are_cleaned_up_after(stack
 def test_no_rule_pack_finds_anything_that_is_not_acknowledged() -> None:
     app = support.app()
     stack = support.stack(app)
-    lake, vpc = DataLake(stack, "Lake"), vpc_of(stack)
+    lake, vpc = DataLake(stack, "Lake", zones=["raw", "features", "models"]), vpc_of(stack)
     lustre = LustreForRuns(stack, "Lustre", vpc=vpc, links=[LustreLink(zone=lake.raw, directory="/raw")])
     machine = sfn.StateMachine(
         stack,
@@ -218,7 +218,7 @@ def test_no_rule_pack_finds_anything_that_is_not_acknowledged() -> None:
 )
 def test_what_cannot_work_is_refused_at_construction(options: dict[str, Any], message: str) -> None:
     stack = support.stack()
-    zone = DataLake(stack, "Lake").raw
+    zone = DataLake(stack, "Lake", zones=["raw", "features"]).raw
     link = {name: options.pop(name) for name in ("exports", "directory") if name in options}
     links = [LustreLink(zone=zone, **{"directory": "/raw", **link})]
     with pytest.raises(ConfigurationError, match=message):

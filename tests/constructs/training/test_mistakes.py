@@ -43,7 +43,7 @@ class User:
 
     def __init__(self) -> None:
         self.stack = support.stack()
-        self.lake = DataLake(self.stack, "Lake")
+        self.lake = DataLake(self.stack, "Lake", zones=["raw", "features", "models"])
         self.vpc = ec2.Vpc(self.stack, "Vpc", max_azs=1)
         self._tries = 0
         self.trained = self.training()

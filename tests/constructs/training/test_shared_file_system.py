@@ -165,7 +165,7 @@ def test_only_known_clients_are_let_in_and_only_on_nfs(stack: cdk.Stack) -> None
 
 
 def test_a_notebook_mounts_with_tls_its_role_and_the_access_point(stack: cdk.Stack) -> None:
-    command = json.dumps(support.synth(stack).to_json()["Outputs"]["Mount"]["Value"])
+    command = json.dumps(support.document(stack)["Outputs"]["Mount"]["Value"])
     assert "mount -t efs -o tls,iam,accesspoint=" in command
     assert "'/mnt/reviews'" in command
 

@@ -21,7 +21,7 @@ def deployed() -> cdk.Stack:
     # GIVEN a training of everything by default but its source and its tags, run by a state machine
     app = support.app()
     stack = cdk.Stack(app, "Test")
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["models"])
     spot = training(
         stack,
         lake,

@@ -119,7 +119,7 @@ def test_checkpoints_below_an_excepted_folder_are_fine() -> None:
 
 def test_checkpoints_in_a_zone_without_such_folders_are_refused() -> None:
     stack = support.stack()
-    lake = DataLake(stack, "Lake")
+    lake = DataLake(stack, "Lake", zones=["features", "models"])
     with pytest.raises(ConfigurationError, match="unnamed_key_prefixes"):
         training(stack, lake, checkpoints=lake.features)
 
