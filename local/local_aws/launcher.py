@@ -238,7 +238,7 @@ def _start(settings: Settings) -> None:
     for folder in (settings.jobs_dir, settings.temp_dir):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        with settings.log_file.open("wb") as log:
+        with settings.log_file.open("wb") as log, processes.interruptions_later():
             server = subprocess.Popen(
                 [sys.executable, "-m", "local_aws.server", str(settings.state_dir)],
                 stdin=subprocess.DEVNULL,

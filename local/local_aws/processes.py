@@ -66,6 +66,23 @@ def end_all(instance: str, grace_seconds: float = 5.0) -> int:
     return len(ended)
 
 
+@contextlib.contextmanager
+def interruptions_later() -> Iterator[None]:
+    """Let an interruption wait until a process that is being started is known, so that it can be ended."""
+    seen: list[int] = []
+    before = {
+        number: signal.signal(number, lambda found, _: seen.append(found))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if seen:
+        raise KeyboardInterrupt
+
+
 def end_group(pid: int, sig: signal.Signals) -> None:
     """Signal the process group that this process leads; nothing happens when it has ended already."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -40,8 +40,9 @@ def watch(
     """
     log = Path(status["state_dir"]) / "deploy.log"
     stacks = _Stacks(status)
-    with log.open("wb") as output:
-        try:
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with log.open("wb") as output, processes.interruptions_later():
             process = subprocess.Popen(
                 command,
                 env=environment.pointed_at(status),
@@ -50,12 +51,14 @@ def watch(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except OSError as error:
-            print(f"{command[0]} cannot be run: {error.strerror}", file=out)
-            return 127
-        try:
-            problem = _follow(process, stacks, timeout, out, each_resource=each_resource)
-        finally:
+        problem = _follow(process, stacks, timeout, out, each_resource=each_resource)
+    except OSError as error:
+        if process is not None:
+            raise
+        print(f"{command[0]} cannot be run: {error.strerror}", file=out)
+        return 127
+    finally:
+        if process is not None:
             _end(process)
     code = process.returncode
     if problem is None and code == 0:

@@ -16,9 +16,9 @@ from tests.local.conftest import COMMAND, LocalAws
 
 # Importing the emulator takes longest: all is asked of one process.
 ASK = """
-import json, sys, threading, time
+import json, os, signal, sys, threading
 from pathlib import Path
-from local_aws import context, emulator
+from local_aws import context, emulator, processes
 from local_aws.settings import Settings
 
 context.configure(Settings(state_dir=Path(sys.argv[1])))
@@ -78,6 +78,15 @@ Worker._proc = Process()
 death._kill()
 told["killed"] = Worker._proc.killed
 
+# An interruption while a process is being started
+known = False
+try:
+    with processes.interruptions_later():
+        os.kill(os.getpid(), signal.SIGINT)
+        known = True
+except KeyboardInterrupt:
+    told["known"] = known
+
 # Nothing that fires by the clock
 before = threading.active_count()
 eventbridge.start_scheduler()
@@ -116,6 +125,10 @@ def test_a_job_has_a_status_from_the_first_moment_on(told: dict[str, Any]) -> No
 
 def test_a_kill_that_comes_too_late_meets_no_other_call(told: dict[str, Any]) -> None:
     assert told["killed"] is False
+
+
+def test_what_is_being_started_is_known_before_an_interruption(told: dict[str, Any]) -> None:
+    assert told["known"] is True
 
 
 def test_without_schedules_nothing_watches_the_clock(told: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -386,9 +385,6 @@ def test_stopping_ends_a_wait_at_once(local_aws: LocalAws, role: str) -> None:
     states.stop_execution(executionArn=arn)
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
     assert events() == ["ExecutionStarted", "WaitStateEntered", "ExecutionAborted"]
-    # AND the state that was interrupted says nothing afterwards: it looks up every tenth of a second
-    time.sleep(0.3)
-    assert events()[-1] == "ExecutionAborted"
 
 
 def test_a_task_token_ends_a_waiting_task(local_aws: LocalAws, role: str) -> None:
