@@ -66,20 +66,22 @@ class Endpoint:
         events.send("SageMaker Endpoint State Change", self.arn, self.describe())
 
     def describe(self) -> dict[str, Any]:
+        status = self.status  # first: who sees that it is in service sees with which configuration
         description: dict[str, Any] = {
             "EndpointName": self.name,
             "EndpointArn": self.arn,
             "EndpointConfigName": self.config_name,
-            "EndpointStatus": self.status,
+            "EndpointStatus": status,
             "CreationTime": self.created,
             "LastModifiedTime": self.modified,
         }
         if self.failure:
             description["FailureReason"] = self.failure
-        if self.fleet is not None:
-            variants = self.fleet.config["ProductionVariants"]
-            description["ProductionVariants"] = [_variant(v, self.fleet.weights) for v in variants]
-            captured = self.fleet.config.get("DataCaptureConfig")
+        fleet = self.fleet
+        if fleet is not None:
+            variants = fleet.config["ProductionVariants"]
+            description["ProductionVariants"] = [_variant(v, fleet.weights) for v in variants]
+            captured = fleet.config.get("DataCaptureConfig")
             if captured:
                 description["DataCaptureConfig"] = {
                     "EnableCapture": captured.get("EnableCapture", True),
