@@ -27,7 +27,7 @@ told = {}
 
 from ministack.services import eventbridge, scheduler, stepfunctions as states
 from local_aws.emulator import injection
-from local_aws.sagemaker import processing, training
+from local_aws.sagemaker import processing, storage, training
 
 # An execution that has got its status, and its output a moment later
 arn = "arn:aws:states:us-east-1:000000000000:execution:m:ending"
@@ -78,6 +78,22 @@ Worker._proc = Process()
 death._kill()
 told["killed"] = Worker._proc.killed
 
+# A checkpoint that is written twice within a tick of the clock
+class Storage:
+    kept = {}
+    def put_file(self, path, location): self.kept[location.key] = path.read_text()
+folder = Path(sys.argv[1]) / "checkpoints"
+folder.mkdir()
+storage._TICK_NANOSECONDS = 10**13  # of this process, which may be slow
+sync = storage.CheckpointSync(Storage(), folder, storage.Location("b", "c"), print, 1)
+(folder / "epoch").write_text("1")
+tick = (folder / "epoch").stat().st_mtime_ns
+for text in "12":
+    (folder / "epoch").write_text(text)
+    os.utime(folder / "epoch", ns=(tick, tick))
+    sync._sync()
+told["kept"] = Storage.kept
+
 # An interruption while a process is being started
 known = False
 try:
@@ -125,6 +141,10 @@ def test_a_job_has_a_status_from_the_first_moment_on(told: dict[str, Any]) -> No
 
 def test_a_kill_that_comes_too_late_meets_no_other_call(told: dict[str, Any]) -> None:
     assert told["killed"] is False
+
+
+def test_the_last_word_of_a_checkpoint_is_kept(told: dict[str, Any]) -> None:
+    assert told["kept"] == {"c/epoch": "2"}
 
 
 def test_what_is_being_started_is_known_before_an_interruption(told: dict[str, Any]) -> None:

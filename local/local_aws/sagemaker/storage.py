@@ -6,6 +6,7 @@ import json
 import re
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 _CHUNK = 8 * 1024 * 1024
+_TICK_NANOSECONDS = 100_000_000
+"""Longer than the clock of any file system stands still."""
 _ACCESS_CODES = {"403", "AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"}
 
 
@@ -182,7 +185,7 @@ class CheckpointSync:
     ) -> None:
         self._storage, self._folder, self._location = storage, folder, location
         self._log, self._every = log, every
-        self._seen = self._snapshot()
+        self._seen: dict[Path, tuple[int, int] | None] = dict(self._snapshot())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="checkpoint-sync")
 
@@ -204,11 +207,12 @@ class CheckpointSync:
                 return  # the sync at the end raises it, and the job fails with it
 
     def _sync(self) -> None:
-        now = self._snapshot()
-        for path, state in now.items():
+        settled = time.time_ns() - _TICK_NANOSECONDS
+        for path, state in self._snapshot().items():
             if self._seen.get(path) != state:
                 self._put(path)
-                self._seen[path] = state
+                # What was written just now may be written once more with the same time: it is copied again.
+                self._seen[path] = state if state[0] < settled else None
 
     def _put(self, path: Path) -> None:
         try:
