@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from settings.model import load
+from settings.model import environments, load
 from stacks.training import SOURCE_ARCHIVE as EXPECTED_ARCHIVE
 from tests.compliance.assembly import ROOT, Assembly
 from tools.source_archive import ARCHIVE
@@ -45,11 +45,18 @@ def test_every_command_is_one_that_a_bare_machine_has_or_the_page_brings(page: s
         assert program in {"aws", "make", "eval"} or (brought and program in {"cdk", "python"}), command
 
 
-def test_a_shell_that_was_made_ready_has_the_cdk_and_lists_the_stacks(tmp_path: Path) -> None:
+def test_a_shell_that_was_made_ready_has_the_cdk_and_lists_the_stacks(assemblies: Path) -> None:
     pinned = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]["aws-cdk"]
-    said = in_a_shell(f"{READY}; cdk --version; cdk ls --no-notices --output {tmp_path} -c environment=dev")
+    said = in_a_shell(f"{READY}; cdk --version; cdk ls --no-notices --app {assemblies / 'dev'}")
     assert said.startswith(pinned)
     assert "ds-dev-pipeline" in said.splitlines()
+
+
+def test_a_shell_that_was_made_ready_runs_the_app_which_tells_which_environments_there_are() -> None:
+    said = in_a_shell(f"{READY}; cdk ls --no-notices -c environment=absent 2>&1 || true")
+    assert "no settings file settings/absent.toml" in said
+    assert all(name in said for name in environments())
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("target", ["bootstrap", "diff", "deploy", "source-archive"])
