@@ -44,7 +44,7 @@ class QualityStack(cdk.Stack):
         self.tables = {
             name: TableQuality(
                 self,
-                f"Table{name.title().replace('_', '')}",
+                f"Table-{name}",
                 table=lake.zone(table.zone).tables[name],
                 rules=QualityRules(table.rules),
                 results=self.results,

@@ -358,3 +358,14 @@ def test_no_finding_is_left_open() -> None:
     Home(support.stack(app))
     cdk.Validations.of(app).add_plugins(DataScienceChecks(app))
     assert nag.unacknowledged(app) == []
+
+
+def test_names_that_differ_by_an_underscore_are_told_apart() -> None:
+    stack = support.stack()
+    bucket = TableBucket(stack, "Tables", name="tables")
+    names = ("a1b", "a1_b", "a_1b", "a__1b")
+    for name in names:
+        bucket.add_namespace(name).add_table(name, schema=[Column(name="id", type="string", field_id=1)])
+    for kind, key in (("AWS::S3Tables::Namespace", "Namespace"), ("AWS::S3Tables::Table", "TableName")):
+        found = support.resources(stack, kind).values()
+        assert sorted(each["Properties"][key] for each in found) == sorted(names)

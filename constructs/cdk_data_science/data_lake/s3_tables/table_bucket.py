@@ -149,7 +149,7 @@ class TableBucket(Construct):
         Raises:
             ConfigurationError: For a name that S3 would refuse.
         """
-        return TableNamespace(self, f"Namespace{name.title().replace('_', '')}", bucket=self, name=name)
+        return TableNamespace(self, f"Namespace-{name}", bucket=self, name=name)
 
     def _admit_maintenance(self) -> None:
         """S3 rewrites files on its own behalf, and needs their key for it."""
@@ -234,7 +234,7 @@ class TableNamespace(Construct):
         """
         return ManagedTable(
             self,
-            f"Table{name.title().replace('_', '')}",
+            f"Table-{name}",
             namespace=self,
             name=name,
             schema=schema,
