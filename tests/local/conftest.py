@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import random
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 import uuid
@@ -18,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -36,11 +33,11 @@ SPOT_NOTICE = 60.0
 _ANSWER_SECONDS = 300
 _LEAST_PATIENCE = 120.0
 # Below what the kernel hands out to whoever asks for any port.
-_PORTS = range(20_000, 32_000)
+_PORTS = range(20_000, 32_000, 2)
 TRUST: dict[str, Any] = {"Version": "2012-10-17"}
 _SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
 _CLIENTS: dict[tuple[str, str], Any] = {}
-_LOCKED_PORTS: list[IO[str]] = []
+_RIGHTS: list[socket.socket] = []
 
 
 @dataclass(frozen=True)
@@ -215,20 +212,21 @@ def local_aws_command(*arguments: str, **options: Any) -> subprocess.CompletedPr
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that nobody else who asks here gets while this process lives."""
-    folder = Path(tempfile.gettempdir()) / f"local-aws-test-ports-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
+    """A port that nobody listens on, and that nobody else who asks here gets while this process lives.
+
+    Who has the port above it has the right to it, so that no two processes take the same one.
+    """
     for port in random.sample(_PORTS, len(_PORTS)):
-        lock = (folder / str(port)).open("w")
+        right = socket.socket()
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            right.bind(("127.0.0.1", port + 1))
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
         except OSError:
-            lock.close()
+            right.close()
             continue
-        _LOCKED_PORTS.append(lock)
+        _RIGHTS.append(right)
         return port
     pytest.fail("there is no free port")
 

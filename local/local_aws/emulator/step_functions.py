@@ -23,7 +23,7 @@ from typing import Any
 from local_aws.emulator import role_calls
 
 _POLL = 0.1
-_WHOLE_SECONDS = 1.0
+_WHOLE_SECONDS = 30.0
 """How long an execution that ends may take from its status to its output; it takes microseconds."""
 _JOBS = {
     f"sagemaker:create{noun}.sync"
