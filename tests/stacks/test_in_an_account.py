@@ -52,8 +52,11 @@ def test_a_shell_that_was_made_ready_has_the_cdk_and_lists_the_stacks(assemblies
     assert "ds-dev-pipeline" in said.splitlines()
 
 
-def test_a_shell_that_was_made_ready_runs_the_app_which_tells_which_environments_there_are() -> None:
-    said = in_a_shell(f"{READY}; cdk ls --no-notices -c environment=absent 2>&1 || true")
+def test_a_shell_that_was_made_ready_runs_the_app_which_tells_which_environments_there_are(
+    tmp_path: Path,
+) -> None:
+    # Not in cdk.out, which another command may be reading or writing.
+    said = in_a_shell(f"{READY}; cdk ls --no-notices --output {tmp_path} -c environment=absent 2>&1 || true")
     assert "no settings file settings/absent.toml" in said
     assert all(name in said for name in environments())
     assert "Traceback" not in said
