@@ -31,7 +31,7 @@ env: setup ## Print what a shell needs to run cdk by itself: eval "$(make env)".
 
 .PHONY: local
 local: setup ## Deploy the platform to a local AWS, train on real reviews, predict. MLFLOW=1 starts MLflow, too.
-	@python tools/run_local.py $(if $(MLFLOW),--mlflow)
+	@python -m tools.run_local $(if $(MLFLOW),--mlflow)
 
 .PHONY: local-down
 local-down: ## End the local AWS and everything it started.
@@ -77,7 +77,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: types pytest
 types:
-	@python -m tools.types
+	@python -m tools.type_check
 pytest:
 	@python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 

@@ -35,7 +35,7 @@ def stages(port: int, state: Path) -> dict[str, float]:
     """Run `make local`'s script once; the seconds of each stage and of the whole."""
     written = state / "stages.json"
     begin = time.perf_counter()
-    command = [sys.executable, "tools/run_local.py", "--port", str(port), "--json", str(written)]
+    command = [sys.executable, "-m", "tools.run_local", "--port", str(port), "--json", str(written)]
     done = subprocess.run(
         command,
         cwd=ROOT,

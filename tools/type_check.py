@@ -1,6 +1,6 @@
 """mypy --strict over everything that ships or runs.
 
-    python -m tools.types
+    python -m tools.type_check
 
 aws_cdk has 340 services in 170 MB of source, and mypy would read them all, since the package names them.
 Those that nothing here uses, not even in the signature of something used, are left out: that halves the

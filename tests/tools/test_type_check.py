@@ -7,7 +7,7 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
-from tools import types
+from tools import type_check
 
 
 def services_named_by(module: Path) -> set[str]:
@@ -20,7 +20,7 @@ def services_named_by(module: Path) -> set[str]:
 
 
 def test_what_is_used_and_what_it_is_annotated_with_is_read() -> None:
-    unused = types.unused_services()
+    unused = type_check.unused_services()
     assert {"aws_quicksight", "aws_medialive"} <= unused  # the largest two
     assert not unused & {"aws_s3", "aws_sagemaker", "aws_stepfunctions_tasks", "aws_elasticloadbalancingv2"}
     spec = find_spec("aws_cdk")
@@ -32,8 +32,8 @@ def test_what_is_used_and_what_it_is_annotated_with_is_read() -> None:
 
 
 def test_the_rest_of_the_configuration_is_that_of_the_project() -> None:
-    config = tomllib.loads(types.configuration())
+    config = tomllib.loads(type_check.configuration())
     [skipped] = config["tool"]["mypy"].pop("overrides")
-    assert config == tomllib.loads((types.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert config == tomllib.loads((type_check.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert skipped["follow_imports"] == "skip"
-    assert skipped["module"] == [f"aws_cdk.{service}.*" for service in sorted(types.unused_services())]
+    assert skipped["module"] == [f"aws_cdk.{service}.*" for service in sorted(type_check.unused_services())]
